@@ -1,0 +1,79 @@
+"""What a run shows in TensorBoard: scalars, heat maps, translations, hyperparameters."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from seq2seq.watch.plots import Attention, heatmap, pixels
+
+
+class Sample(NamedTuple):
+    """One sentence as given, as it should be translated, and as it was."""
+
+    source: str
+    reference: str
+    hypothesis: str
+
+
+class Board:
+    """Writes one run's events into `folder`. TensorBoard groups tags by what stands before their first "/".
+
+    Args:
+        folder: the run's folder; made if absent.
+        purge_from: a resumed run's first step; TensorBoard then hides what an earlier try wrote at or after it.
+    """
+
+    def __init__(self, folder: Path, *, purge_from: int | None = None) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # a second of imports, which only a run that writes pays
+
+        self._writer = SummaryWriter(str(folder), purge_step=purge_from, flush_secs=10)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Add a point to the curve of each tag."""
+        for tag, value in values.items():
+            self._writer.add_scalar(tag, value, step)
+
+    def heatmap(self, tag: str, attention: Attention, step: int, title: str | None = None) -> None:
+        """Add a picture of attention."""
+        self._writer.add_image(tag, pixels(heatmap(attention, title)), step, dataformats="HWC")
+
+    def translations(self, samples: Iterable[Sample], step: int, tag: str = "translations") -> None:
+        """Add a table of translations."""
+        self._writer.add_text(tag, table(samples), step)
+
+    def hyperparameters(self, values: Mapping[str, bool | int | float | str], scores: Mapping[str, float]) -> None:
+        """Add this run to the HParams table: its settings, and its scores as the scalars `final/NAME`.
+
+        `SummaryWriter.add_hparams` would write them into a second run, named by the time of day.
+        """
+        from torch.utils.tensorboard.summary import hparams
+
+        final = {f"final/{name}": value for name, value in scores.items()}
+        for summary in hparams(dict(values), final):
+            self._writer._get_file_writer().add_summary(summary)
+        self.scalars(final, step=0)
+
+    def close(self) -> None:
+        """Write out what is still held back."""
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def table(samples: Iterable[Sample]) -> str:
+    """The samples as a Markdown table in which text is nothing but text."""
+    rows = (f"| {' | '.join(_literal(text) for text in sample)} |" for sample in samples)
+    return "\n".join(["| source | reference | hypothesis |", "| --- | --- | --- |", *rows])
+
+
+def _literal(text: str) -> str:
+    """The text with all that Markdown or HTML might read as markup written as character references."""
+    line = " ".join(text.encode(errors="replace").decode().split())
+    return "".join(f"&#{ord(character)};" if character in "\\`*_{}[]<>#|&~" else character for character in line)
