@@ -1,0 +1,105 @@
+"""From encoded sentences to padded tensors: which sentences share a batch, and what the batch looks like."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from seq2seq.text.store import Store
+from seq2seq.text.tokenizer import BOS, EOS, PAD
+
+
+class Batch(NamedTuple):
+    """Padded sentences; a mask is True where a token is. `target_input[:, t]` is what `target_output[:, t]` follows."""
+
+    source: Int[Tensor, "batch source"]  # ids, EOS, PAD...
+    source_mask: Bool[Tensor, "batch source"]
+    target_input: Int[Tensor, "batch target"]  # BOS, ids, PAD...
+    target_output: Int[Tensor, "batch target"]  # ids, EOS, PAD...
+    target_mask: Bool[Tensor, "batch target"]
+    target_tokens: int  # tokens in target_output, EOS included; counted before a device would have to be waited for
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> "Batch":
+        """The same batch on a device."""
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=non_blocking)
+
+        return Batch(
+            source=move(self.source),
+            source_mask=move(self.source_mask),
+            target_input=move(self.target_input),
+            target_output=move(self.target_output),
+            target_mask=move(self.target_mask),
+            target_tokens=self.target_tokens,
+        )
+
+
+def plan(
+    source_lengths: np.ndarray, target_lengths: np.ndarray, *, size: int, unit: str, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """One epoch's batches, as indices of sentences: of similar lengths within a batch, the batches in random order.
+
+    `unit` "sentences": each batch but one has `size` sentences. `unit` "tokens": sentences x the longest side of any of
+    them (its EOS counted) is at most `size`; a sentence that alone is longer is a batch of its own. Every sentence is in
+    exactly one batch.
+
+    Depends on its arguments only, so an interrupted epoch can be taken up in its middle.
+    """
+    assert unit in ("tokens", "sentences"), unit
+    random = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
+    order = random.permutation(len(source_lengths))
+    source, target = source_lengths[order].astype(np.int64), target_lengths[order].astype(np.int64)
+    # By target, then by source; where sources rise with one target length they fall with the next, so that a batch that
+    # holds the end of one and the start of the other is even as well. Stable: equal lengths stay in random order.
+    span = int(source.max(initial=0)) + 1
+    by_length = np.argsort(target * span + np.where(target % 2, source, span - 1 - source), kind="stable")
+    order = order[by_length]
+    if unit == "sentences":
+        bounds = list(range(size, len(order), size))
+    else:
+        bounds = _bounds(np.maximum(source, target)[by_length] + 1, size)
+    batches = np.split(order, bounds)
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def _bounds(longest: np.ndarray, size: int) -> list[int]:
+    """Where the second and later batches start, if each takes all that sentences x longest <= size allows."""
+    bounds: list[int] = []
+    start = 0
+    while start < len(longest):
+        window = longest[start : start + max(1, size // int(longest[start]))]
+        cost = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
+        start += max(1, int(np.searchsorted(cost, size, side="right")))
+        bounds.append(start)
+    return bounds[:-1]
+
+
+def batch_sentences(
+    sentences: Sequence[Sequence[int] | np.ndarray],
+) -> tuple[Int[Tensor, "batch longest"], Bool[Tensor, "batch longest"]]:
+    """Sentences as one tensor, each with EOS behind it and PAD behind that, and the mask of ids and EOS."""
+    lengths = np.fromiter(map(len, sentences), dtype=np.int64, count=len(sentences))[:, None]
+    position = np.arange(lengths.max(initial=0) + 1)
+    padded = np.full((len(sentences), len(position)), PAD, dtype=np.int64)
+    padded[position < lengths] = np.concatenate([np.empty(0, dtype=np.int64), *sentences])
+    padded[position == lengths] = EOS
+    return torch.from_numpy(padded), torch.from_numpy(position <= lengths)
+
+
+def collate(store: Store, indices: np.ndarray) -> Batch:
+    """The batch of these sentences of the store, in this order."""
+    source, source_mask = batch_sentences([store.source[index] for index in indices.tolist()])
+    target_output, target_mask = batch_sentences([store.target[index] for index in indices.tolist()])
+    target_input = target_output.roll(1, dims=1).masked_fill(~target_mask, PAD)
+    target_input[:, 0] = BOS
+    return Batch(source, source_mask, target_input, target_output, target_mask, int(target_mask.sum()))
+
+
+def padding_share(batch: Batch) -> tuple[int, int]:
+    """Positions of both sides that are padding, and all positions: sums, to be added up and divided once."""
+    positions = batch.source_mask.numel() + batch.target_mask.numel()
+    return positions - int(batch.source_mask.sum()) - batch.target_tokens, positions

@@ -1,0 +1,139 @@
+"""Multi30k: 29,000 image captions in German, English, French and Czech (Elliott et al. 2016), downloaded if absent."""
+
+import hashlib
+import http.client
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from seq2seq.errors import InputError
+from seq2seq.text.corpus import AlignedFiles, Corpus, Pair, Split
+
+ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
+SHA256 = {
+    "train.de": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
+    "train.en": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+    "train.fr": "622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c",
+    "train.cs": "a65adb8b32e3bc664f21ecba7a6e7f6950fd1f405e135f7c312faabdb6255077",
+    "val.de": "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
+    "val.en": "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
+    "val.fr": "ca3106f1a72390591d25f6c45cb4cd39dec4cd3f123e099748a3ce5256c160e9",
+    "val.cs": "b63226e05c4bd5dd6a42897d74b86a1b9d2c31498252c572b1ea7f7996927fcc",
+    "test_2016_flickr.de": "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
+    "test_2016_flickr.en": "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
+    "test_2016_flickr.fr": "6d326e188d259fb1d04ac19eae3af956559b3a0b93d7635e56c90987c40c8b90",
+    "test_2016_flickr.cs": "200a4a74cc9560f051924abb9803be008d1908d77f747e9141aeb86dfd2797f1",
+    "test_2017_flickr.de": "a2c89666db00c495cd8513b9d708d5a3acc205d7de312ef2bf5fb7ebc1540aee",
+    "test_2017_flickr.en": "76a444ee25172e72695cddb13ae4a3bda59430617be88e0bb46b60504f054074",
+    "test_2017_flickr.fr": "3ba671ceb2299f3304ffafefea7a833d08632fbaf0ba18546f8a2ec2391af496",
+}
+TIMEOUT = 30.0  # seconds without a byte
+
+
+@dataclass(frozen=True)
+class WithoutMissing:
+    """A split without the pairs of which a side is "@@": a translation that nobody wrote (two lines of train.de)."""
+
+    split: Split
+    name: str
+
+    def __iter__(self) -> Iterator[Pair]:
+        return (pair for pair in self.split if "@@" not in pair)
+
+    def fingerprint(self) -> str:
+        """See `Split.fingerprint`."""
+        return hashlib.sha256(f"without @@ {self.split.fingerprint()}".encode()).hexdigest()
+
+
+def multi30k(
+    *, folder: Path, source: str, target: str, test: str = "test_2016_flickr", address: str = ADDRESS
+) -> Corpus:
+    """Multi30k's task 1 for any two of de, en, fr and cs; what `folder` lacks is downloaded into it from `address`.
+
+    Only files whose SHA-256 is known are used, which leaves out test_2017_mscoco and test_2018_flickr.
+    Raises `InputError` where there is no such language or test set, or a file differs or cannot be had.
+    """
+    languages = sorted({name.rpartition(".")[2] for name in SHA256})
+    if source == target or not {source, target} <= set(languages):
+        raise InputError(
+            f"Multi30k cannot translate {source!r} to {target!r}: choose two different ones of {', '.join(languages)}"
+        )
+    tests = sorted(
+        name.removesuffix(f".{source}")
+        for name in SHA256
+        if name.startswith("test") and name.endswith(f".{source}") and f"{name.removesuffix(source)}{target}" in SHA256
+    )
+    if test not in tests:
+        raise InputError(
+            f"Multi30k has no test set {test!r} for {source} and {target}: choose one of {', '.join(tests)}"
+        )
+
+    def split(prefix: str, name: str) -> AlignedFiles:
+        source_path = _checked(folder, f"{prefix}.{source}", address)
+        return AlignedFiles(source_path, _checked(folder, f"{prefix}.{target}", address), name)
+
+    train = WithoutMissing(split("train", "train"), "train")
+    return Corpus(source, target, train, split("val", "validation"), split(test, "test"))
+
+
+def _checked(folder: Path, name: str, address: str) -> Path:
+    """The path of the file in `folder`, with the right content; downloads it where it is absent."""
+    path = folder / f"{name}.gz"
+    if not path.exists():
+        _download(f"{address}/{name}.gz", path, sha256=SHA256[name])
+        return path
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if found != SHA256[name]:
+        raise InputError(
+            f"{path} is not Multi30k's file (SHA-256 {found}, not {SHA256[name]}): delete it to download it"
+        )
+    return path
+
+
+def _download(address: str, path: Path, *, sha256: str) -> None:
+    """Writes what `address` serves to `path`, all of it with the right hash or nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as temporary:
+            part = Path(temporary) / path.name
+            digest = _fetch(address, part)
+            if digest != sha256:
+                raise InputError(_advice(address, path, f"what came has the SHA-256 {digest}, not {sha256}"))
+            os.replace(part, path)
+    except urllib.error.HTTPError as error:
+        raise InputError(_advice(address, path, f"the server answered {error.code} {error.reason}")) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise InputError(_advice(address, path, str(getattr(error, "reason", error)))) from error
+
+
+def _fetch(address: str, path: Path) -> str:
+    """Streams to a new file and returns the SHA-256 of what came."""
+    digest = hashlib.sha256()
+    with urllib.request.urlopen(address, timeout=TIMEOUT) as response, path.open("wb") as file:
+        total = int(response.headers["Content-Length"] or 0) or None
+        with tqdm(desc=path.name, total=total, unit="B", unit_scale=True, disable=None) as progress:
+            while block := response.read(1 << 16):
+                digest.update(block)
+                file.write(block)
+                progress.update(len(block))
+        received = file.tell()
+    if total is not None and received != total:
+        raise http.client.HTTPException(f"the connection was cut after {received} of {total} bytes")
+    return digest.hexdigest()
+
+
+def _advice(address: str, path: Path, reason: str) -> str:
+    return (
+        f"cannot download {address}: {reason}; try again later, or put the file at {path} by hand, or set "
+        "dataset.folder to a folder that has it"
+    )

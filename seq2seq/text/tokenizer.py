@@ -1,0 +1,160 @@
+"""Subwords: SentencePiece models, trained on raw text and reversible to the character."""
+
+import io
+import random
+import re
+from collections.abc import Iterable
+from itertools import chain
+from typing import NamedTuple
+
+import sentencepiece
+
+from seq2seq.errors import InputError
+from seq2seq.text.corpus import Split
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SENTENCES = 2_000_000  # as many lines, drawn evenly, are held in memory to train a tokenizer on
+THREADS = 16  # decides how SentencePiece splits its sums, so that it is the same number on every machine
+
+
+class Tokenizer:
+    """Text to subword ids and back, by a SentencePiece model (Kudo and Richardson 2018).
+
+    No text gives `UNK` or any of the other special ids: characters that the model has no piece for become bytes, and
+    a "</s>" in the text is four characters. `decode(encode(text))` is `text`, with two exceptions: U+2581, the
+    model's own sign for a space, comes back as a space; a lone surrogate, which no UTF-8 file can hold, as U+FFFD.
+
+    Raises `InputError` where `model` is not a SentencePiece model or numbers the special pieces differently.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model or b"\0")  # b"" would be no model
+        except RuntimeError as error:
+            raise InputError(f"the {len(model)} bytes of the tokenizer are not a SentencePiece model") from error
+        processor = self._processor
+        found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+        if found != (PAD, UNK, BOS, EOS):
+            raise InputError(
+                f"the tokenizer numbers padding, unknown, begin and end of sentence {found}, "
+                f"but they must be {(PAD, UNK, BOS, EOS)}: train it with this program"
+            )
+
+    def __len__(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def encode(self, text: str) -> list[int]:
+        """Subword ids, without BOS and EOS."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        """`encode` for each text, on all cores."""
+        ids: list[list[int]] = self._processor.encode([_encodable(text) for text in texts])
+        return ids
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of the ids; special ids have none. Bytes that are not UTF-8 become U+FFFD."""
+        text: str = self._processor.decode([index for index in ids if index > EOS])
+        return text
+
+    def pieces(self, ids: list[int]) -> list[str]:
+        """The subwords as SentencePiece writes them: "▁" is a space, "<0x0A>" a byte."""
+        pieces: list[str] = self._processor.id_to_piece(ids)
+        return pieces
+
+
+class Tokenizers(NamedTuple):
+    """The tokenizers of both languages: one object, or two."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+    @property
+    def joint(self) -> bool:
+        """Whether both languages share one vocabulary."""
+        return self.source is self.target
+
+
+def train_tokenizers(train: Split, *, vocabulary_size: int, kind: str, joint: bool) -> Tokenizers:
+    """`train_tokenizer` on each side of the split, or once on both sides together. Give it the training split only."""
+    if joint:
+        shared = train_tokenizer(chain.from_iterable(train), vocabulary_size=vocabulary_size, kind=kind)
+        return Tokenizers(shared, shared)
+    return Tokenizers(
+        train_tokenizer((pair.source for pair in train), vocabulary_size=vocabulary_size, kind=kind),
+        train_tokenizer((pair.target for pair in train), vocabulary_size=vocabulary_size, kind=kind),
+    )
+
+
+def train_tokenizer(lines: Iterable[str], *, vocabulary_size: int, kind: str) -> Tokenizer:
+    """A tokenizer of exactly `vocabulary_size` pieces: 4 special ones, 256 bytes, the characters of the text, subwords.
+
+    `kind` is "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016). No normalisation: no character and no space is
+    lost. The same lines give the same model, byte for byte. Lines of more than 4192 bytes are left out.
+
+    Raises `InputError` where the text cannot give a vocabulary of that size.
+    """
+    assert kind in ("unigram", "bpe"), kind
+    sample = _sample(lines, SENTENCES)
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sample),
+            model_writer=model,
+            model_type=kind,
+            vocab_size=vocabulary_size,
+            byte_fallback=True,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            num_threads=THREADS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise InputError(_why(str(error), vocabulary_size)) from error
+    return Tokenizer(model.getvalue())
+
+
+def _sample(lines: Iterable[str], size: int) -> list[str]:
+    """At most `size` lines, each equally likely to be in (Vitter 1985, algorithm R), the same ones every time.
+
+    Not SentencePiece's own sampling, whose seed is new in each process.
+    """
+    draw = random.Random(0).random
+    sample: list[str] = []
+    for seen, line in enumerate(lines):
+        if seen < size:
+            sample.append(_encodable(line))
+        elif (place := int(draw() * (seen + 1))) < size:
+            sample[place] = _encodable(line)
+    return sample
+
+
+def _why(message: str, vocabulary_size: int) -> str:
+    """SentencePiece's refusal in our words. It ends in "<= 3345." or holds "100 vs 338."; other words are passed on."""
+    if largest := re.search(r"too high.*<= (\d+)", message):
+        return (
+            f"dataset.vocabulary is {vocabulary_size}, but the training text gives at most {largest[1]} subwords: "
+            f"set dataset.vocabulary to {largest[1]} or less"
+        )
+    if smallest := re.search(r"required_chars.* vs (\d+)", message):
+        return (
+            f"dataset.vocabulary is {vocabulary_size}, but the training text needs at least {smallest[1]} (special "
+            f"pieces, bytes and its characters): set dataset.vocabulary to {smallest[1]} or more"
+        )
+    if "sentences_.empty()" in message:
+        return "no line of the training text can train a tokenizer: all are empty or longer than 4192 bytes"
+    return f"SentencePiece cannot train a vocabulary of {vocabulary_size} (dataset.vocabulary) on this text: {message}"
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text
