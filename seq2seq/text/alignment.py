@@ -1,6 +1,7 @@
 """Who is aligned with whom: attention between pieces becomes attention between words, links, and their error.
 
-A word is what whitespace separates in the raw text, counted from 0; the end-of-sentence symbol is no word.
+A word is what spaces (U+0020, the one character that SentencePiece marks) separate in the raw text, counted from 0: the
+n-th of `text.split(" ")`, empty strings left out. The end-of-sentence symbol (EOS) is no word.
 """
 
 import math
@@ -10,12 +11,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import astuple, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from seq2seq.errors import InputError
+from seq2seq.text.corpus import read_lines
 
 MARK = "▁"  # U+2581, SentencePiece's sign for the space before a word
 BYTE = re.compile("<0x([0-9A-F]{2})>")
@@ -34,7 +36,8 @@ def words(pieces: Sequence[str]) -> list[Word]:
     """Group SentencePiece's `pieces` (without EOS) into words; together they cover every piece, in order.
 
     A word starts at a piece with the mark. A lone mark belongs to what follows, or at the very end to the last word.
-    Byte-fallback pieces are decoded for display; what is no UTF-8 shows as U+FFFD.
+    A text of spaces alone is one word without text. Bytes (`<0xE2>`) are decoded for display; what is no UTF-8 shows as
+    U+FFFD.
     """
     last = max((index for index, piece in enumerate(pieces) if piece.strip(MARK)), default=0)
     starts: list[int] = []
@@ -117,18 +120,9 @@ def read_pharaoh(path: Path) -> list[frozenset[Link]]:
     """Read one sentence's links from each line; an empty line is a sentence without links.
 
     Raises:
-        InputError: the file cannot be read, or `parse_pharaoh` refuses a line.
+        InputError: `read_lines` refuses the file or `parse_pharaoh` a line.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); a file of links like 0-0 1p2 is wanted"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8; a file of links like 0-0 1p2 is wanted") from error
-    lines = text.removesuffix("\n").split("\n") if text else []
-    return [parse_pharaoh(line, file=path, line_number=number) for number, line in enumerate(lines, start=1)]
+    return [parse_pharaoh(line, file=path, line_number=number) for number, line in enumerate(read_lines(path), start=1)]
 
 
 def format_pharaoh(found: Iterable[Link]) -> str:
@@ -155,7 +149,7 @@ def check(gold: Collection[Link], *, source_words: int, target_words: int, file:
 class AlignmentError:
     """The sums of the alignment error rate: add them over sentences, divide once.
 
-    A are the links found, S the sure and P the possible gold links, S a part of P (Och & Ney 2003, section 2.4).
+    A are the links found, S the sure and P the possible gold links, S a part of P (Och & Ney 2003).
     """
 
     sure_found: int = 0  # |A ∩ S|
@@ -164,15 +158,15 @@ class AlignmentError:
     sure: int = 0  # |S|
 
     @classmethod
-    def of(cls, found: AbstractSet[tuple[int, int]], gold: Iterable[Link]) -> Self:
+    def of(cls, found: AbstractSet[tuple[int, int]], gold: Iterable[Link]) -> "AlignmentError":
         """Count one sentence; `found` are pairs `(source, target)`, and a sure link is possible too."""
         gold = frozenset(gold)
         possible = {(link.source, link.target) for link in gold}
         sure = {(link.source, link.target) for link in gold if link.sure}
         return cls(len(found & sure), len(found & possible), len(found), len(sure))
 
-    def __add__(self, other: Self) -> Self:
-        return type(self)(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: "AlignmentError") -> "AlignmentError":
+        return AlignmentError(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def rate(self) -> float:
@@ -194,7 +188,7 @@ class Diagnostics:
     forward: int = 0
 
     @classmethod
-    def of(cls, weights: Float[np.ndarray, "target_pieces source_pieces_and_end"]) -> Self:
+    def of(cls, weights: Float[np.ndarray, "target_pieces source_pieces_and_end"]) -> "Diagnostics":
         """Measure one sentence; the last column is the source's EOS, the rows are target pieces without EOS."""
         weights = weights.astype(np.float64)
         pieces = weights[:, :-1]
@@ -211,8 +205,8 @@ class Diagnostics:
             forward=int((np.diff(peaks) >= 0).sum()),
         )
 
-    def __add__(self, other: Self) -> Self:
-        return type(self)(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: "Diagnostics") -> "Diagnostics":
+        return Diagnostics(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     def means(self) -> dict[str, float]:
         """The measures by name; NaN where there was nothing to measure.
@@ -234,5 +228,5 @@ class Diagnostics:
         }
 
 
-def _ratio(total: float, count: int) -> float:
+def _ratio(total: int | float, count: int) -> float:
     return total / count if count else math.nan

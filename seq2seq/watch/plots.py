@@ -37,12 +37,12 @@ class Attention(NamedTuple):
 def heatmap(attention: Attention, title: str | None = None) -> Figure:
     """Draw source words along the top, target words down the side, weights from 0 (light) to 1 (dark).
 
-    The figure grows with the words, so that labels stay readable from 1 to 60 of them. Nothing of pyplot is touched.
+    The figure grows with the words, so that labels stay readable from 1 to 60 of them; with more it grows no further.
+    Nothing of pyplot is touched.
     """
     columns, rows = max(len(attention.source), 1), max(len(attention.target), 1)
     assert attention.weights.shape == (len(attention.target), len(attention.source))
-    most = max(columns, rows)
-    cell, size = (0.36, 10.0) if most <= 20 else (0.26, 9.0) if most <= 40 else (0.2, 8.0)  # inches, points
+    cell, size = _scale(max(columns, rows))
     font, heading = _font(size), _font(size + 1)
     across = [_label(word, LONGEST_LABEL) for word in attention.source]
     down = [_label(word, LONGEST_LABEL) for word in attention.target]
@@ -68,7 +68,11 @@ def heatmap(attention: Attention, title: str | None = None) -> Figure:
     axes.set_xticks(range(len(across)), across, rotation=0 if upright else 90, fontproperties=font, parse_math=False)
     axes.set_yticks(range(len(down)), down, fontproperties=font, parse_math=False)
     axes.tick_params(length=0, pad=GAP * 72 / 2)
-    bar = figure.add_axes(place(left + columns * cell + 3 * GAP, above, BAR, max(rows * cell, 0.8)))
+    for axis, count in ((axes.xaxis, columns), (axes.yaxis, rows)):  # fine lines between the cells, to follow a word by
+        axis.set_ticks(np.arange(1, count) - 0.5, minor=True)
+        axis.set_tick_params(which="minor", length=0)
+        axis.grid(which="minor", color="white", linewidth=0.05 * size)
+    bar = figure.add_axes(place(left + columns * cell + 3 * GAP, above, BAR, min(max(rows * cell, 0.8), 2.5)))
     figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1]).ax.tick_params(labelsize=size, length=2)
     if caption:
         figure.text(PAD / width, 1 - PAD / height, caption, va="top", fontproperties=heading, parse_math=False)
@@ -102,10 +106,26 @@ def pixels(figure: Figure) -> np.ndarray:
     return np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(height, width, 4)
 
 
+def _scale(words: int) -> tuple[float, float]:
+    """A cell's side in inches and the letters' size in points, by the longer side's number of words."""
+    if words <= 20:
+        return 0.36, 10
+    if words <= 40:
+        return 0.26, 9
+    if words <= 60:
+        return 0.2, 8
+    return 12 / words, max(8 * 60 / words, 1)
+
+
 def _label(word: str, longest: int) -> str:
     """The word as it can be drawn: every character has a glyph, and there are not too many."""
     shown = "".join(
-        character if ord(character) in _glyphs() and character.isprintable() else MISSING for character in word
+        " "
+        if character.isspace()
+        else character
+        if ord(character) in _glyphs() and character.isprintable()
+        else MISSING
+        for character in word
     )
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 

@@ -1,11 +1,15 @@
 """What a run shows in TensorBoard: scalars, heat maps, translations, hyperparameters."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from seq2seq.watch.plots import Attention, heatmap, pixels
+
+MARKUP = "\\`*_{}[]<>#|&~"
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # Markdown keeps its own notes between U+0002 and U+0003
 
 
 class Sample(NamedTuple):
@@ -29,7 +33,7 @@ class Board:
 
         self._writer = SummaryWriter(str(folder), purge_step=purge_from, flush_secs=10)
 
-    def scalars(self, values: Mapping[str, float], step: int) -> None:
+    def scalars(self, values: Mapping[str, int | float], step: int) -> None:
         """Add a point to the curve of each tag."""
         for tag, value in values.items():
             self._writer.add_scalar(tag, value, step)
@@ -42,7 +46,9 @@ class Board:
         """Add a table of translations."""
         self._writer.add_text(tag, table(samples), step)
 
-    def hyperparameters(self, values: Mapping[str, bool | int | float | str], scores: Mapping[str, float]) -> None:
+    def hyperparameters(
+        self, values: Mapping[str, bool | int | float | str], scores: Mapping[str, int | float]
+    ) -> None:
         """Add this run to the HParams table: its settings, and its scores as the scalars `final/NAME`.
 
         `SummaryWriter.add_hparams` would write them into a second run, named by the time of day.
@@ -50,7 +56,9 @@ class Board:
         from torch.utils.tensorboard.summary import hparams
 
         final = {f"final/{name}": value for name, value in scores.items()}
-        for summary in hparams(dict(values), final):
+        # As text, since a bool would show as 1.0000.
+        settings = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
+        for summary in hparams(settings, final):
             self._writer._get_file_writer().add_summary(summary)
         self.scalars(final, step=0)
 
@@ -58,7 +66,7 @@ class Board:
         """Write out what is still held back."""
         self._writer.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Board":
         return self
 
     def __exit__(
@@ -74,6 +82,8 @@ def table(samples: Iterable[Sample]) -> str:
 
 
 def _literal(text: str) -> str:
-    """The text with all that Markdown or HTML might read as markup written as character references."""
+    """The text in one line, with all that Markdown or HTML might read as markup written as character references."""
     line = " ".join(text.encode(errors="replace").decode().split())
-    return "".join(f"&#{ord(character)};" if character in "\\`*_{}[]<>#|&~" else character for character in line)
+    return "".join(
+        f"&#{ord(character)};" if character in MARKUP else character for character in CONTROL.sub("\ufffd", line)
+    )
