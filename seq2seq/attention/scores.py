@@ -1,0 +1,156 @@
+"""The rules: how well does each source position answer a query?
+
+A rule returns scores and nothing else. What makes weights of them (mask and softmax), the mix and the combine layer
+stand once, in `distributions.py` and `layer.py`. To add a rule: one class here, one line in `SCORES`, one YAML of the
+same name in `configs/attention/`.
+"""
+
+import math
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Sizes(NamedTuple):
+    """What a rule may need to know: widths of query and key, and the greatest source length, in tokens."""
+
+    query: int
+    key: int
+    positions: int
+
+
+class Score(nn.Module):
+    """A rule. Content-based rules compare the query with every key; a location-based rule looks at no key at all.
+
+    `location_based` says which vectors the decoder hands over as Q and K (the table stands in `nn/decoder.py`).
+    `direct` says that query and key are multiplied as they are, so that both must have the same width.
+    """
+
+    location_based: ClassVar[bool] = False
+    direct: ClassVar[bool] = False
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        assert not self.direct or sizes.query == sizes.key, f"{type(self).__name__} needs one width: {sizes}"
+
+    def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source prepared"]:
+        """What of the keys does not depend on the query: done once a sentence, not once a step."""
+        return key
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source prepared"]
+    ) -> Float[Tensor, "batch target source"]:
+        raise NotImplementedError
+
+
+class Concat(Score):
+    """Rule 1 of the notes: `Linear([Q; K])`, one score for each *position* 1..positions.
+
+    K is one vector beside Q (in a decoder: Q the embedded previous word, K the state), as in the notes' `MyAtt1` and
+    `MyAtt2`. So the weights look at no encoder output: this is location-based attention, and sources have a greatest
+    length. (A score `w.[Q; K_j]` for each key would be no cure: it is `w_q.Q + w_k.K_j`, the first term is the same
+    for every j, softmax cancels it, and attention would ignore the decoder.)
+    """
+
+    location_based = True
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes)
+        self.linear = nn.Linear(sizes.query + sizes.key, sizes.positions)
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch target key"]
+    ) -> Float[Tensor, "batch target positions"]:
+        return self.linear(torch.cat((query, key), dim=-1))
+
+
+class TanhSum(Score):
+    """Rule 2 of the notes: `sum(tanh(Linear([Q; K_j])))`. It is `Additive` with v fixed to ones."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes)
+        # Linear([Q; K_j]) = query(Q) + key(K_j): the second term is the same at every step.
+        self.query = nn.Linear(sizes.query, sizes.query)
+        self.key = nn.Linear(sizes.key, sizes.query, bias=False)
+
+    def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source hidden"]:
+        return self.key(key)
+
+    def activation(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source hidden"]
+    ) -> Float[Tensor, "batch target source hidden"]:
+        return torch.tanh(self.query(query).unsqueeze(2) + key.unsqueeze(1))
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source hidden"]
+    ) -> Float[Tensor, "batch target source"]:
+        return self.activation(query, key).sum(dim=-1)
+
+
+class Additive(TanhSum):
+    """`v.tanh(W Q + U K_j)` (Bahdanau et al. 2015, appendix A.1.2): rule 2 with a learned v."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes)
+        self.v = nn.Linear(sizes.query, 1, bias=False)
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source hidden"]
+    ) -> Float[Tensor, "batch target source"]:
+        return self.v(self.activation(query, key)).squeeze(-1)
+
+
+class LuongDot(Score):
+    """`Q.K_j` (Luong et al. 2015, equation 8, "dot"): rule 3 without its scale."""
+
+    direct = True
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source query"]
+    ) -> Float[Tensor, "batch target source"]:
+        return query @ key.transpose(1, 2)
+
+
+class Dot(LuongDot):
+    """Rule 3 of the notes: `Q.K_j / sqrt(d)`, d the width of Q and K (Vaswani et al. 2017, equation 1)."""
+
+    def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source key"]:
+        return key / math.sqrt(key.shape[-1])
+
+
+class General(Score):
+    """`Q.(W K_j)` (Luong et al. 2015, equation 8, "general"): a bilinear form, so the widths may differ."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes)
+        self.key = nn.Linear(sizes.key, sizes.query, bias=False)
+
+    def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source query"]:
+        return self.key(key)
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source query"]
+    ) -> Float[Tensor, "batch target source"]:
+        return query @ key.transpose(1, 2)
+
+
+class Uniform(Score):
+    """All scores 0, so the context is the mean of the values at every step: the no-attention baseline."""
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source key"]
+    ) -> Float[Tensor, "batch target source"]:
+        return query.new_zeros(query.shape[0], query.shape[1], key.shape[1])
+
+
+SCORES: dict[str, type[Score]] = {
+    "concat": Concat,
+    "tanh_sum": TanhSum,
+    "dot": Dot,
+    "additive": Additive,
+    "general": General,
+    "luong_dot": LuongDot,
+    "uniform": Uniform,
+}

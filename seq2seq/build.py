@@ -1,0 +1,117 @@
+"""Where the configuration meets the objects: the only factories."""
+
+from pathlib import Path
+
+import torch
+
+from seq2seq import config
+from seq2seq.attention.scores import SCORES
+from seq2seq.checkpoint import Checkpoint
+from seq2seq.errors import InputError
+from seq2seq.nn.decoder import DECODERS, Widths
+from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.model import Model
+from seq2seq.text.corpus import Corpus, files, tsv
+from seq2seq.text.multi30k import multi30k
+from seq2seq.text.store import Prepared, prepare
+from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.training import Schedule
+from seq2seq.translation import Translator
+
+
+def corpus(dataset: config.Dataset) -> Corpus:
+    """The parallel text that the configuration names, checked by reading it when first used."""
+    languages = {"source": dataset.source, "target": dataset.target}
+    match dataset:
+        case config.Multi30k():
+            return multi30k(folder=dataset.folder, test=dataset.test, **languages)
+        case config.Files():
+            return files(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
+        case config.Tsv():
+            return tsv(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
+        case config.Grammar():
+            raise NotImplementedError
+
+
+def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
+    """The tokenizers, trained on the training split only, and the encoded training split."""
+    return prepare(
+        text.train,
+        folder=dataset.cache,
+        vocabulary_size=dataset.vocabulary,
+        kind=dataset.tokenizer,
+        joint=dataset.joint,
+        longest=dataset.longest,
+    )
+
+
+def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int) -> Model:
+    """A model with fresh weights. `positions` is the greatest source length in tokens, EOS counted."""
+    sizes = configuration.model
+    encoder = GRUEncoder(
+        embedding_size=sizes.embedding,
+        hidden_size=sizes.encoder_hidden,
+        layers=configuration.encoder.layers,
+        dropout=sizes.dropout,
+    )
+    widths = Widths(
+        embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
+    )
+    decoder = DECODERS[configuration.decoder.place](
+        SCORES[configuration.attention.score], widths, dropout=sizes.dropout
+    )
+    return Model(
+        encoder,
+        decoder,
+        source_vocabulary=len(tokenizers.source),
+        target_vocabulary=len(tokenizers.target),
+        embedding_size=sizes.embedding,
+        tie=sizes.tie,
+        dropout=sizes.dropout,
+        positions=positions,
+    )
+
+
+def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
+    """The configuration and the model of a checkpoint; `folder` is for messages. Raises InputError if they differ."""
+    configuration = config.load(config.Train, checkpoint.configuration)
+    built = model(configuration, checkpoint.tokenizers, positions=checkpoint.positions)
+    load_weights(built, checkpoint, folder)
+    return configuration, built
+
+
+@torch.no_grad()
+def load_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
+    """Copies a checkpoint's weights into the model. Raises InputError where a name or a shape differs."""
+    wanted = {name: tuple(parameter.shape) for name, parameter in built.named_parameters()}
+    found = {name: tuple(weight.shape) for name, weight in checkpoint.weights.items()}
+    if wanted != found:
+        name = min(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise InputError(
+            f"checkpoint {folder} does not fit its own configuration: {name} is {found.get(name)} "
+            f"where the model has {wanted.get(name)}"
+        )
+    for name, parameter in built.named_parameters():
+        parameter.copy_(checkpoint.weights[name])
+
+
+def schedule(training: config.Training, *, total: int) -> Schedule:
+    """The learning rate of each of `total` steps."""
+    return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
+
+
+def translator(
+    search: config.Search, built: Model, tokenizers: Tokenizers, device: torch.device
+) -> Translator:
+    """The model behind one call on raw text."""
+    return Translator(
+        built,
+        tokenizers,
+        device=device,
+        size=search.size,
+        length_penalty=search.length_penalty,
+        n_best=search.n_best,
+        batch=search.batch,
+        longest_source=search.longest_source,
+        too_long=search.too_long,
+    )

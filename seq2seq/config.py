@@ -1,0 +1,280 @@
+"""What may be configured: names, types and limits. The one door for YAML, command line and checkpoint.
+
+Values stand in `configs/`, never here: a field without a value is an error, so that no default stands in two places.
+"""
+
+import difflib
+import json
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from seq2seq.attention.scores import SCORES
+from seq2seq.errors import InputError
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.model import TIES
+
+
+def near(word: str, choices: Iterable[str]) -> str:
+    """`, did you mean X?` for a mistyped word; all the choices where nothing is near."""
+    choices = sorted(choices)
+    matches = difflib.get_close_matches(word, choices, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(matches)}?" if matches else f"choose one of {', '.join(choices)}"
+
+
+def _one_of(choices: Iterable[str]) -> AfterValidator:
+    names = tuple(choices)
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"no such choice '{value}', {near(value, names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Frozen, strict, and closed: an unknown key is a mistake, not an extra."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Attention(Section):
+    score: Annotated[str, _one_of(SCORES)]
+
+
+class Decoder(Section):
+    place: Annotated[str, _one_of(DECODERS)]
+
+
+class Encoder(Section):
+    kind: Annotated[str, _one_of(("gru",))]
+    layers: PositiveInt
+
+
+class Model(Section):
+    """Widths. `encoder_hidden` is one direction's, so encoder outputs are twice as wide."""
+
+    embedding: PositiveInt
+    encoder_hidden: PositiveInt
+    decoder_hidden: PositiveInt
+    tie: Annotated[str, _one_of(TIES)]
+    dropout: Fraction
+
+
+class Text(Section):
+    """What every dataset has: two languages, and how their text becomes subwords.
+
+    `longest` is the greatest number of subwords a side may have in training; longer pairs are left out and counted.
+    """
+
+    source: str
+    target: str
+    vocabulary: Annotated[int, Field(ge=8, le=1_000_000)]
+    tokenizer: Annotated[str, _one_of(("unigram", "bpe"))]
+    joint: bool
+    longest: PositiveInt
+    cache: Path
+
+
+class Grammar(Text):
+    name: Literal["grammar"]
+    preset: Annotated[str, _one_of(("tiny", "small", "full"))]
+    seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _languages(self) -> "Grammar":
+        if (self.source, self.target) != ("de", "en"):
+            raise ValueError("the built-in corpus is German-English: dataset.source=de dataset.target=en")
+        return self
+
+
+class Multi30k(Text):
+    name: Literal["multi30k"]
+    folder: Path
+    test: str
+
+
+class Files(Text):
+    """`train`, `validation` and `test` are prefixes: `/my/train` stands for `/my/train.de` and `/my/train.en`."""
+
+    name: Literal["files"]
+    train: Path
+    validation: Path
+    test: Path
+
+
+class Tsv(Text):
+    name: Literal["tsv"]
+    train: Path
+    validation: Path
+    test: Path
+
+
+Dataset = Annotated[Grammar | Multi30k | Files | Tsv, Field(discriminator="name")]
+
+
+class Batch(Section):
+    """`size` counts padded tokens of the longer side (`unit=tokens`) or sentences."""
+
+    size: PositiveInt
+    unit: Annotated[str, _one_of(("tokens", "sentences"))]
+
+
+class Training(Section):
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    epochs: PositiveInt
+    steps: PositiveInt | None
+    batch: Batch
+    accumulate: PositiveInt
+    learning_rate: Positive
+    betas: tuple[Fraction, Fraction]
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Annotated[int, Field(ge=0)]
+    decay: Annotated[str, _one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
+    label_smoothing: Fraction
+    clip: Positive | None
+    validate_every: PositiveInt | Literal["epoch"]
+    metric: Annotated[str, _one_of(("bleu", "chrf", "loss"))]
+    patience: PositiveInt | None
+    keep_best: PositiveInt
+    log_every: PositiveInt
+
+
+class Device(Section):
+    kind: Annotated[str, _one_of(("auto", "cpu", "cuda"))]
+    threads: PositiveInt | None
+
+
+class Search(Section):
+    """`longest_source` counts tokens; a longer line is refused or cut, as `too_long` says."""
+
+    size: Annotated[int, Field(ge=1, le=1000)]
+    length_penalty: Annotated[float, Field(ge=0)]
+    n_best: PositiveInt
+    batch: PositiveInt
+    longest_source: PositiveInt
+    too_long: Annotated[str, _one_of(("refuse", "truncate"))]
+
+    @model_validator(mode="after")
+    def _enough(self) -> "Search":
+        if self.n_best > self.size:
+            raise ValueError(f"search.n_best={self.n_best} asks for more than the beam holds: search.size={self.size}")
+        return self
+
+
+class Train(Section):
+    """Everything that decides a training run."""
+
+    attention: Attention
+    decoder: Decoder
+    encoder: Encoder
+    model: Model
+    dataset: Dataset
+    training: Training
+    device: Device
+    search: Search
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Train":
+        if self.model.tie == "all" and not self.dataset.joint:
+            raise ValueError("model.tie=all needs one vocabulary for both languages: dataset.joint=true")
+        if SCORES[self.attention.score].direct and self.model.decoder_hidden != 2 * self.model.encoder_hidden:
+            raise ValueError(
+                f"attention.score={self.attention.score} multiplies query and key as they are, so model.decoder_hidden "
+                f"must be 2 x model.encoder_hidden = {2 * self.model.encoder_hidden}, not {self.model.decoder_hidden}; "
+                "attention=general takes any widths"
+            )
+        return self
+
+
+class Evaluate(Section):
+    """A checkpoint scored on a split of its own dataset, or on a person's own pair of files.
+
+    What `search` leaves null is as the checkpoint was trained with: see `search_as_given`.
+    """
+
+    checkpoint: Path
+    split: Annotated[str, _one_of(("validation", "test"))]
+    source: Path | None
+    target: Path | None
+    output: Path | None
+    search: dict[str, Any]
+    device: Device
+
+    @model_validator(mode="after")
+    def _pair(self) -> "Evaluate":
+        if (self.source is None) != (self.target is None):
+            raise ValueError("source=FILE and target=FILE go together")
+        return self
+
+
+class Translate(Section):
+    """A filter: standard input to standard output."""
+
+    checkpoint: Path
+    scores: bool
+    alignments: bool
+    plot: Path | None
+    search: dict[str, Any]
+    device: Device
+
+
+Configuration = TypeVar("Configuration", bound=Section)
+
+
+def load(kind: type[Configuration], values: Mapping[str, Any], *, prefix: str = "") -> Configuration:
+    """The typed configuration, or an InputError with the full key, what was found, and the choices."""
+    try:
+        return kind.model_validate_json(json.dumps(values))  # JSON's strict types have paths as strings
+    except ValidationError as error:
+        raise InputError("; ".join(_sentence(kind, dict(detail), prefix) for detail in error.errors())) from None
+
+
+def search_as_given(given: Mapping[str, Any], trained: Search) -> Search:
+    """The search of a training run, with what a person asks for otherwise."""
+    asked = {key: value for key, value in given.items() if value is not None}
+    return load(Search, {**trained.model_dump(), **asked}, prefix="search.")
+
+
+def keys(kind: Any, prefix: str = "") -> list[str]:
+    """Every key of a configuration, in full: `training.batch.size`."""
+    if kind == dict[str, Any]:  # the search of `Evaluate` and `Translate`
+        return keys(Search, prefix)
+    if get_origin(kind) in (Union, types.UnionType, Annotated):
+        return [key for option in get_args(kind) for key in keys(option, prefix)]
+    if not (isinstance(kind, type) and issubclass(kind, Section)):
+        return []
+    found = []
+    for name, field in kind.model_fields.items():
+        found += [f"{prefix}{name}", *keys(field.annotation, f"{prefix}{name}.")]
+    return found
+
+
+def _sentence(kind: type[Section], detail: dict[str, Any], prefix: str) -> str:
+    """One of pydantic's errors as a person would say it."""
+    tags = {get_args(option.model_fields["name"].annotation)[0] for option in (Grammar, Multi30k, Files, Tsv)}
+    parts = [str(part) for part in detail["loc"]]
+    tagged = len(parts) > 1 and parts[0] == "dataset" and parts[1] in tags  # pydantic names the member of the union
+    key = prefix + ".".join([parts[0], *parts[2:]] if tagged else parts)
+    found = json.dumps(detail["input"], ensure_ascii=False, default=str)
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"{key}: no such option, {near(key, keys(kind, prefix))}"
+        case "missing":
+            return f"{key}: not set; give {key}=VALUE"
+        case "value_error":
+            message = str(detail["ctx"]["error"])
+            return f"{key}: {message}" if key and not isinstance(detail["input"], dict) else message
+        case "union_tag_invalid":
+            return f"{key}.name: no such dataset, choose one of {', '.join(sorted(tags))}"
+        case _:
+            message = str(detail["msg"]).removeprefix("Input ")
+            return f"{key}: {message[0].lower()}{message[1:]}, found {found}"

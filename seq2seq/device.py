@@ -1,0 +1,37 @@
+"""Where the numbers are computed: which device, how many threads, what keeps the memory warm."""
+
+import ctypes
+import sys
+
+import torch
+
+from seq2seq.errors import InputError
+
+
+def choose(kind: str) -> torch.device:
+    """`auto` is a GPU where there is one, else the CPU; `cuda` without a GPU is an InputError."""
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError("device=cuda: PyTorch finds no GPU on this machine; use device=cpu or device=auto")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(kind)
+
+
+def set_up(threads: int | None) -> None:
+    """Once a process, before the first tensor: the number of threads (None: PyTorch's own choice), and the memory."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Tells glibc to keep freed memory in the process, so that each step writes to pages that are there already.
+
+    By default glibc gives every large buffer back to the kernel, which zeroes it anew at the next step; page faults
+    are dear on virtual machines. The constants are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_MAX of malloc.h.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # absent from other C libraries
+        if mallopt is not None:
+            for option, value in ((-1, 2**31 - 1), (-2, 64 * 2**20), (-4, 0)):
+                mallopt(option, value)

@@ -1,0 +1,82 @@
+"""The translation model: embeddings, encoder, decoder, output layer."""
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seq2seq.nn.decoder import Decoder, Memory, State
+from seq2seq.nn.encoder import GRUEncoder
+
+TIES = ("none", "target", "all")
+
+
+class Model(nn.Module):
+    """`p(y_i | y_<i, x) = softmax(W output_i + b)`, with `output_i` from the attention decoder."""
+
+    def __init__(
+        self,
+        encoder: GRUEncoder,
+        decoder: Decoder,
+        *,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        embedding_size: int,
+        tie: str,
+        dropout: float,
+        positions: int,
+    ) -> None:
+        """`tie` says which of the three matrices (source, target, output) are one: none, `target` and output, or all.
+
+        `positions` is the greatest source length (EOS counted) that the attention rule can score.
+        """
+        super().__init__()
+        assert tie in TIES, tie
+        assert tie != "all" or source_vocabulary == target_vocabulary
+        self.encoder = encoder
+        self.decoder = decoder
+        self.dropout = nn.Dropout(dropout)
+        self.target_embedding = nn.Embedding(target_vocabulary, embedding_size)
+        self.source_embedding = self.target_embedding
+        if tie != "all":
+            self.source_embedding = nn.Embedding(source_vocabulary, embedding_size)
+        self.output = nn.Linear(embedding_size, target_vocabulary)
+        if tie != "none":
+            self.output.weight = self.target_embedding.weight
+        # One scale serves both uses of a tied matrix: logits of an untrained model stay near 0, its loss near log V.
+        for matrix in dict.fromkeys((self.source_embedding.weight, self.target_embedding.weight, self.output.weight)):
+            nn.init.normal_(matrix, std=embedding_size**-0.5)
+        nn.init.zeros_(self.output.bias)
+        self.positions = positions
+
+    @property
+    def longest_source(self) -> int | None:
+        """The greatest source length in tokens, EOS counted, or None where the rule has no limit."""
+        return self.positions if self.decoder.attention.score.location_based else None
+
+    def encode(
+        self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]
+    ) -> tuple[Memory, State]:
+        """Everything about the sources that decoding needs."""
+        outputs, final = self.encoder(self.dropout(self.source_embedding(source)), mask)
+        value = self.dropout(outputs)
+        return Memory(self.decoder.attention.prepare(value), value, mask), self.decoder.start(final)
+
+    def decode(
+        self, target: Int[Tensor, "batch target"], state: State, memory: Memory
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
+        """Decoder outputs (the output layer's input), the state after the last word, and the weights.
+
+        All words of a target at once (teacher forcing) or one at a time (search): the same function.
+        """
+        outputs, state, weights = self.decoder(self.dropout(self.target_embedding(target)), state, memory)
+        return self.dropout(outputs), state, weights
+
+    def forward(
+        self,
+        source: Int[Tensor, "batch source"],
+        mask: Bool[Tensor, "batch source"],
+        target: Int[Tensor, "batch target"],
+    ) -> tuple[Float[Tensor, "batch target embedding"], Float[Tensor, "batch target source"]]:
+        """Teacher forcing: decoder outputs for every target word, and the attention weights."""
+        memory, state = self.encode(source, mask)
+        outputs, _, weights = self.decode(target, state, memory)
+        return outputs, weights

@@ -1,0 +1,178 @@
+"""One training run from start to finish; the only file that knows everything."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from seq2seq import build, checkpoint, config, device
+from seq2seq.evaluation import evaluate
+from seq2seq.nn.model import Model
+from seq2seq.text.batches import Epochs
+from seq2seq.text.corpus import Pair, Split
+from seq2seq.text.store import Prepared
+from seq2seq.training import make_optimizer, updates
+from seq2seq.validation import Validator
+from seq2seq.watch.progress import Progress, Sums
+from seq2seq.watch.tensorboard import Board
+
+log = logging.getLogger(__name__)
+
+
+def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
+    """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`."""
+    device.set_up(configuration.device.threads)
+    place = device.choose(configuration.device.kind)
+    text = build.corpus(configuration.dataset)
+    validation, test = read(text.validation), read(text.test)
+    prepared = build.prepared(configuration.dataset, text)
+    torch.manual_seed(configuration.training.seed)
+    positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
+    model = build.model(configuration, prepared.tokenizers, positions=positions).to(place)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    _introduce(prepared, parameters, place)
+
+    with Board(folder / "tensorboard") as board:
+        search = configuration.search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse"})
+        translator = build.translator(search, model, prepared.tokenizers, place)
+        validator = Validator(model, prepared.tokenizers, validation, translator, board)
+        with logging_redirect_tqdm():
+            best, timing = _train(configuration, prepared, model, validator, folder, place, board)
+        found = checkpoint.load(folder / "checkpoints" / "best")
+        build.load_weights(model, found, folder)
+        results = {
+            "parameters": parameters,
+            "best": {"step": found.step, "metric": configuration.training.metric, **found.scores},
+            "train": timing,
+        }
+        translator = build.translator(configuration.search, model, prepared.tokenizers, place)
+        for name, pairs in (("validation", validation), ("test", test)):
+            results[name] = evaluate(model, prepared.tokenizers, translator, pairs, place).scores
+            log.info("%s  %s", name, summary(results[name]))
+        write_json(folder / "results.json", results)
+        final = {f"{name}_{metric}": results[name][metric] for name in ("validation", "test") for metric in METRICS}
+        board.hyperparameters(_flat(configuration.model_dump(mode="json")), final)
+    log.info("results in %s", folder / "results.json")
+    return results
+
+
+METRICS = ("bleu", "chrf", "ter", "perplexity")
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """One line of scores."""
+    return (
+        f"BLEU {found['bleu']:.2f}  chrF {found['chrf']:.2f}  TER {found['ter']:.2f}  "
+        f"perplexity {found['perplexity']:.2f}  {found['signature']}"
+    )
+
+
+def _train(
+    configuration: config.Train,
+    prepared: Prepared,
+    model: Model,
+    validator: Validator,
+    folder: Path,
+    place: torch.device,
+    board: Board,
+) -> tuple[checkpoint.Best, dict[str, Any]]:
+    """The loop: steps, log lines, validations, checkpoints, until the last step or until patience ends."""
+    options = configuration.training
+    epochs = Epochs(
+        prepared.store,
+        size=options.batch.size,
+        unit=options.batch.unit,
+        accumulate=options.accumulate,
+        seed=options.seed,
+    )
+    total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
+    every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
+    best = checkpoint.Best(
+        folder / "checkpoints", keep=options.keep_best, higher_is_better=options.metric != "loss"
+    )
+    steps = updates(
+        model,
+        make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay),
+        ([batch.to(place, non_blocking=True) for batch in group] for group in epochs.steps(total)),
+        schedule=build.schedule(options, total=total),
+        smoothing=options.label_smoothing,
+        clip=options.clip,
+    )
+    with Progress(board.scalars, total=total, steps_per_epoch=epochs.steps_per_epoch) as progress:
+        for update in steps:
+            progress.add(Sums(*update.loss, update.tokens, update.padding, update.positions))
+            validate = update.step == total or update.step % every == 0
+            if validate or update.step % options.log_every == 0:
+                progress.line(learning_rate=update.learning_rate, gradient_norm=update.gradient_norm)
+            if validate:
+                values = validator(update.step, place)
+                kept = checkpoint.Checkpoint(
+                    configuration=configuration.model_dump(mode="json"),
+                    tokenizers=prepared.tokenizers,
+                    weights=dict(model.named_parameters()),
+                    positions=model.positions,
+                    step=update.step,
+                    scores=values,
+                )
+                checkpoint.save(kept, folder / "checkpoints" / "last")
+                improved = best.offer(kept, values[options.metric])
+                log.info(
+                    "validation  loss %.3f  perplexity %.2f  BLEU %.2f  chrF %.2f%s",
+                    *(values[name] for name in ("loss", "perplexity", "bleu", "chrf")),
+                    "  best so far" if improved else "",
+                )
+                if options.patience is not None and best.since >= options.patience:
+                    log.info("stopped: %s has not improved for %d validations", options.metric, best.since)
+                    break
+                progress.resume()
+    return best, {
+        "steps": progress.step,
+        "epochs": progress.step / epochs.steps_per_epoch,
+        "seconds": progress.seconds,
+        "target_tokens": progress.tokens,
+        "target_tokens_per_second": progress.tokens / progress.seconds,
+    }
+
+
+def _introduce(prepared: Prepared, parameters: int, place: torch.device) -> None:
+    """What is about to be trained, and what was left out."""
+    store, tokenizers = prepared.store, prepared.tokenizers
+    log.info(
+        "%s training pairs; left out: %d empty, %d too long", f"{len(store.source):,}", *store.filtered
+    )
+    log.info(
+        "vocabulary %s, %s parameters, on %s",
+        f"{len(tokenizers.source):,} joint" if tokenizers.joint else f"{len(tokenizers.source):,} and {len(tokenizers.target):,}",
+        f"{parameters:,}",
+        place,
+    )
+
+
+def read(split: Split) -> list[Pair]:
+    """A split held in memory, its text checked."""
+    split.fingerprint()
+    return list(split)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes beside the place and renames, so that a reader sees the whole file or none."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`, for TensorBoard's table."""
+    return dict(_walk(values, prefix))
+
+
+def _walk(value: Any, name: str) -> Iterator[tuple[str, bool | int | float | str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _walk(inner, f"{name}.{key}" if name else key)
+    else:
+        yield name, value if isinstance(value, bool | int | float | str) else json.dumps(value)

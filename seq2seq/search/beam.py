@@ -1,0 +1,137 @@
+"""Beam search over a step function: it knows no model, only rows that can be selected."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class Rows(Protocol):
+    """A batch whose rows can be reordered, repeated and dropped."""
+
+    def select(self, rows: Int[Tensor, "rows"]) -> Self: ...
+
+
+State = TypeVar("State", bound=Rows)
+Memory = TypeVar("Memory", bound=Rows)
+Step = Callable[
+    [Int[Tensor, "rows"], State, Memory],
+    tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]],
+]
+"""(last tokens, state, memory) -> (log-probabilities of the next token, the state after it, attention weights)."""
+
+
+class Hypothesis(NamedTuple):
+    """One translation. `tokens` and the rows of `weights` leave BOS out and keep EOS, where it was reached."""
+
+    tokens: list[int]
+    log_probability: float
+    score: float
+    weights: Float[np.ndarray, "target source"]
+
+
+class _Row(NamedTuple):
+    """One step of the search, a list entry for each row: the token it read and the row it came from."""
+
+    tokens: list[int]
+    parents: list[int]
+
+
+class _End(NamedTuple):
+    """Where a hypothesis stopped: its last token, and the row of step `length` that put it out."""
+
+    length: int
+    row: int
+    token: int
+    log_probability: float
+    complete: bool
+
+
+def beam_search(
+    step: Step[State, Memory],
+    first: Int[Tensor, "batch"],
+    state: State,
+    memory: Memory,
+    *,
+    limits: Sequence[int],
+    end: int,
+    size: int,
+    length_penalty: float,
+    n_best: int = 1,
+) -> list[list[Hypothesis]]:
+    """The `n_best` best hypotheses of each sentence, best first, by `log p(y) / |y|^length_penalty`.
+
+    |y| counts tokens, EOS included; `first` holds each sentence's BOS, `limits` its greatest |y|. A sentence is done
+    as soon as `size` of its hypotheses have ended, or at its limit, where what has not ended is cut and ranks behind
+    what has. Finished sentences leave the batch at once, and no sentence's course depends on another's.
+    A beam of 1 is greedy search.
+    """
+    sentences = list(range(len(limits)))  # those still open, in the order of the rows
+    ends: list[list[_End]] = [[] for _ in limits]
+    tokens, total = first, torch.zeros(len(limits), 1, device=first.device)
+    rows = [_Row(tokens.tolist(), sentences)]
+    weights: list[Float[np.ndarray, "rows source"]] = []
+    while True:
+        log_probabilities, state, step_weights = step(tokens, state, memory)
+        weights.append(step_weights.cpu().numpy())
+        vocabulary, (count, beam), length = log_probabilities.shape[-1], total.shape, len(weights)
+        candidates = (total.view(-1, 1) + log_probabilities).view(count, beam * vocabulary)
+        # Each row has one EOS, so among 2 x size candidates at least `size` go on (where there are as many).
+        best, index = candidates.topk(min(2 * size, beam * vocabulary))
+        token = index % vocabulary
+        row = index // vocabulary + beam * torch.arange(count, device=index.device).unsqueeze(1)
+
+        is_end = token == end
+        at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=index.device)
+        stops = ((is_end | at_limit.unsqueeze(1)) & best.isfinite())[:, :size]
+        for place, rank in stops.nonzero().tolist():
+            ends[sentences[place]].append(
+                _End(
+                    length,
+                    row=int(row[place, rank]),
+                    token=int(token[place, rank]),
+                    log_probability=float(best[place, rank]),
+                    complete=bool(is_end[place, rank]),
+                )
+            )
+        places = [p for p, s in enumerate(sentences) if len(ends[s]) < size and length < limits[s]]
+        if not places:
+            break
+        keep = torch.tensor(places, device=index.device)
+        total, order = best[keep].masked_fill(is_end[keep], float("-inf")).topk(min(size, best.shape[1]))
+        parents, tokens = row[keep].gather(1, order).flatten(), token[keep].gather(1, order).flatten()
+        state = state.select(parents)
+        if len(places) < count or total.shape[1] != beam:  # a parent is a row of the same sentence: same memory
+            memory = memory.select(parents)
+        sentences = [sentences[place] for place in places]
+        rows.append(_Row(tokens.tolist(), parents.tolist()))
+
+    return [
+        [_trace(hypothesis, rows, weights, length_penalty) for hypothesis in _best(found, n_best, length_penalty)]
+        for found in ends
+    ]
+
+
+def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
+    ranked = sorted(ends, key=lambda e: (e.complete, e.log_probability / e.length**length_penalty), reverse=True)
+    return ranked[:n_best]
+
+
+def _trace(
+    end: _End, rows: list[_Row], weights: list[Float[np.ndarray, "rows source"]], length_penalty: float
+) -> Hypothesis:
+    """Walks from the last token back to the first."""
+    tokens, row, path = [end.token], end.row, []
+    for step in range(end.length - 1, -1, -1):
+        path.append(weights[step][row])
+        tokens.append(rows[step].tokens[row])
+        row = rows[step].parents[row]
+    return Hypothesis(
+        tokens=tokens[-2::-1],  # without BOS
+        log_probability=end.log_probability,
+        score=end.log_probability / end.length**length_penalty,
+        weights=np.stack(path[::-1]),
+    )

@@ -1,0 +1,98 @@
+"""The loss, the learning rate, and a generator of optimiser steps."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy
+from seq2seq.nn.model import Model
+from seq2seq.text.batches import Batch, padding_share
+
+
+class Schedule(NamedTuple):
+    """Linear warm-up to `peak`, then `decay`: constant, linear or cosine to 0 at `total`, or inverse_sqrt.
+
+    Steps are optimiser steps, counted from 1; `inverse_sqrt` is `peak * sqrt(warmup / step)` (Vaswani et al. 2017).
+    """
+
+    peak: float
+    warmup: int
+    total: int
+    decay: str
+
+    def rate(self, step: int) -> float:
+        """The learning rate of the given step."""
+        if step <= self.warmup:
+            return self.peak * step / self.warmup
+        # The step after the last would have rate 0, so that the last one still moves.
+        left = (self.total + 1 - step) / (self.total + 1 - self.warmup)
+        return self.peak * {
+            "constant": 1.0,
+            "linear": left,
+            "cosine": (1 + math.cos(math.pi * (1 - left))) / 2,
+            "inverse_sqrt": math.sqrt(max(self.warmup, 1) / step),
+        }[self.decay]
+
+
+class Update(NamedTuple):
+    """One optimiser step: sums over its batches; tensors are still on the device, so that nothing waits for them."""
+
+    step: int
+    loss: Loss
+    tokens: int
+    padding: int
+    positions: int
+    gradient_norm: Tensor
+    learning_rate: float
+
+
+def batch_loss(model: Model, batch: Batch, *, smoothing: float) -> Loss:
+    """The loss of a batch as sums over its target tokens (EOS counted, padding not)."""
+    outputs, _ = model(batch.source, batch.source_mask, batch.target_input)
+    tokens = batch.target_mask
+    return linear_cross_entropy(model.output, outputs[tokens], batch.target_output[tokens], smoothing=smoothing)
+
+
+def make_optimizer(model: Model, *, betas: tuple[float, float], weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); matrices decay, biases do not. The schedule sets the learning rate."""
+    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    biases = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=True)
+
+
+def updates(
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    groups: Iterable[Sequence[Batch]],
+    *,
+    schedule: Schedule,
+    smoothing: float,
+    clip: float | None,
+    start: int = 0,
+) -> Iterator[Update]:
+    """One update for each group of batches: its gradient is that of all their tokens as one batch.
+
+    Every batch's summed loss is divided by the tokens of the whole group, so a group of k batches weighs each token
+    as one batch of the same sentences would. Gradients are clipped to the norm `clip` where it is given.
+    """
+    for step, group in enumerate(groups, start=start + 1):
+        model.train()
+        tokens = sum(batch.target_tokens for batch in group)
+        losses = []
+        for batch in group:
+            loss = batch_loss(model, batch, smoothing=smoothing)
+            (loss.smoothed / tokens).backward()  # type: ignore[no-untyped-call]
+            losses.append(Loss(*(part.detach() for part in loss)))
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip if clip is not None else math.inf)
+        rate = schedule.rate(step)
+        for parameters in optimizer.param_groups:
+            parameters["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        total = Loss(*(torch.stack(parts).sum() for parts in zip(*losses, strict=True)))
+        padding, positions = map(sum, zip(*map(padding_share, group), strict=True))
+        yield Update(step, total, tokens, padding, positions, norm, rate)

@@ -1,0 +1,122 @@
+"""Raw sentences in, raw sentences out: tokenizer, model and beam search behind one call."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from seq2seq.nn.decoder import Memory, State
+from seq2seq.nn.model import Model
+from seq2seq.search.beam import Hypothesis, beam_search
+from seq2seq.text.batches import batch_sentences
+from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
+
+
+class Translation(NamedTuple):
+    """One hypothesis as text, with what it was made of.
+
+    `weights` has a row for each target piece and one for EOS (where it was reached), a column for each source piece
+    and one for EOS.
+    """
+
+    text: str
+    score: float
+    log_probability: float
+    source_pieces: list[str]
+    target_pieces: list[str]
+    weights: Float[np.ndarray, "target source"]
+
+
+class TooLong(NamedTuple):
+    """A source that was not translated: its length, and the greatest that would be, in subwords."""
+
+    length: int
+    longest: int
+
+
+class Translator:
+    """Translates lists of sentences; what comes of one does not depend on those beside it."""
+
+    def __init__(
+        self,
+        model: Model,
+        tokenizers: Tokenizers,
+        *,
+        device: torch.device,
+        size: int,
+        length_penalty: float,
+        n_best: int,
+        batch: int,
+        longest_source: int,
+        too_long: str,
+    ) -> None:
+        """`size`, `length_penalty` and `n_best` are the beam's; `batch` is the number of sentences at a time.
+
+        A source of more than `longest_source` subwords (or than a location-based rule can score) is not translated,
+        or cut to that length with `too_long="truncate"`.
+        """
+        self.model = model
+        self.tokenizers = tokenizers
+        self.device = device
+        self.size, self.length_penalty, self.n_best, self.batch = size, length_penalty, n_best, batch
+        positions = model.longest_source
+        self.longest = longest_source if positions is None else min(longest_source, positions - 1)  # EOS takes one
+        self.truncate = too_long == "truncate"
+
+    def __call__(self, sentences: Sequence[str]) -> list[list[Translation] | TooLong]:
+        """The `n_best` translations of each sentence, best first; a blank line's only translation is a blank line."""
+        sources = self.tokenizers.source.encode_batch(list(sentences))
+        results: list[list[Translation] | TooLong] = [
+            TooLong(len(source), self.longest) if len(source) > self.longest and not self.truncate else [_blank()]
+            for source in sources
+        ]
+        sources = [source[: self.longest] for source in sources]
+        todo = [i for i, result in enumerate(results) if not isinstance(result, TooLong) and sentences[i].strip()]
+        todo.sort(key=lambda i: len(sources[i]))  # neighbours of like length share a batch
+        for start in range(0, len(todo), self.batch):
+            indices = todo[start : start + self.batch]
+            found = self._search([sources[i] for i in indices])
+            for i, hypotheses in zip(indices, found, strict=True):
+                results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses]
+        return results
+
+    @torch.inference_mode()
+    def _search(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
+        self.model.eval()
+        source, mask = (tensor.to(self.device) for tensor in batch_sentences(sources))
+        memory, state = self.model.encode(source, mask)
+        return beam_search(
+            self._step,
+            torch.full((len(sources),), BOS, device=self.device),
+            state,
+            memory,
+            limits=[2 * len(ids) + 10 for ids in sources],  # far above what any pair of languages needs
+            end=EOS,
+            size=self.size,
+            length_penalty=self.length_penalty,
+            n_best=self.n_best,
+        )
+
+    def _step(
+        self, tokens: Int[Tensor, "rows"], state: State, memory: Memory
+    ) -> tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]]:
+        outputs, state, weights = self.model.decode(tokens.unsqueeze(1), state, memory)
+        return self.model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, weights.squeeze(1)
+
+    def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
+        target = [token for token in hypothesis.tokens if token != EOS]
+        return Translation(
+            text=self.tokenizers.target.decode(target),
+            score=hypothesis.score,
+            log_probability=hypothesis.log_probability,
+            source_pieces=self.tokenizers.source.pieces(source),
+            target_pieces=self.tokenizers.target.pieces(target),
+            weights=hypothesis.weights[:, : len(source) + 1],
+        )
+
+
+def _blank() -> Translation:
+    return Translation("", 0.0, 0.0, [], [], np.zeros((0, 0), dtype=np.float32))
