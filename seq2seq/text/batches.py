@@ -1,6 +1,7 @@
 """From encoded sentences to padded tensors: which sentences share a batch, and what the batch looks like."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ class Batch(NamedTuple):
     target_input: Int[Tensor, "batch target"]  # BOS, ids, PAD...
     target_output: Int[Tensor, "batch target"]  # ids, EOS, PAD...
     target_mask: Bool[Tensor, "batch target"]
-    target_tokens: int  # tokens in target_output, EOS included; counted before a device would have to be waited for
+    source_tokens: int  # EOS included; counted while the batch is made, so that no device is waited for
+    target_tokens: int  # in target_output, EOS included
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> "Batch":
         """The same batch on a device."""
@@ -34,6 +36,7 @@ class Batch(NamedTuple):
             target_input=move(self.target_input),
             target_output=move(self.target_output),
             target_mask=move(self.target_mask),
+            source_tokens=self.source_tokens,
             target_tokens=self.target_tokens,
         )
 
@@ -44,19 +47,27 @@ def plan(
     """One epoch's batches, as indices of sentences: of similar lengths within a batch, the batches in random order.
 
     `unit` "sentences": each batch but one has `size` sentences. `unit` "tokens": sentences x the longest side of any of
-    them (its EOS counted) is at most `size`; a sentence that alone is longer is a batch of its own. Every sentence is in
-    exactly one batch.
+    them (its EOS counted) is at most `size`; a sentence that alone is longer is a batch of its own. Every sentence is
+    in exactly one batch.
 
     Depends on its arguments only, so an interrupted epoch can be taken up in its middle.
     """
     assert unit in ("tokens", "sentences"), unit
+    assert size > 0
+    assert len(source_lengths) == len(target_lengths)
+    if len(source_lengths) == 0:
+        return []
     random = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
     order = random.permutation(len(source_lengths))
     source, target = source_lengths[order].astype(np.int64), target_lengths[order].astype(np.int64)
     # By target, then by source; where sources rise with one target length they fall with the next, so that a batch that
-    # holds the end of one and the start of the other is even as well. Stable: equal lengths stay in random order.
-    span = int(source.max(initial=0)) + 1
-    by_length = np.argsort(target * span + np.where(target % 2, source, span - 1 - source), kind="stable")
+    # holds the end of one and the start of the other is even as well. Stable, so that equals stay in random order.
+    # A coin puts each sentence with its target length or the next, else rare lengths meet the same few neighbours in
+    # every epoch: on Multi30k at 2048 tokens it makes 16 % of the neighbours come again in the next epoch, not 44 %, and
+    # 4.2 % padding, not 2.5 %.
+    row = target + random.integers(0, 2, len(order))
+    span = int(source.max()) + 1
+    by_length = np.argsort(row * span + np.where(row % 2, source, span - 1 - source), kind="stable")
     order = order[by_length]
     if unit == "sentences":
         bounds = list(range(size, len(order), size))
@@ -92,14 +103,46 @@ def batch_sentences(
 
 def collate(store: Store, indices: np.ndarray) -> Batch:
     """The batch of these sentences of the store, in this order."""
-    source, source_mask = batch_sentences([store.source[index] for index in indices.tolist()])
-    target_output, target_mask = batch_sentences([store.target[index] for index in indices.tolist()])
+    return batch_pairs(
+        [store.source[index] for index in indices.tolist()], [store.target[index] for index in indices.tolist()]
+    )
+
+
+def batch_pairs(sources: Sequence[Sequence[int] | np.ndarray], targets: Sequence[Sequence[int] | np.ndarray]) -> Batch:
+    """Encoded sentences and their translations as one batch."""
+    source, source_mask = batch_sentences(sources)
+    target_output, target_mask = batch_sentences(targets)
     target_input = target_output.roll(1, dims=1).masked_fill(~target_mask, PAD)
     target_input[:, 0] = BOS
-    return Batch(source, source_mask, target_input, target_output, target_mask, int(target_mask.sum()))
+    tokens = int(source_mask.sum()), int(target_mask.sum())
+    return Batch(source, source_mask, target_input, target_output, target_mask, *tokens)
 
 
 def padding_share(batch: Batch) -> tuple[int, int]:
     """Positions of both sides that are padding, and all positions: sums, to be added up and divided once."""
     positions = batch.source_mask.numel() + batch.target_mask.numel()
-    return positions - int(batch.source_mask.sum()) - batch.target_tokens, positions
+    return positions - batch.source_tokens - batch.target_tokens, positions
+
+
+class Epochs:
+    """The batches of a whole run, `accumulate` for each step: the same for the same arguments, on any machine."""
+
+    def __init__(self, store: Store, *, size: int, unit: str, accumulate: int, seed: int) -> None:
+        """`size`, `unit` and `seed` are those of `plan`."""
+        self.store, self.size, self.unit, self.accumulate, self.seed = store, size, unit, accumulate, seed
+        self.steps_per_epoch = -(-len(self._plan(0)) // accumulate)
+
+    def _plan(self, epoch: int) -> list[np.ndarray]:
+        lengths = self.store.source.lengths, self.store.target.lengths
+        return plan(*lengths, size=self.size, unit=self.unit, seed=self.seed, epoch=epoch)
+
+    def steps(self, total: int) -> Iterator[list[Batch]]:
+        """The batches of steps 1 to `total`, epoch after epoch; an epoch's last step may have fewer batches."""
+        step = 0
+        for epoch in count():
+            batches = self._plan(epoch)
+            for start in range(0, len(batches), self.accumulate):
+                if step == total:
+                    return
+                step += 1
+                yield [collate(self.store, indices) for indices in batches[start : start + self.accumulate]]

@@ -120,7 +120,7 @@ def _fetch(address: str, path: Path) -> str:
     """Streams to a new file and returns the SHA-256 of what came."""
     digest = hashlib.sha256()
     with urllib.request.urlopen(address, timeout=TIMEOUT) as response, path.open("wb") as file:
-        total = int(response.headers["Content-Length"] or 0) or None
+        total: int | None = response.length
         with tqdm(desc=path.name, total=total, unit="B", unit_scale=True, disable=None) as progress:
             while block := response.read(1 << 16):
                 digest.update(block)

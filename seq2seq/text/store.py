@@ -19,6 +19,7 @@ from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 
 FORMAT = 1  # raise it when the same text and options come to mean other files
 CHUNK = 10_000  # pairs that are encoded at once
+NARROW = 2**16  # vocabularies smaller than this fit into two bytes an id
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Writer:
 
 
 def _dtype(tokenizer: Tokenizer) -> type[np.integer[Any]]:
-    return np.uint16 if len(tokenizer) < 2**16 else np.int32
+    return np.uint16 if len(tokenizer) < NARROW else np.int32
 
 
 def _build(train: Split, tokenizers: Tokenizers, *, folder: Path, longest: int) -> None:
@@ -186,7 +187,7 @@ def _open(entry: Path) -> Prepared | None:
         source = _sequences(entry, "source", tokenizers.source)
         target = _sequences(entry, "target", tokenizers.target)
         return Prepared(tokenizers, Store(source, target, filtered))
-    except (OSError, ValueError, KeyError, TypeError, InputError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, InputError):  # whatever damage can bring
         return None
 
 

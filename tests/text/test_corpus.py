@@ -1,0 +1,153 @@
+"""Reading parallel text: what is kept to the character, what is refused, and with which words."""
+
+import gzip
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq.errors import InputError
+from seq2seq.text.corpus import AlignedFiles, InMemory, Pair, Split, TabSeparated, files, read_lines, tsv
+
+Write = Callable[[str, bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_bytes(name: str, content: bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return path
+
+    return write_bytes
+
+
+@pytest.mark.parametrize("name", ["text.de", "text.de.gz"])
+def test_lines_end_at_the_newline_only(write: Write, name: str) -> None:
+    text = "\ufeffone\r\ntwo\r\r\n\n a\x0bb\x0cc\x85d\u2028e\u00a0\t\x00 \nlast".encode()
+    assert list(read_lines(write(name, text))) == ["one", "two\r", "", " a\x0bb\x0cc\x85d\u2028e\u00a0\t\x00 ", "last"]
+
+
+def test_a_byte_order_mark_is_dropped_at_the_start_only(write: Write) -> None:
+    assert list(read_lines(write("text", "\ufeff\ufeffa\n\ufeffb\n".encode()))) == ["\ufeffa", "\ufeffb"]
+
+
+@given(lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff")), min_size=1))
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    path = tmp_path_factory.mktemp("lines") / "text"
+    path.write_bytes("".join(line + "\n" for line in lines).encode())
+    assert list(read_lines(path)) == lines
+
+
+@pytest.mark.parametrize("name", ["text.de", "text.de.gz"])
+def test_another_encoding_is_named_with_file_line_and_byte(write: Write, name: str) -> None:
+    path = write(name, b"gut\nsch\xf6n\n")
+    with pytest.raises(InputError, match=r"text\.de.*, line 2: byte 0xf6 at position 3"):
+        list(read_lines(path))
+
+
+@pytest.mark.parametrize("name", ["text.de", "text.de.gz"])
+def test_an_empty_file_is_refused(write: Write, name: str) -> None:
+    with pytest.raises(InputError, match=r"text\.de.* is empty"):
+        list(read_lines(write(name, b"")))
+
+
+def test_missing_unreadable_and_damaged_files_are_refused(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: No such file"):
+        list(read_lines(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="Is a directory"):
+        list(read_lines(tmp_path))
+    path = write("text.gz", b"".join(b"line %d\n" % number for number in range(3000)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"text\.gz is cut short"):
+        list(read_lines(path))
+    path.write_bytes(whole[:100] + b"\xff" * 100 + whole[200:])
+    with pytest.raises(InputError, match=r"cannot read .*text\.gz"):
+        list(read_lines(path))
+    path.write_bytes(b"no gzip at all\n")
+    with pytest.raises(InputError, match=r"cannot read .*text\.gz"):
+        list(read_lines(path))
+
+
+def test_reading_holds_a_line_and_not_the_file(write: Write) -> None:
+    path = write("text", b"a line of some bytes\n" * 200_000 + b"x" * 1_000_000 + b"\n")
+    tracemalloc.start()
+    lengths = [len(line) for line in read_lines(path) if len(line) > 100]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert lengths == [1_000_000]
+    assert peak < path.stat().st_size - 500_000
+
+
+@pytest.mark.parametrize(("sources", "targets"), [(3, 5), (5, 3), (4, 3), (3, 4)])
+def test_unequal_line_counts_are_told_in_full(write: Write, sources: int, targets: int) -> None:
+    split = AlignedFiles(write("t.de", b"a\n" * sources), write("t.en", b"b\n" * targets), "train")
+    message = rf"t\.de has {sources} lines but .*t\.en has {targets}"
+    with pytest.raises(InputError, match=message):
+        split.fingerprint()
+    with pytest.raises(InputError, match=message):
+        list(split)
+
+
+def test_splits_are_read_again_and_again(write: Write) -> None:
+    expected = [Pair("a", "b"), Pair("c", "d")]
+    splits: list[Split] = [
+        AlignedFiles(write("t.de", b"a\nc\n"), write("t.en.gz", b"b\nd\n"), "train"),
+        TabSeparated(write("t.tsv", b"a\tb\nc\td\n"), "train"),
+        InMemory(expected, "train", "key"),
+    ]
+    for split in splits:
+        assert isinstance(split, Split)
+        assert list(split) == list(split) == expected
+        assert split.fingerprint() == split.fingerprint()
+        assert len(bytes.fromhex(split.fingerprint())) == 32
+        assert split.name == "train"
+
+
+def test_the_fingerprint_follows_the_text_and_nothing_else(write: Write) -> None:
+    a, b = b"one\ntwo\n", b"eins\nzwei\n"
+    original = AlignedFiles(write("t.en", a), write("t.de", b), "train").fingerprint()
+    assert (
+        AlignedFiles(write("u.en.gz", a), write("u.de", b.replace(b"\n", b"\r\n")), "other").fingerprint() == original
+    )
+    others = {
+        AlignedFiles(write("v.en", other_a), write("v.de", other_b), "train").fingerprint()
+        for other_a, other_b in [(b, a), (a, b"eins\nzwei \n"), (b"two\none\n", b"zwei\neins\n"), (b"one\ntw\n", b)]
+    }
+    assert len(others | {original}) == 5
+    pairs = [Pair("a", "b")]
+    assert InMemory(pairs, "train", "seed 1").fingerprint() != InMemory(pairs, "train", "seed 2").fingerprint()
+
+
+@pytest.mark.parametrize(("line", "found"), [(b"alone", "1 column"), (b"a\tb\tc", "3 columns"), (b"", "1 column")])
+def test_a_line_without_exactly_two_columns_is_refused(write: Write, line: bytes, found: str) -> None:
+    split = TabSeparated(write("t.tsv", b"a\tb\n" + line + b"\n"), "train")
+    for read in (split.fingerprint, lambda: list(split)):
+        with pytest.raises(InputError, match=rf"t\.tsv, line 2: found {found}, need 2"):
+            read()
+
+
+def test_a_prefix_finds_plain_and_gzipped_files(write: Write, tmp_path: Path) -> None:
+    for prefix in ("train", "dev.v2", "test"):
+        write(f"{prefix}.de", f"{prefix} deutsch\n".encode())
+        write(f"{prefix}.en.gz", f"{prefix} English\n".encode())
+    prefixes = {"train": tmp_path / "train", "validation": tmp_path / "dev.v2", "test": tmp_path / "test"}
+    corpus = files(**prefixes, source="en", target="de")
+    assert (corpus.source, corpus.target) == ("en", "de")
+    assert list(corpus.train) == [("train English", "train deutsch")]
+    assert list(corpus.validation) == [("dev.v2 English", "dev.v2 deutsch")]
+    assert list(corpus.test) == [("test English", "test deutsch")]
+    assert [split.name for split in (corpus.train, corpus.validation, corpus.test)] == ["train", "validation", "test"]
+    with pytest.raises(InputError, match=r"neither .*train\.fr nor .*train\.fr\.gz"):
+        files(**prefixes, source="en", target="fr")
+
+
+def test_three_tab_separated_files_are_a_corpus(write: Write) -> None:
+    paths = {name: write(f"{name}.tsv", f"{name}\tb\n".encode()) for name in ("train", "validation", "test")}
+    corpus = tsv(**paths, source="de", target="en")
+    found = [list(split) for split in (corpus.train, corpus.validation, corpus.test)]
+    assert found == [[("train", "b")], [("validation", "b")], [("test", "b")]]

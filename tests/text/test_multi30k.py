@@ -1,0 +1,176 @@
+"""Multi30k from the folder and over HTTP: all of a file with the right content, or nothing and a word of advice."""
+
+import gzip
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from seq2seq.errors import InputError
+from seq2seq.text import multi30k as module
+from seq2seq.text.multi30k import SHA256, multi30k
+
+CONTENT = {
+    name: gzip.compress("".join(f"{name} {line}\n" for line in range(lines)).encode(), mtime=0)
+    for name, lines in (
+        [(f"train.{language}", 700) for language in ("de", "en", "fr", "cs")]
+        + [(f"val.{language}", 5) for language in ("de", "en", "fr", "cs")]
+        + [(f"test_2016_flickr.{language}", 3) for language in ("de", "en", "fr", "cs")]
+    )
+}
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `CONTENT` on loopback; `misbehaviour` says how the answer for one file goes wrong."""
+
+    misbehaviour: tuple[str, str] = ("", "")
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requested: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/raw"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        name = self.path.removeprefix("/raw/").removesuffix(".gz")
+        self.server.requested.append(name)
+        file, fault = self.server.misbehaviour
+        fault = fault if file == name else ""
+        if fault == "404":
+            self.send_error(404)
+            return
+        body = b"something else" if fault == "wrong" else CONTENT[name]
+        self.send_response(200)
+        if fault != "chunked":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if fault in ("cut", "stall", "chunked"):
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+            if fault == "stall":
+                threading.Event().wait(1.0)
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name, body in CONTENT.items():
+        monkeypatch.setitem(SHA256, name, hashlib.sha256(body).hexdigest())
+    monkeypatch.setattr(module, "TIMEOUT", 0.3)
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_what_the_folder_lacks_is_downloaded_once(server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    corpus = multi30k(folder=folder, source="fr", target="cs", address=server.address)
+    assert list(corpus.validation) == [(f"val.fr {line}", f"val.cs {line}") for line in range(5)]
+    assert [len(list(split)) for split in (corpus.train, corpus.validation, corpus.test)] == [700, 5, 3]
+    names = {f"{split}.{language}" for split in ("train", "val", "test_2016_flickr") for language in ("fr", "cs")}
+    assert sorted(server.requested) == sorted(names)
+    assert {path.name for path in folder.iterdir()} == {f"{name}.gz" for name in names}
+    multi30k(folder=folder, source="cs", target="fr", address=server.address)
+    assert len(server.requested) == 6
+    multi30k(folder=folder, source="cs", target="en", address=server.address)
+    assert len(server.requested) == 9
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("404", "404 Not Found"),
+        ("cut", r"cut after \d+ of \d+ bytes"),
+        ("stall", "timed out"),
+        ("wrong", "has the SHA-256"),
+        ("chunked", "has the SHA-256"),
+    ],
+)
+def test_a_bad_download_leaves_nothing_and_says_what_to_do(
+    server: Server, tmp_path: Path, fault: str, reason: str
+) -> None:
+    server.misbehaviour = ("train.en", fault)
+    with pytest.raises(InputError, match=rf"train\.en\.gz: .*{reason}.*by hand.*dataset\.folder") as raised:
+        multi30k(folder=tmp_path, source="de", target="en", address=server.address)
+    assert "\n" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.de.gz"]
+    server.misbehaviour = ("", "")
+    assert len(list(multi30k(folder=tmp_path, source="de", target="en", address=server.address).train)) == 700
+
+
+def test_no_network_says_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(InputError, match=r"refused.*put the file at .*train\.de\.gz by hand"):
+            multi30k(folder=tmp_path, source="de", target="en", address=address)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_told(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot download"):
+        multi30k(folder=tmp_path / "file" / "folder", source="de", target="en", address=server.address)
+
+
+def test_a_file_of_the_folder_is_checked(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "val.en.gz").write_bytes(b"the val.en of another release")
+    with pytest.raises(InputError, match=r"val\.en\.gz is not Multi30k's file.*delete it"):
+        multi30k(folder=tmp_path, source="de", target="en", address=server.address)
+    assert (tmp_path / "val.en.gz").read_bytes() == b"the val.en of another release"
+
+
+@pytest.mark.parametrize(("source", "target"), [("de", "de"), ("de", "it"), ("", "en"), ("EN", "de")])
+def test_unknown_languages_are_refused(tmp_path: Path, source: str, target: str) -> None:
+    with pytest.raises(InputError, match="two different ones of cs, de, en, fr"):
+        multi30k(folder=tmp_path, source=source, target=target, address="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("languages", "test", "choices"),
+    [
+        (("de", "en"), "test_2018_flickr", "test_2016_flickr, test_2017_flickr"),
+        (("cs", "en"), "test_2017_flickr", "test_2016_flickr"),
+        (("en", "cs"), "test_2017_flickr", "test_2016_flickr"),
+        (("fr", "de"), "val", "test_2016_flickr, test_2017_flickr"),
+    ],
+)
+def test_unknown_test_sets_are_refused(tmp_path: Path, languages: tuple[str, str], test: str, choices: str) -> None:
+    source, target = languages
+    with pytest.raises(InputError, match=rf"no test set '{test}' .*choose one of {choices}$"):
+        multi30k(folder=tmp_path, source=source, target=target, test=test, address="http://127.0.0.1:9")
+
+
+@pytest.mark.data
+def test_the_real_files(real_data: Path) -> None:
+    folder = real_data / "multi30k"
+    corpus = multi30k(folder=folder, source="de", target="en", address="http://127.0.0.1:9")
+    pairs = list(corpus.train)
+    assert len(pairs) == 29_000 - 2
+    assert all(pair.source.strip() and pair.target.strip() and "@@" not in pair for pair in pairs)
+    assert sum("\u00a0" in pair.source or "\t" in pair.source for pair in pairs) > 0
+    assert len(list(corpus.validation)) == 1_014
+    assert len(list(corpus.test)) == 1_000
+    reverse = multi30k(folder=folder, source="en", target="de", address="http://127.0.0.1:9")
+    assert [(target, source) for source, target in reverse.train] == pairs
+    assert reverse.train.fingerprint() != corpus.train.fingerprint()
+    assert isinstance(corpus.train, module.WithoutMissing)
+    assert corpus.train.fingerprint() != corpus.train.split.fingerprint()

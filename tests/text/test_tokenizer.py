@@ -1,0 +1,205 @@
+"""Subwords: reversible for every text, deterministic, and deaf to special pieces written out in the text."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sentencepiece
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq.errors import InputError
+from seq2seq.text import tokenizer as module
+from seq2seq.text.corpus import InMemory, Pair
+from seq2seq.text.multi30k import multi30k
+from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer, train_tokenizers
+
+KINDS = ["unigram", "bpe"]
+SPECIAL = {PAD, UNK, BOS, EOS}
+
+
+def made_up_text(lines: int, *, letters: str = "abdegilmnorstu", seed: int = 0) -> list[str]:
+    """Lines of made-up words, of which some are frequent."""
+    draw = random.Random(seed)
+    words = ["".join(draw.choices(letters, k=draw.randint(2, 8))) for _ in range(300)]
+    return [" ".join(draw.choices(words, range(300, 0, -1), k=draw.randint(3, 12))) for _ in range(lines)]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    hostile = ["<s> </s> <pad> <unk> <0x41> <s></s>", "a\0b", "q\u2581r", "q\u2585r", "", " ", "x" * 10_000] * 30
+    return train_tokenizer([*made_up_text(800), *hostile], vocabulary_size=500, kind=request.param)
+
+
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\u2581")))
+def test_every_text_comes_back_and_has_no_special_ids(tokenizer: Tokenizer, text: str) -> None:
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert not SPECIAL & set(ids)
+    assert all(0 <= index < len(tokenizer) for index in ids)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<s> </s> <pad> <unk> <0x41> ⁇",
+        "  two  spaces \t tab \u00a0 ",
+        "a\0b\nc\r\n",
+        "😀👩‍👩‍👧 é e\u0301 \u202e\u200b\ufeff",
+        "ﬁ ½ ＡＢＣ ẞ İ",  # what NFKC would change
+        "",
+        " ",
+        "word " * 200_000,
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_hostile_text_comes_back(tokenizer: Tokenizer, text: str) -> None:
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert not SPECIAL & set(ids)
+
+
+def test_what_cannot_come_back_is_told_in_the_docstring(tokenizer: Tokenizer) -> None:
+    assert tokenizer.decode(tokenizer.encode("a\u2581b")) == "a b"
+    assert tokenizer.decode(tokenizer.encode("a\ud800b\udfff")) == "a\ufffdb\ufffd"
+
+
+def test_a_batch_is_its_texts_one_by_one(tokenizer: Tokenizer) -> None:
+    texts = [*made_up_text(50, seed=1), "", "😀", "\ud800"]
+    assert tokenizer.encode_batch(texts) == [tokenizer.encode(text) for text in texts]
+    assert tokenizer.encode_batch([]) == []
+
+
+def test_decoding_skips_special_ids_and_stops_at_none(tokenizer: Tokenizer) -> None:
+    first, second = tokenizer.encode("stra"), tokenizer.encode(" le")
+    assert tokenizer.decode([BOS, PAD, *first, EOS, UNK, *second, PAD]) == tokenizer.decode(first + second)
+    assert tokenizer.decode([]) == tokenizer.decode([PAD, UNK, BOS, EOS]) == ""
+    half_a_character = tokenizer.encode("😀")[:-1]
+    assert "\ufffd" in tokenizer.decode(half_a_character)
+
+
+def test_pieces_spell_the_text(tokenizer: Tokenizer) -> None:
+    pieces = tokenizer.pieces(tokenizer.encode("nur das\n"))
+    assert "".join(pieces) == "▁nur▁das<0x0A>"
+    assert tokenizer.pieces([PAD, UNK, BOS, EOS]) == ["<pad>", "<unk>", "<s>", "</s>"]
+
+
+def test_the_model_is_all_there_is(tokenizer: Tokenizer) -> None:
+    again = Tokenizer(tokenizer.model)
+    text = "omnibus sinister 😀"
+    assert again.encode(text) == tokenizer.encode(text)
+    assert (again.model, len(again)) == (tokenizer.model, 500)
+
+
+def test_junk_is_no_model(tokenizer: Tokenizer, capfd: pytest.CaptureFixture[str]) -> None:
+    for junk in (b"", b"\0", b"junk" * 100, tokenizer.model[:1000], b"\x80\x04N."):
+        with pytest.raises(InputError, match=f"the {len(junk)} bytes .* not a SentencePiece model"):
+            Tokenizer(junk)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_model_with_other_special_ids_is_refused(tmp_path: Path) -> None:
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(made_up_text(200)), model_prefix=str(tmp_path / "own"), vocab_size=60, minloglevel=2
+    )  # SentencePiece's defaults: no padding, unknown 0, begin 1, end 2
+    with pytest.raises(InputError, match=r"\(-1, 0, 1, 2\), but they must be \(0, 1, 2, 3\)"):
+        Tokenizer((tmp_path / "own.model").read_bytes())
+
+
+PROGRAM = """
+import sys
+from tests.text.test_tokenizer import made_up_text, module
+import hashlib
+module.SENTENCES = int(sys.argv[2])
+model = module.train_tokenizer(made_up_text(500), vocabulary_size=400, kind=sys.argv[1]).model
+print(hashlib.sha256(model).hexdigest())
+"""
+
+
+@pytest.mark.parametrize(("kind", "sentences"), [("unigram", 1000), ("bpe", 200)])
+def test_the_same_text_gives_the_same_bytes_in_every_process(kind: str, sentences: int) -> None:
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, kind, str(sentences)], capture_output=True, text=True, check=True
+        )
+        for _ in range(2)
+    ]
+    assert len(runs[0].stdout.strip()) == 64
+    assert runs[0].stdout == runs[1].stdout
+    assert runs[0].stderr == ""  # and quietly
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_sizes_named_in_the_refusals_are_the_true_limits(kind: str) -> None:
+    lines = made_up_text(60)
+    with pytest.raises(InputError, match=r"dataset\.vocabulary is 9999, .* at most \d+ subwords") as raised:
+        train_tokenizer(lines, vocabulary_size=9999, kind=kind)
+    largest = int(str(raised.value).split()[-3])
+    with pytest.raises(InputError, match=r"dataset\.vocabulary is 10, .* at least \d+") as raised:
+        train_tokenizer(lines, vocabulary_size=10, kind=kind)
+    smallest = int(str(raised.value).split()[-3])
+    assert smallest == 4 + 256 + len(set("".join(lines)))  # the space counts: "▁"
+    for size in (smallest, largest):
+        assert len(train_tokenizer(lines, vocabulary_size=size, kind=kind)) == size
+    for size in (smallest - 1, largest + 1):
+        with pytest.raises(InputError, match=r"dataset\.vocabulary"):
+            train_tokenizer(lines, vocabulary_size=size, kind=kind)
+
+
+@pytest.mark.parametrize("lines", [[], [""], ["x" * 5000]], ids=["none", "empty", "too long"])
+def test_text_that_trains_nothing_is_refused(lines: list[str]) -> None:
+    with pytest.raises(InputError, match="no line of the training text"):
+        train_tokenizer(lines, vocabulary_size=300, kind="bpe")
+
+
+def test_an_error_of_the_text_stays_what_it_is() -> None:
+    def broken():  # type: ignore[no-untyped-def]
+        yield "fine"
+        raise InputError("text.de, line 2: no good")
+
+    with pytest.raises(InputError, match=r"^text\.de, line 2: no good$"):
+        train_tokenizer(broken(), vocabulary_size=300, kind="bpe")
+
+
+def test_the_sample_is_even_and_the_same_every_time() -> None:
+    lines = [str(number) for number in range(10_000)]
+    sample = module._sample(iter(lines), 1_000)
+    assert sample == module._sample(iter(lines), 1_000)
+    assert len(set(sample)) == 1_000
+    assert set(sample) <= set(lines)
+    for part in range(10):  # 100 expected in each tenth, with a standard deviation of 9
+        assert 60 < sum(part * 1_000 <= int(line) < (part + 1) * 1_000 for line in sample) < 140
+    assert module._sample(iter(lines), 20_000) == lines
+
+
+def test_joint_is_one_tokenizer_and_separate_are_two() -> None:
+    sources, targets = made_up_text(300, letters="abcdefg"), made_up_text(300, letters="tuvwxyz", seed=1)
+    train = InMemory([Pair(*pair) for pair in zip(sources, targets, strict=True)], "train", "made up")
+    joint = train_tokenizers(train, vocabulary_size=400, kind="bpe", joint=True)
+    assert joint.joint
+    assert joint.source is joint.target
+    separate = train_tokenizers(train, vocabulary_size=400, kind="bpe", joint=False)
+    assert not separate.joint
+
+    def bytes_needed(tokenizer: Tokenizer, text: str) -> bool:
+        return any(piece.startswith("<0x") for piece in tokenizer.pieces(tokenizer.encode(text)))
+
+    assert not bytes_needed(joint.source, sources[0] + targets[0])
+    assert not bytes_needed(separate.source, sources[0])
+    assert not bytes_needed(separate.target, targets[0])
+    assert bytes_needed(separate.source, targets[0])
+    assert bytes_needed(separate.target, sources[0])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("kind", KINDS)
+def test_unseen_real_sentences_come_back(real_data: Path, kind: str) -> None:
+    corpus = multi30k(folder=real_data / "multi30k", source="de", target="en")
+    sources = [pair.source for pair in corpus.train]
+    tokenizer = train_tokenizer(sources[:5_000], vocabulary_size=2_000, kind=kind)
+    test = [pair.source for pair in corpus.test]
+    encoded = tokenizer.encode_batch(test)
+    assert [tokenizer.decode(ids) for ids in encoded] == test
+    assert sum(map(len, encoded)) < 0.5 * sum(map(len, test))
