@@ -158,11 +158,16 @@ def read(split: Split) -> list[Pair]:
     return list(split)
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_text(path: Path, text: str) -> None:
     """Writes beside the place and renames, so that a reader sees the whole file or none."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """`write_text` of the values."""
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:

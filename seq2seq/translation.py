@@ -36,6 +36,12 @@ class TooLong(NamedTuple):
     length: int
     longest: int
 
+    def __str__(self) -> str:
+        return (
+            f"{self.length} subwords, more than the {self.longest} that this model reads "
+            "(search.too_long=truncate translates the beginning)"
+        )
+
 
 class Translator:
     """Translates lists of sentences; what comes of one does not depend on those beside it."""
@@ -109,7 +115,7 @@ class Translator:
     def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         target = [token for token in hypothesis.tokens if token != EOS]
         return Translation(
-            text=self.tokenizers.target.decode(target),
+            text=" ".join(self.tokenizers.target.decode(target).split("\n")),  # bytes could spell a line end
             score=hypothesis.score,
             log_probability=hypothesis.log_probability,
             source_pieces=self.tokenizers.source.pieces(source),

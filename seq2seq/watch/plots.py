@@ -85,9 +85,7 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         InputError: another suffix, or a place that cannot be written.
     """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{path}: a picture's name ends with {', '.join(SUFFIXES)}, not with {path.suffix!r}")
+    suffix = check_format(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         figure.savefig(part, format=suffix[1:], dpi=150)
@@ -96,6 +94,14 @@ def save(figure: Figure, path: Path) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_format(path: Path) -> str:
+    """The suffix of a picture's name; another one than .png, .svg, .pdf is an InputError."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{path}: a picture's name ends with {', '.join(SUFFIXES)}, not with {path.suffix!r}")
+    return suffix
 
 
 def pixels(figure: Figure) -> np.ndarray:
@@ -109,12 +115,12 @@ def pixels(figure: Figure) -> np.ndarray:
 def _scale(words: int) -> tuple[float, float]:
     """A cell's side in inches and the letters' size in points, by the longer side's number of words."""
     if words <= 20:
-        return 0.36, 10
+        return 0.36, 10.0
     if words <= 40:
-        return 0.26, 9
+        return 0.26, 9.0
     if words <= 60:
-        return 0.2, 8
-    return 12 / words, max(8 * 60 / words, 1)
+        return 0.2, 8.0
+    return 12 / words, max(8 * 60 / words, 1.0)
 
 
 def _label(word: str, longest: int) -> str:

@@ -1,0 +1,97 @@
+"""A checkpoint as a filter: one line out for each line in, in order, as it goes."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from seq2seq import build, checkpoint, config, device
+from seq2seq.text.alignment import Link, format_pharaoh, links
+from seq2seq.translation import TooLong, Translation
+from seq2seq.validation import word_attention
+from seq2seq.watch.plots import check_format, heatmap, save
+
+
+def translate_stream(options: config.Translate, source: int, target: TextIO) -> int:
+    """Translates what comes from the file descriptor `source`; returns how many lines could not be translated.
+
+    Such a line gives an empty line and one sentence on the error stream, and the stream goes on.
+    """
+    if options.plot is not None:
+        check_format(options.plot)
+    device.set_up(options.device.threads)
+    place = device.choose(options.device.kind)
+    found = checkpoint.load(options.checkpoint)
+    configuration, model = build.trained(found, options.checkpoint)
+    search = config.search_as_given(options.search, configuration.search)
+    translator = build.translator(search, model.to(place), found.tokenizers, place)
+    prompt = f"{configuration.dataset.source}> " if os.isatty(source) else ""
+    number = failed = 0
+    for lines in line_groups(source, size=search.batch, prompt=prompt):
+        texts, problems = _decode(lines)
+        for i, result in enumerate(translator(texts)):
+            number += 1
+            problem = problems.get(i) or (str(result) if isinstance(result, TooLong) else None)
+            if problem is not None:
+                failed += 1
+                print(f"line {number}: {problem}; left empty", file=sys.stderr)
+            translations: Sequence[Translation | None] = [None] if isinstance(result, TooLong) else result
+            for translation in translations:
+                print(_line(translation, number, options, ranked=search.n_best > 1), file=target)
+            first = translations[0]
+            if options.plot is not None and number == 1 and first is not None and first.target_pieces:
+                save(heatmap(word_attention(first), title=first.text), options.plot)
+        target.flush()
+    return failed
+
+
+def line_groups(source: int, *, size: int, prompt: str = "") -> Iterator[list[bytes]]:
+    """Lines as they come: whatever has arrived, at most `size` at once, so that a slow writer is not waited for."""
+    rest: list[bytes] = []
+    _ask(prompt)
+    while chunk := os.read(source, 2**16):
+        *lines, last = chunk.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*rest, lines[0]])
+            rest = []
+        rest.append(last)
+        for start in range(0, len(lines), size):
+            yield lines[start : start + size]
+        _ask(prompt)
+    if last := b"".join(rest):
+        yield [last]
+
+
+def _ask(prompt: str) -> None:
+    print(prompt, end="", file=sys.stderr, flush=True)
+
+
+def _decode(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
+    """The lines as text, and what is wrong with those that are none."""
+    texts, problems = [], {}
+    for i, line in enumerate(lines):
+        try:
+            texts.append(line.removesuffix(b"\r").decode())
+        except UnicodeDecodeError as error:
+            texts.append("")
+            problems[i] = f"byte {error.object[error.start]:#04x} at position {error.start} is not UTF-8"
+    return texts, problems
+
+
+def _line(translation: Translation | None, number: int, options: config.Translate, *, ranked: bool) -> str:
+    """Text alone, or columns between tabs: the line's number (n-best lists), the score, the text, the alignment."""
+    columns = [translation.text if translation is not None else ""]
+    if options.scores:
+        columns.insert(0, f"{translation.score:.4f}" if translation is not None else "")
+    if ranked:
+        columns.insert(0, str(number))
+    if options.alignments:
+        columns.append(_pharaoh(translation) if translation is not None else "")
+    return columns[0] if len(columns) == 1 else "\t".join(column.replace("\t", " ") for column in columns)
+
+
+def _pharaoh(translation: Translation) -> str:
+    if not translation.target_pieces:
+        return ""
+    found = links(word_attention(translation).weights)
+    return format_pharaoh(Link(source, target) for source, target in found)
