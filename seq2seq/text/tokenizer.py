@@ -13,7 +13,7 @@ from seq2seq.errors import InputError
 from seq2seq.text.corpus import Split
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
-SENTENCES = 2_000_000  # as many lines, drawn evenly, are held in memory to train a tokenizer on
+SENTENCES = 1_000_000  # as many lines, drawn evenly, train a tokenizer: 100 MB of text took unigram 46 s and 2.7 GB
 THREADS = 16  # decides how SentencePiece splits its sums, so that it is the same number on every machine
 
 

@@ -97,6 +97,11 @@ def test_batches_are_full() -> None:
     assert np.mean(costs) > 0.95 * 1500
 
 
+def test_a_batch_may_cost_all_of_its_size() -> None:
+    ten = np.full(10, 4)
+    assert [len(batch) for batch in plan(ten, ten, size=25, unit="tokens", seed=0, epoch=0)] == [5, 5]
+
+
 def test_the_plan_is_a_function_of_its_arguments() -> None:
     source, target = lengths(3_000, seed=2), lengths(3_000, seed=3)
 

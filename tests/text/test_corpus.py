@@ -116,7 +116,7 @@ def test_the_fingerprint_follows_the_text_and_nothing_else(write: Write) -> None
     )
     others = {
         AlignedFiles(write("v.en", other_a), write("v.de", other_b), "train").fingerprint()
-        for other_a, other_b in [(b, a), (a, b"eins\nzwei \n"), (b"two\none\n", b"zwei\neins\n"), (b"one\ntw\n", b)]
+        for other_a, other_b in [(b, a), (a, b"eins\nzwei \n"), (b"two\none\n", b"zwei\neins\n"), (b"onet\nwo\n", b)]
     }
     assert len(others | {original}) == 5
     pairs = [Pair("a", "b")]

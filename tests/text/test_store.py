@@ -208,6 +208,16 @@ def test_a_file_in_the_entrys_place_is_replaced(tmp_path: Path) -> None:
     assert entry.is_dir()
 
 
+def test_a_whole_entry_of_another_process_is_taken_and_left_alone(tmp_path: Path) -> None:
+    first = run(Counted(), tmp_path / "cache")
+    (entry,) = (tmp_path / "cache").iterdir()
+    before = entry.stat().st_ino
+    built = shutil.copytree(entry, tmp_path / "built")
+    assert_same(first, module._publish(built, entry))
+    assert entry.stat().st_ino == before
+    assert built.exists()
+
+
 def prepare_beside_others(folder: Path, barrier: Any, results: Any) -> None:
     barrier.wait()
     prepared = run(Counted(), folder)
