@@ -10,10 +10,11 @@ from seq2seq.program import told
 @hydra.main(version_base="1.3", config_path="configs", config_name="evaluate")
 def main(values: DictConfig) -> None:
     """Ends Hydra's part: from here on the configuration is typed and frozen."""
-    options = load(Evaluate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))  # type: ignore[arg-type]
-    from seq2seq.scoring import score
+    with told(Evaluate):
+        options = load(Evaluate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+        from seq2seq.scoring import score
 
-    score(options)
+        score(options)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ from seq2seq.program import told
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(values: DictConfig) -> None:
     """Ends Hydra's part: from here on the configuration is typed and frozen."""
-    configuration = load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))  # type: ignore[arg-type]
-    from seq2seq.run import train
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with told(Train, folder=folder):
+        configuration = load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+        from seq2seq.run import train
 
-    train(configuration, Path(HydraConfig.get().runtime.output_dir))
+        train(configuration, folder)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from seq2seq.program import told
 @hydra.main(version_base="1.3", config_path="configs", config_name="translate")
 def main(values: DictConfig) -> None:
     """Ends Hydra's part: from here on the configuration is typed and frozen."""
-    options = load(Translate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))  # type: ignore[arg-type]
-    from seq2seq.filter import translate_stream
+    with told(Translate):
+        options = load(Translate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+        from seq2seq.filter import translate_stream
 
-    failed = translate_stream(options, sys.stdin.fileno(), sys.stdout)
-    sys.exit(1 if failed else 0)
+        failed = translate_stream(options, sys.stdin.fileno(), sys.stdout)
+        sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -100,9 +100,7 @@ def schedule(training: config.Training, *, total: int) -> Schedule:
     return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
 
 
-def translator(
-    search: config.Search, built: Model, tokenizers: Tokenizers, device: torch.device
-) -> Translator:
+def translator(search: config.Search, built: Model, tokenizers: Tokenizers, device: torch.device) -> Translator:
     """The model behind one call on raw text."""
     return Translator(
         built,

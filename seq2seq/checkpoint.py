@@ -38,7 +38,9 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_file({name: weight.detach().cpu().contiguous() for name, weight in checkpoint.weights.items()}, partial / WEIGHTS)
+    save_file(
+        {name: weight.detach().cpu().contiguous() for name, weight in checkpoint.weights.items()}, partial / WEIGHTS
+    )
     (partial / SOURCE).write_bytes(checkpoint.tokenizers.source.model)
     if not checkpoint.tokenizers.joint:
         (partial / TARGET).write_bytes(checkpoint.tokenizers.target.model)
@@ -87,7 +89,9 @@ def _description(folder: Path) -> Mapping[str, Any]:
     if not folder.is_dir():
         raise InputError(f"no checkpoint at {folder}: give a folder such as runs/NAME/checkpoints/best")
     if not (folder / DESCRIPTION).is_file():
-        inside = sorted(str(path.parent) for path in folder.glob(f"**/{DESCRIPTION}"))[:3]
+        inside = sorted(
+            str(path.parent) for way in ("*", "checkpoints/*") for path in folder.glob(f"{way}/{DESCRIPTION}")
+        )
         raise InputError(
             f"{folder} is no checkpoint (it has no {DESCRIPTION}); "
             + (f"there are checkpoints in {', '.join(inside)}" if inside else "give runs/NAME/checkpoints/best")

@@ -230,7 +230,7 @@ class Translate(Section):
 Configuration = TypeVar("Configuration", bound=Section)
 
 
-def load(kind: type[Configuration], values: Mapping[str, Any], *, prefix: str = "") -> Configuration:
+def load(kind: type[Configuration], values: Any, *, prefix: str = "") -> Configuration:
     """The typed configuration, or an InputError with the full key, what was found, and the choices."""
     try:
         return kind.model_validate_json(json.dumps(values))  # JSON's strict types have paths as strings

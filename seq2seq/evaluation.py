@@ -80,7 +80,8 @@ def translate(translator: Translator, sources: Sequence[str]) -> Hypotheses:
 
 def quick_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """BLEU and chrF, as in `scores`, without signatures and confidence: for validation during training."""
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     return {
         name: float(metric.corpus_score(hypotheses, [references]).score)
@@ -93,7 +94,9 @@ def scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, An
 
     With each its 95 % interval from bootstrap resampling (Koehn 2004) and its signature; `signature` is BLEU's.
     """
-    from sacrebleu.metrics import BLEU, CHRF, TER
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
 
     found: dict[str, Any] = {}
     for name, metric in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):

@@ -10,6 +10,7 @@ import torch
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from seq2seq import build, checkpoint, config, device
+from seq2seq.errors import InputError
 from seq2seq.evaluation import evaluate
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Epochs
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
     """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`."""
+    if (folder / "checkpoints").exists():
+        raise InputError(f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER")
     device.set_up(configuration.device.threads)
     place = device.choose(configuration.device.kind)
     text = build.corpus(configuration.dataset)
@@ -41,10 +44,10 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
         translator = build.translator(search, model, prepared.tokenizers, place)
         validator = Validator(model, prepared.tokenizers, validation, translator, board)
         with logging_redirect_tqdm():
-            best, timing = _train(configuration, prepared, model, validator, folder, place, board)
+            timing = _train(configuration, prepared, model, validator, folder, place, board)
         found = checkpoint.load(folder / "checkpoints" / "best")
         build.load_weights(model, found, folder)
-        results = {
+        results: dict[str, Any] = {
             "parameters": parameters,
             "best": {"step": found.step, "metric": configuration.training.metric, **found.scores},
             "train": timing,
@@ -79,7 +82,7 @@ def _train(
     folder: Path,
     place: torch.device,
     board: Board,
-) -> tuple[checkpoint.Best, dict[str, Any]]:
+) -> dict[str, Any]:
     """The loop: steps, log lines, validations, checkpoints, until the last step or until patience ends."""
     options = configuration.training
     epochs = Epochs(
@@ -91,9 +94,7 @@ def _train(
     )
     total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
     every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
-    best = checkpoint.Best(
-        folder / "checkpoints", keep=options.keep_best, higher_is_better=options.metric != "loss"
-    )
+    best = checkpoint.Best(folder / "checkpoints", keep=options.keep_best, higher_is_better=options.metric != "loss")
     steps = updates(
         model,
         make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay),
@@ -129,7 +130,7 @@ def _train(
                     log.info("stopped: %s has not improved for %d validations", options.metric, best.since)
                     break
                 progress.resume()
-    return best, {
+    return {
         "steps": progress.step,
         "epochs": progress.step / epochs.steps_per_epoch,
         "seconds": progress.seconds,
@@ -141,12 +142,12 @@ def _train(
 def _introduce(prepared: Prepared, parameters: int, place: torch.device) -> None:
     """What is about to be trained, and what was left out."""
     store, tokenizers = prepared.store, prepared.tokenizers
-    log.info(
-        "%s training pairs; left out: %d empty, %d too long", f"{len(store.source):,}", *store.filtered
-    )
+    log.info("%s training pairs; left out: %d empty, %d too long", f"{len(store.source):,}", *store.filtered)
     log.info(
         "vocabulary %s, %s parameters, on %s",
-        f"{len(tokenizers.source):,} joint" if tokenizers.joint else f"{len(tokenizers.source):,} and {len(tokenizers.target):,}",
+        f"{len(tokenizers.source):,} joint"
+        if tokenizers.joint
+        else f"{len(tokenizers.source):,} and {len(tokenizers.target):,}",
         f"{parameters:,}",
         place,
     )

@@ -9,7 +9,6 @@ from seq2seq.run import read, write_json, write_text
 from seq2seq.text.corpus import AlignedFiles, Split
 
 
-
 def score(options: config.Evaluate) -> dict[str, Any]:
     """Scores a checkpoint on a split of its dataset or on a pair of files; the names are those of `results.json`."""
     device.set_up(options.device.threads)
@@ -68,5 +67,3 @@ def _run_folder(folder: Path) -> Path:
     """`runs/NAME` of `runs/NAME/checkpoints/best`; where a checkpoint stands alone, the folder that it stands in."""
     parent = folder.resolve().parent
     return parent.parent if parent.name == "checkpoints" else parent
-
-

@@ -29,12 +29,15 @@ class Schedule(NamedTuple):
             return self.peak * step / self.warmup
         # The step after the last would have rate 0, so that the last one still moves.
         left = (self.total + 1 - step) / (self.total + 1 - self.warmup)
-        return self.peak * {
-            "constant": 1.0,
-            "linear": left,
-            "cosine": (1 + math.cos(math.pi * (1 - left))) / 2,
-            "inverse_sqrt": math.sqrt(max(self.warmup, 1) / step),
-        }[self.decay]
+        return (
+            self.peak
+            * {
+                "constant": 1.0,
+                "linear": left,
+                "cosine": (1 + math.cos(math.pi * (1 - left))) / 2,
+                "inverse_sqrt": math.sqrt(max(self.warmup, 1) / step),
+            }[self.decay]
+        )
 
 
 class Update(NamedTuple):
@@ -85,7 +88,7 @@ def updates(
         losses = []
         for batch in group:
             loss = batch_loss(model, batch, smoothing=smoothing)
-            (loss.smoothed / tokens).backward()  # type: ignore[no-untyped-call]
+            (loss.smoothed / tokens).backward()
             losses.append(Loss(*(part.detach() for part in loss)))
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip if clip is not None else math.inf)
         rate = schedule.rate(step)

@@ -29,7 +29,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         vocabulary = weight.shape[0]
         smoothed, likelihood = outputs.new_zeros(()), outputs.new_zeros(())
-        gradients = [torch.zeros_like(tensor) for tensor in (outputs, weight, bias)] if any(ctx.needs_input_grad) else []
+        gradients = (
+            [torch.zeros_like(tensor) for tensor in (outputs, weight, bias)] if any(ctx.needs_input_grad) else []
+        )
         for start in range(0, outputs.shape[0], ROWS):
             rows = slice(start, start + ROWS)
             logits = torch.addmm(bias, outputs[rows], weight.t())
@@ -51,7 +53,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return smoothed, likelihood
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         outputs, weight, bias = (saved * gradient for saved in ctx.saved_tensors)
         return outputs, weight, bias, None, None
 
@@ -63,5 +65,7 @@ def linear_cross_entropy(
 
     The target distribution is `(1 - smoothing) [y = target] + smoothing / V`. Rows are target tokens without padding.
     """
-    smoothed, likelihood = _LinearCrossEntropy.apply(outputs, layer.weight, layer.bias, target, smoothing)
+    smoothed, likelihood = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        outputs, layer.weight, layer.bias, target, smoothing
+    )
     return Loss(smoothed, likelihood)

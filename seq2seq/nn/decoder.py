@@ -108,9 +108,7 @@ class Bahdanau(Decoder):
     """
 
     def __init__(self, rule: type[Score], widths: Widths, *, dropout: float) -> None:
-        super().__init__(
-            rule, widths, dropout=dropout, combine_size=widths.embedding, combined_size=widths.hidden
-        )
+        super().__init__(rule, widths, dropout=dropout, combine_size=widths.embedding, combined_size=widths.hidden)
         self.cell = nn.GRUCell(widths.hidden, widths.hidden)
         self.readout = nn.Linear(widths.hidden + widths.embedding + widths.value, widths.embedding)
 
@@ -138,9 +136,7 @@ class Luong(Decoder):
     """
 
     def __init__(self, rule: type[Score], widths: Widths, *, dropout: float) -> None:
-        super().__init__(
-            rule, widths, dropout=dropout, combine_size=widths.hidden, combined_size=widths.embedding
-        )
+        super().__init__(rule, widths, dropout=dropout, combine_size=widths.hidden, combined_size=widths.embedding)
         self.gru = nn.GRU(widths.embedding, widths.hidden, batch_first=True)
 
     def forward(

@@ -52,9 +52,7 @@ class Model(nn.Module):
         """The greatest source length in tokens, EOS counted, or None where the rule has no limit."""
         return self.positions if self.decoder.attention.score.location_based else None
 
-    def encode(
-        self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]
-    ) -> tuple[Memory, State]:
+    def encode(self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]) -> tuple[Memory, State]:
         """Everything about the sources that decoding needs."""
         outputs, final = self.encoder(self.dropout(self.source_embedding(source)), mask)
         value = self.dropout(outputs)
