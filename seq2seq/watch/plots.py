@@ -13,7 +13,7 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from seq2seq.errors import InputError
 
@@ -141,8 +141,9 @@ def _widest(labels: Sequence[str], font: FontProperties) -> float:
 
 
 def _width(label: str, font: FontProperties) -> float:
-    """In inches. TextPath reads two dollars as mathematics, whatever is asked; an S is as wide as a dollar."""
-    return float(TextPath((0, 0), label.replace("$", "S"), prop=font).get_extents().width) / 72 if label else 0.0
+    """In inches."""
+    width, _, _ = text_to_path.get_text_width_height_descent(label, font, ismath=False)
+    return float(width) / 72
 
 
 def _font(size: float) -> FontProperties:

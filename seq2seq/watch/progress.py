@@ -27,7 +27,9 @@ class Sums(NamedTuple):
 class Progress:
     """Sums of the steps since the last line, and the clock of training alone: what runs in a `pause` is not timed."""
 
-    def __init__(self, scalars: Callable[[Mapping[str, float], int], None], *, total: int, steps_per_epoch: int) -> None:
+    def __init__(
+        self, scalars: Callable[[Mapping[str, float], int], None], *, total: int, steps_per_epoch: int
+    ) -> None:
         self.scalars, self.total, self.steps_per_epoch = scalars, total, steps_per_epoch
         self.step = self.tokens = 0
         self.seconds = 0.0
