@@ -1,0 +1,47 @@
+"""Draw validation curves of several runs: `python scripts/curves.py curves.svg dot=runs/A concat=runs/B`."""
+
+import argparse
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seq2seq.watch.plots import save
+
+
+def curve(folder: Path, tag: str) -> tuple[list[int], list[float]]:
+    """Steps and values of one scalar of a run folder."""
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    if tag not in events.Tags()["scalars"]:
+        raise SystemExit(f"error: {folder}/tensorboard has no curve {tag}")
+    points = events.Scalars(tag)
+    return [point.step for point in points], [point.value for point in points]
+
+
+def main() -> None:
+    """One line a run, its name at the line's end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture", type=Path, help=".png, .svg or .pdf")
+    parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--tag", default="validation/bleu", help="the scalar to draw (default: %(default)s)")
+    parser.add_argument("--label", default="BLEU (validation, greedy)", help="the vertical axis (default: %(default)s)")
+    options = parser.parse_args()
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for run in options.runs:
+        name, _, folder = run.partition("=")
+        steps, values = curve(Path(folder), options.tag)
+        axes.plot(steps, values, marker="o", markersize=3, label=f"{name}: {values[-1]:.1f}")
+    axes.set_xlabel("optimiser steps")
+    axes.set_ylabel(options.label)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    save(figure, options.picture)
+
+
+if __name__ == "__main__":
+    main()
