@@ -1,0 +1,184 @@
+"""The rules against the notes' and the papers' formulas, written out one number at a time."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from seq2seq.attention.scores import SCORES, Additive, Concat, Dot, General, LuongDot, Score, Sizes, TanhSum
+
+CONTENT_BASED = [name for name, rule in SCORES.items() if not rule.location_based]
+
+shapes = given(
+    batch=st.integers(1, 4),
+    target=st.integers(1, 5),
+    source=st.integers(1, 8),
+    query=st.integers(1, 6),
+    key=st.integers(1, 7),
+    seed=st.integers(0, 2**32),
+)
+few = settings(max_examples=20, deadline=None)
+
+
+def close(found: Tensor, wanted: list[list[list[float]]]) -> None:
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64))
+
+
+def vectors(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def test_the_notes_three_rules_are_there() -> None:
+    assert (SCORES["concat"], SCORES["tanh_sum"], SCORES["dot"]) == (Concat, TanhSum, Dot)
+    assert len(CONTENT_BASED) >= 5
+
+
+@shapes
+@few
+def test_rule_1(batch: int, target: int, source: int, query: int, key: int, seed: int) -> None:
+    """`Linear([Q; K])`: K is one vector beside Q, and the scores are one for each position."""
+    torch.manual_seed(seed)
+    rule = Concat(Sizes(query=query, key=key, positions=source)).double()
+    q, k = vectors(batch, target, query), vectors(batch, target, key)
+    weight, bias = rule.linear.weight.tolist(), rule.linear.bias.tolist()
+    wanted = [
+        [
+            [
+                sum(w * x for w, x in zip(weight[p], [*q[b, t].tolist(), *k[b, t].tolist()], strict=True)) + bias[p]
+                for p in range(source)
+            ]
+            for t in range(target)
+        ]
+        for b in range(batch)
+    ]
+    close(rule(q, k), wanted)
+
+
+@shapes
+@few
+def test_rule_2(batch: int, target: int, source: int, query: int, key: int, seed: int) -> None:
+    """`sum(tanh(Linear([Q; K_j])))`, with one Linear over both, as the notes have it."""
+    torch.manual_seed(seed)
+    rule = TanhSum(Sizes(query=query, key=key, positions=1)).double()
+    q, k = vectors(batch, target, query), vectors(batch, source, key)
+    weight, bias = torch.cat((rule.query.weight, rule.key.weight), dim=1).tolist(), rule.query.bias.tolist()
+
+    def score(together: list[float]) -> float:
+        return sum(
+            math.tanh(sum(w * x for w, x in zip(row, together, strict=True)) + b)
+            for row, b in zip(weight, bias, strict=True)
+        )
+
+    wanted = [
+        [[score([*q[b, t].tolist(), *k[b, j].tolist()]) for j in range(source)] for t in range(target)]
+        for b in range(batch)
+    ]
+    close(rule(q, rule.prepare(k)), wanted)
+
+
+@shapes
+@few
+def test_rule_3_and_its_unscaled_form(batch: int, target: int, source: int, query: int, key: int, seed: int) -> None:
+    """`Q.K_j / sqrt(d)`, and without the square root where the rule is Luong's."""
+    torch.manual_seed(seed)
+    q, k = vectors(batch, target, query), vectors(batch, source, query)
+    sizes = Sizes(query=query, key=query, positions=key)
+    for rule, scale in ((Dot(sizes), math.sqrt(query)), (LuongDot(sizes), 1.0)):
+        wanted = [
+            [
+                [
+                    sum(x * y for x, y in zip(q[b, t].tolist(), k[b, j].tolist(), strict=True)) / scale
+                    for j in range(source)
+                ]
+                for t in range(target)
+            ]
+            for b in range(batch)
+        ]
+        close(rule(q, rule.prepare(k)), wanted)
+
+
+def test_rule_3_by_eye() -> None:
+    """Width 4, so the scale is 2: `(2, 0, 0, 0).(3, 1, 0, 0) / 2 = 3`."""
+    rule = Dot(Sizes(query=4, key=4, positions=1))
+    query, key = torch.tensor([[[2.0, 0, 0, 0]]]), torch.tensor([[[3.0, 1, 0, 0], [0, 5, 0, 0], [-1, 0, 0, 7]]])
+    assert rule(query, rule.prepare(key)).tolist() == [[[3.0, 0.0, -1.0]]]
+
+
+def test_additive_with_ones_for_v_is_rule_2() -> None:
+    sizes = Sizes(query=5, key=7, positions=1)
+    additive, rule_2 = Additive(sizes), TanhSum(sizes)
+    rule_2.load_state_dict({name: value for name, value in additive.state_dict().items() if not name.startswith("v")})
+    torch.nn.init.ones_(additive.v.weight)
+    query, key = torch.randn(2, 3, 5), torch.randn(2, 4, 7)
+    torch.testing.assert_close(additive(query, additive.prepare(key)), rule_2(query, rule_2.prepare(key)))
+
+
+def test_additive_is_v_times_tanh() -> None:
+    rule = Additive(Sizes(query=5, key=7, positions=1)).double().requires_grad_(False)
+    query, key = vectors(2, 3, 5), vectors(2, 4, 7)
+    wanted = [
+        [
+            [
+                float(
+                    rule.v.weight[0]
+                    @ torch.tanh(rule.query.weight @ query[b, t] + rule.query.bias + rule.key.weight @ key[b, j])
+                )
+                for j in range(4)
+            ]
+            for t in range(3)
+        ]
+        for b in range(2)
+    ]
+    close(rule(query, rule.prepare(key)), wanted)
+
+
+def test_general_is_a_bilinear_form() -> None:
+    rule = General(Sizes(query=5, key=7, positions=1)).double().requires_grad_(False)
+    query, key = vectors(2, 3, 5), vectors(2, 4, 7)
+    wanted = [
+        [[float(query[b, t] @ (rule.key.weight @ key[b, j])) for j in range(4)] for t in range(3)] for b in range(2)
+    ]
+    close(rule(query, rule.prepare(key)), wanted)
+
+
+def content_based(name: str) -> tuple[Score, Tensor, Tensor]:
+    rule = SCORES[name](Sizes(query=6, key=6 if SCORES[name].direct else 7, positions=1)).double()
+    return rule, vectors(3, 4, 6), vectors(3, 5, 6 if rule.direct else 7)
+
+
+@pytest.mark.parametrize("name", CONTENT_BASED)
+def test_a_content_based_score_knows_its_own_query_and_key_alone(name: str) -> None:
+    """Queries and keys in another order give the same scores in that order."""
+    rule, query, key = content_based(name)
+    scores = rule(query, rule.prepare(key))
+    assert scores.shape == (3, 4, 5)
+    rows, columns = torch.tensor([2, 0, 3, 1]), torch.tensor([4, 1, 0, 3, 2])
+    torch.testing.assert_close(rule(query[:, rows], rule.prepare(key)), scores[:, rows])
+    torch.testing.assert_close(rule(query, rule.prepare(key[:, columns])), scores[:, :, columns])
+
+
+@pytest.mark.parametrize("name", [name for name in CONTENT_BASED if name != "uniform"])
+def test_a_content_based_score_weighs_the_query_against_the_keys(name: str) -> None:
+    """Not as a sum of a term for each, of which softmax would cancel the query's."""
+    rule, query, key = content_based(name)
+    scores = rule(query, rule.prepare(key))
+    differences = scores[..., 1:] - scores[..., :1]
+    assert (differences[:, 1:] - differences[:, :1]).abs().min() > 1e-6
+
+
+def test_uniform_sees_nothing() -> None:
+    rule, query, key = content_based("uniform")
+    assert torch.equal(rule(query, rule.prepare(key)), torch.zeros(3, 4, 5, dtype=torch.float64))
+
+
+DIRECT = [name for name, rule in SCORES.items() if rule.direct]
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_what_multiplies_query_and_key_needs_one_width(name: str) -> None:
+    with pytest.raises(AssertionError, match="one width"):
+        SCORES[name](Sizes(query=5, key=7, positions=1))
