@@ -13,7 +13,7 @@ A decoder is called with any number of embedded target words: all of them in tra
 arithmetic, so there is no second path that could differ.
 """
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -30,9 +30,9 @@ class Memory(NamedTuple):
     value: Float[Tensor, "batch source value"]
     mask: Bool[Tensor, "batch source"]
 
-    def select(self, rows: Int[Tensor, "rows"]) -> Self:
+    def select(self, rows: Int[Tensor, "rows"]) -> "Memory":
         """The given rows, in their order; a row may be taken more than once."""
-        return type(self)(*(field.index_select(0, rows) for field in self))
+        return Memory(*(field.index_select(0, rows) for field in self))
 
 
 class State(NamedTuple):
@@ -40,9 +40,9 @@ class State(NamedTuple):
 
     hidden: Float[Tensor, "batch hidden"]
 
-    def select(self, rows: Int[Tensor, "rows"]) -> Self:
+    def select(self, rows: Int[Tensor, "rows"]) -> "State":
         """The given rows, in their order; a row may be taken more than once."""
-        return type(self)(*(field.index_select(0, rows) for field in self))
+        return State(*(field.index_select(0, rows) for field in self))
 
 
 class Widths(NamedTuple):
