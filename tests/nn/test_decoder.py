@@ -1,0 +1,173 @@
+"""Both places, with every rule: the papers' equations, one step or many, alone or in company."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from seq2seq.nn.decoder import Decoder, Memory, State, Widths
+from tests.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
+
+TARGET = 4
+LENGTHS = [5, 3, 1]
+SOURCE = 5
+
+everywhere = pytest.mark.parametrize(("place", "rule"), EVERY)
+
+
+def test_there_is_something_to_test() -> None:
+    assert {("bahdanau", "concat"), ("bahdanau", "dot"), ("luong", "general")} <= set(EVERY)
+
+
+def inputs(decoder: Decoder, widths: Widths) -> tuple[Tensor, State, Memory]:
+    torch.manual_seed(2)
+    value = torch.randn(len(LENGTHS), SOURCE, VALUE)
+    mask = torch.arange(SOURCE) < torch.tensor(LENGTHS).unsqueeze(1)
+    return (
+        torch.randn(len(LENGTHS), TARGET, EMBEDDING),
+        State(torch.randn(len(LENGTHS), widths.hidden).tanh()),
+        Memory(decoder.attention.prepare(value), value, mask),
+    )
+
+
+def gru(weights: dict[str, Tensor], vector: Tensor, state: Tensor) -> Tensor:
+    """One step of a GRU for one sentence."""
+    from_input = [
+        weight @ vector + bias
+        for weight, bias in zip(weights["weight_ih"].chunk(3), weights["bias_ih"].chunk(3), strict=True)
+    ]
+    from_state = [
+        weight @ state + bias
+        for weight, bias in zip(weights["weight_hh"].chunk(3), weights["bias_hh"].chunk(3), strict=True)
+    ]
+    reset, update = ((one + other).sigmoid() for one, other in zip(from_input[:2], from_state[:2], strict=True))
+    return (1 - update) * torch.tanh(from_input[2] + reset * from_state[2]) + update * state
+
+
+def mix(decoder: Decoder, word: Tensor, state: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Context and weights of one sentence, with Q and K from the table in `nn/decoder.py`."""
+    score = decoder.attention.score
+    if score.location_based:
+        scores = score(word[None, None], state[None, None])[0, 0, : len(value)]
+    else:
+        scores = score(state[None, None], score.prepare(value[None]))[0, 0]
+    weights = scores.softmax(dim=0)
+    return sum((w * v for w, v in zip(weights, value, strict=True)), torch.zeros(VALUE)), weights
+
+
+@pytest.mark.parametrize("rule", [rule for place, rule in EVERY if place == "bahdanau"])
+def test_bahdanau_by_hand(rule: str) -> None:
+    """`c = attend(s_{i-1})`, `s_i = GRU(combine([y; c]), s_{i-1})`, output `tanh(W [s_i; y; c] + b)`."""
+    decoder, widths = tiny_decoder("bahdanau", rule)
+    embedded, state, memory = inputs(decoder, widths)
+    outputs, after, weights = decoder(embedded[:, :1], state, memory)
+    named = dict(decoder.named_parameters())
+    cell = {name: named[f"cell.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    for b, length in enumerate(LENGTHS):
+        word, before = embedded[b, 0], state.hidden[b]
+        context, wanted = mix(decoder, word, before, memory.value[b, :length])
+        combined = named["attention.linear.weight"] @ torch.cat((word, context)) + named["attention.linear.bias"]
+        hidden = gru(cell, combined, before)
+        readout = named["readout.weight"] @ torch.cat((hidden, word, context)) + named["readout.bias"]
+        torch.testing.assert_close(weights[b, 0, :length], wanted)
+        torch.testing.assert_close(after.hidden[b], hidden)
+        torch.testing.assert_close(outputs[b, 0], torch.tanh(readout))
+
+
+@pytest.mark.parametrize("rule", [rule for place, rule in EVERY if place == "luong"])
+def test_luong_by_hand(rule: str) -> None:
+    """`s_i = GRU(y, s_{i-1})`, `c = attend(s_i)`, output `tanh(W [s_i; c] + b)`."""
+    decoder, widths = tiny_decoder("luong", rule)
+    embedded, state, memory = inputs(decoder, widths)
+    outputs, after, weights = decoder(embedded[:, :1], state, memory)
+    named = dict(decoder.named_parameters())
+    cell = {name: named[f"gru.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+    for b, length in enumerate(LENGTHS):
+        word = embedded[b, 0]
+        hidden = gru(cell, word, state.hidden[b])
+        context, wanted = mix(decoder, word, hidden, memory.value[b, :length])
+        combined = named["attention.linear.weight"] @ torch.cat((hidden, context)) + named["attention.linear.bias"]
+        torch.testing.assert_close(weights[b, 0, :length], wanted)
+        torch.testing.assert_close(after.hidden[b], hidden)
+        torch.testing.assert_close(outputs[b, 0], torch.tanh(combined))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_first_state_is_the_bridge(place: str) -> None:
+    decoder, widths = tiny_decoder(place, "general")
+    final = torch.randn(3, VALUE)
+    hidden = decoder.start(final).hidden
+    assert hidden.shape == (3, widths.hidden)
+    torch.testing.assert_close(hidden, torch.tanh(final @ decoder.bridge.weight.T + decoder.bridge.bias))
+
+
+@everywhere
+def test_a_word_at_a_time_is_all_words_at_once(place: str, rule: str) -> None:
+    decoder, widths = tiny_decoder(place, rule)
+    embedded, state, memory = inputs(decoder, widths)
+    outputs, last, weights = decoder(embedded, state, memory)
+    assert weights.shape == (len(LENGTHS), TARGET, SOURCE)
+    for t in range(TARGET):
+        output, state, weight = decoder(embedded[:, t : t + 1], state, memory)
+        torch.testing.assert_close(output, outputs[:, t : t + 1])
+        torch.testing.assert_close(weight, weights[:, t : t + 1])
+    torch.testing.assert_close(state.hidden, last.hidden)
+
+
+@everywhere
+def test_what_stands_in_the_padding_changes_nothing(place: str, rule: str) -> None:
+    decoder, widths = tiny_decoder(place, rule)
+    embedded, state, memory = inputs(decoder, widths)
+    found = []
+    for filling in (0.0, 1e4):
+        value = memory.value.masked_fill(~memory.mask.unsqueeze(2), filling).requires_grad_()
+        filled = Memory(decoder.attention.prepare(value), value, memory.mask)
+        outputs, last, weights = decoder(embedded, state, filled)
+        loss = outputs.square().sum() + last.hidden.sum() + weights.square().sum()
+        parameters = [parameter for name, parameter in decoder.named_parameters() if not name.startswith("bridge")]
+        gradients = torch.autograd.grad(loss, [value, *parameters])
+        found.append((outputs, last.hidden, weights, *gradients))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+@everywhere
+def test_rows_can_be_reordered_repeated_and_dropped(place: str, rule: str) -> None:
+    """A selection of the batch goes on as the rows themselves would have, the first one alone too."""
+    decoder, widths = tiny_decoder(place, rule)
+    embedded, state, memory = inputs(decoder, widths)
+    outputs, last, weights = decoder(embedded, state, memory)
+    for rows in (torch.tensor([2, 0, 0, 1]), torch.tensor([1])):
+        own_outputs, own_last, own_weights = decoder(embedded[rows], state.select(rows), memory.select(rows))
+        torch.testing.assert_close(own_outputs, outputs[rows])
+        torch.testing.assert_close(own_last.hidden, last.hidden[rows])
+        torch.testing.assert_close(own_weights, weights[rows])
+
+
+def test_select_takes_every_field() -> None:
+    memory = Memory(torch.randn(3, 2, 4), torch.randn(3, 2, 5), torch.rand(3, 2) > 0.5)
+    selected = memory.select(torch.tensor([1, 1, 2, 0]))
+    assert isinstance(selected, Memory)
+    for field, whole in zip(selected, memory, strict=True):
+        assert torch.equal(field, torch.stack([whole[1], whole[1], whole[2], whole[0]]))
+
+
+@everywhere
+def test_every_parameter_gets_a_gradient(place: str, rule: str) -> None:
+    decoder, widths = tiny_decoder(place, rule)
+    embedded, _, memory = inputs(decoder, widths)
+    memory = memory._replace(key=decoder.attention.prepare(memory.value))
+    outputs, _, _ = decoder(embedded, decoder.start(torch.randn(len(LENGTHS), VALUE)), memory)
+    outputs.sum().backward()
+    for name, parameter in decoder.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_dropout_is_off_when_evaluating(place: str) -> None:
+    decoder, widths = tiny_decoder(place, "general", dropout=0.5)
+    given = inputs(decoder, widths)
+    assert not torch.equal(decoder(*given)[0], decoder(*given)[0])
+    decoder.eval()
+    plain, _ = tiny_decoder(place, "general", dropout=0.0)
+    assert torch.equal(decoder(*given)[0], plain(*given)[0])

@@ -1,0 +1,56 @@
+"""A model small enough to test, all of whose sizes differ, and ragged batches for it."""
+
+import itertools
+import random
+
+import torch
+
+from seq2seq.attention.scores import SCORES
+from seq2seq.nn.decoder import DECODERS, Decoder, Widths
+from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.model import Model
+from seq2seq.text.batches import Batch, batch_pairs
+
+PLACES = sorted(DECODERS)
+RULES = sorted(SCORES)
+EVERY = list(itertools.product(PLACES, RULES))
+"""Each rule in each place."""
+
+EMBEDDING, VALUE, HIDDEN, POSITIONS = 10, 12, 14, 16
+SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
+
+
+def tiny_decoder(place: str, rule: str, *, dropout: float = 0.0, seed: int = 1) -> tuple[Decoder, Widths]:
+    """A decoder alone, with fresh weights that the seed decides."""
+    torch.manual_seed(seed)
+    hidden = VALUE if SCORES[rule].direct else HIDDEN
+    widths = Widths(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS)
+    return DECODERS[place](SCORES[rule], widths, dropout=dropout), widths
+
+
+def tiny_model(
+    place: str = "bahdanau", rule: str = "additive", *, tie: str = "none", dropout: float = 0.0, seed: int = 1
+) -> Model:
+    """A model with fresh weights that the seed decides."""
+    decoder, _ = tiny_decoder(place, rule, dropout=dropout, seed=seed)
+    return Model(
+        GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, dropout=dropout),
+        decoder,
+        source_vocabulary=TARGET_VOCABULARY if tie == "all" else SOURCE_VOCABULARY,
+        target_vocabulary=TARGET_VOCABULARY,
+        embedding_size=EMBEDDING,
+        tie=tie,
+        dropout=dropout,
+        positions=POSITIONS,
+    )
+
+
+def sentences(lengths: list[int], vocabulary: int = TARGET_VOCABULARY, *, seed: int) -> list[list[int]]:
+    """Random sentences of ordinary ids, of these lengths."""
+    draw = random.Random(seed)
+    return [[draw.randrange(4, vocabulary) for _ in range(length)] for length in lengths]
+
+
+def ragged_batch(*, seed: int = 5) -> Batch:
+    """Five pairs: the shortest source is EOS alone, and no side's lengths are sorted."""
+    return batch_pairs(sentences([4, 0, 7, 1, 3], seed=seed), sentences([2, 3, 1, 6, 5], seed=seed + 1))
