@@ -126,12 +126,7 @@ def _scale(words: int) -> tuple[float, float]:
 def _label(word: str, longest: int) -> str:
     """The word as it can be drawn: every character has a glyph, and there are not too many."""
     shown = "".join(
-        " "
-        if character.isspace()
-        else character
-        if ord(character) in _glyphs() and character.isprintable()
-        else MISSING
-        for character in word
+        " " if character.isspace() else character if ord(character) in _glyphs() else MISSING for character in word
     )
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 

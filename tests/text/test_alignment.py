@@ -279,6 +279,11 @@ def test_the_diagonal_and_its_mirror() -> None:
     assert Diagnostics.of(np.fliplr(np.eye(4, 5))[1:]).means()["monotonicity"] == 0
 
 
+def test_to_stay_is_no_step_back() -> None:
+    found = Diagnostics.of(np.eye(5)[[0, 2, 2, 1]])
+    assert (found.forward, found.steps) == (2, 3)
+
+
 def test_uniform_attention_has_the_greatest_entropy() -> None:
     assert Diagnostics.of(np.full((3, 7), 1 / 7)).means()["entropy"] == pytest.approx(math.log(7))
 

@@ -58,7 +58,7 @@ def test_the_picture_is_darker_where_the_weight_is_greater() -> None:
 @pytest.mark.parametrize(("source", "target"), [(1, 1), (3, 2), (12, 14), (40, 7), (5, 40), (60, 60)])
 @pytest.mark.parametrize("word", ["w", "Donaudampfschifffahrtsgesellschaft"])
 def test_labels_are_whole_apart_and_readable(source: int, target: int, word: str) -> None:
-    figure = heatmap(attention(source, target, word), "a title " * 3)
+    figure = heatmap(attention(source, target, word), "a title " * 9)
     renderer = FigureCanvasAgg(figure).get_renderer()
     across, down = labels(figure)
     assert (len(across), len(down)) == (source, target)

@@ -140,7 +140,7 @@ def test_a_table_has_a_row_for_each_sample() -> None:
 
 
 MARKUP = st.sampled_from(
-    [*list("|<>&`*_[]()!#\\~{}-+:=\"'$^@ \n\r\tab1."), "&amp;", "http://a.b", "<script>", "\x02", "\x03"]
+    [*list("|<>&`*_[]()!#\\~{}-+:=\"'$^@ \n\r\tab1."), "&amp;", "http://a.b", "<script>", "\x02", "\x03", "\ud800"]
 )
 
 
