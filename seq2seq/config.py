@@ -205,6 +205,7 @@ class Evaluate(Section):
     split: Annotated[str, _one_of(("validation", "test"))]
     source: Path | None
     target: Path | None
+    alignments: Path | None
     output: Path | None
     search: dict[str, Any]
     device: Device

@@ -1,60 +1,18 @@
-"""How good is it? Perplexity, BLEU, chrF and TER: sums and counts, divided once."""
+"""How good is it? BLEU, chrF, TER, perplexity, exact matches, alignment error: sums and counts, divided once."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
+from seq2seq.forcing import Reading, References
 from seq2seq.nn.model import Model
-from seq2seq.text.batches import Batch, batch_pairs
-from seq2seq.text.corpus import Pair
+from seq2seq.text.alignment import AlignmentError
+from seq2seq.text.gold import Gold, Held
 from seq2seq.text.tokenizer import Tokenizers
-from seq2seq.training import batch_loss
 from seq2seq.translation import Translation, Translator
 
 RESAMPLES = 1000
-
-
-class Likelihood(NamedTuple):
-    """A sum of negative log-likelihoods in nats, and the target tokens (EOS counted) it is over."""
-
-    total: float
-    tokens: int
-
-    @property
-    def loss(self) -> float:
-        """Nats a token."""
-        return self.total / self.tokens if self.tokens else math.nan
-
-    @property
-    def perplexity(self) -> float:
-        """`exp(loss)`; infinity where that is more than a float can hold."""
-        try:
-            return math.exp(self.loss)
-        except OverflowError:
-            return math.inf
-
-
-@torch.no_grad()
-def likelihood(model: Model, batches: Sequence[Batch], device: torch.device) -> Likelihood:
-    """How likely the references are, each word given the words before it. No label smoothing."""
-    model.eval()
-    total = 0.0
-    for batch in batches:
-        total += float(batch_loss(model, batch.to(device), smoothing=0.0).negative_log_likelihood)
-    return Likelihood(total, sum(batch.target_tokens for batch in batches))
-
-
-def encode(pairs: Sequence[Pair], tokenizers: Tokenizers, *, longest: int, size: int = 64) -> list[Batch]:
-    """Batches of `size` sentence pairs of like length; sources of more than `longest` subwords are left out."""
-    sources = tokenizers.source.encode_batch([pair.source for pair in pairs])
-    targets = tokenizers.target.encode_batch([pair.target for pair in pairs])
-    kept = sorted((i for i in range(len(pairs)) if len(sources[i]) <= longest), key=lambda i: len(targets[i]))
-    return [
-        batch_pairs([sources[i] for i in indices], [targets[i] for i in indices])
-        for indices in (kept[start : start + size] for start in range(0, len(kept), size))
-    ]
 
 
 class Hypotheses(NamedTuple):
@@ -117,18 +75,72 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    model: Model, tokenizers: Tokenizers, translator: Translator, pairs: Sequence[Pair], device: torch.device
+    model: Model, tokenizers: Tokenizers, translator: Translator, split: Held, device: torch.device
 ) -> Evaluation:
-    """All scores of a model on a split: `scores`, `loss`, `perplexity`, `sentences`, `refused` (sources too long)."""
-    hypotheses = translate(translator, [pair.source for pair in pairs])
-    found = likelihood(model, encode(pairs, tokenizers, longest=translator.longest), device)
-    return Evaluation(
-        {
-            **scores(hypotheses.texts, [pair.target for pair in pairs]),
-            "loss": found.loss,
-            "perplexity": found.perplexity,
-            "sentences": len(pairs),
-            "refused": hypotheses.refused,
-        },
-        hypotheses,
-    )
+    """All scores of a model on a split.
+
+    Those of `scores`, and `loss`, `perplexity`, `exact` (the share of sentences translated as the reference or as
+    another right answer), `attention` (see `Diagnostics.means`), `sentences`, `refused` (sources too long); where the
+    split has gold alignments, `aer`; where it has tags, `exact`, `bleu` and `aer` again by tag and by source length.
+    """
+    hypotheses = translate(translator, [pair.source for pair in split.pairs])
+    reading = References(split.pairs, tokenizers, longest=translator.longest).read(model, device)
+    results = outcomes(split, hypotheses.texts, reading)
+    found = {
+        **scores(hypotheses.texts, [pair.target for pair in split.pairs]),
+        "loss": reading.likelihood.loss,
+        "perplexity": reading.likelihood.perplexity,
+        **shares(results),
+        "attention": reading.diagnostics.means(),
+        "sentences": len(split.pairs),
+        "refused": hypotheses.refused,
+    }
+    if split.gold is not None and any(gold.tags for gold in split.gold):
+        tags = sorted({tag for gold in split.gold for tag in gold.tags})
+        found["by_tag"] = {tag: _group([outcome for outcome in results if tag in outcome.tags]) for tag in tags}
+        found["by_length"] = {
+            f"{low}-{high}" if high < 1000 else f"{low}+": _group(group)
+            for low, high in LENGTHS
+            if (group := [outcome for outcome in results if low <= outcome.length <= high])
+        }
+    return Evaluation(found, hypotheses)
+
+
+LENGTHS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 10**9))
+"""Source words, for scores by length."""
+
+
+class Outcome(NamedTuple):
+    """What became of one sentence."""
+
+    hypothesis: str
+    reference: str
+    exact: bool
+    alignment: AlignmentError | None
+    tags: tuple[str, ...]
+    length: int
+
+
+def outcomes(split: Held, texts: Sequence[str], reading: Reading) -> list[Outcome]:
+    """Each sentence's, in order."""
+    results = []
+    for i, (pair, text) in enumerate(zip(split.pairs, texts, strict=True)):
+        gold = split.gold[i] if split.gold is not None else Gold(links=None)
+        links = reading.links[i]
+        alignment = None if links is None or gold.links is None else AlignmentError.of(links, gold.links)
+        right = text == pair.target or text in gold.acceptable
+        results.append(Outcome(text, pair.target, right, alignment, gold.tags, len(pair.source.split())))
+    return results
+
+
+def shares(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """`exact`, and `aer` where there is gold."""
+    shares = {"exact": sum(outcome.exact for outcome in outcomes) / len(outcomes)}
+    if alignments := [outcome.alignment for outcome in outcomes if outcome.alignment is not None]:
+        shares["aer"] = sum(alignments, AlignmentError()).rate
+    return shares
+
+
+def _group(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    texts, references = [outcome.hypothesis for outcome in outcomes], [outcome.reference for outcome in outcomes]
+    return {"sentences": len(outcomes), "bleu": quick_scores(texts, references)["bleu"], **shares(outcomes)}

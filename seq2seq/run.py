@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from seq2seq.errors import InputError
 from seq2seq.evaluation import evaluate
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Epochs
-from seq2seq.text.corpus import Pair, Split
+from seq2seq.text.gold import hold
 from seq2seq.text.store import Prepared
 from seq2seq.training import make_optimizer, updates
 from seq2seq.validation import Validator
@@ -31,7 +32,7 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
     device.set_up(configuration.device.threads)
     place = device.choose(configuration.device.kind)
     text = build.corpus(configuration.dataset)
-    validation, test = read(text.validation), read(text.test)
+    validation, test = hold(text.validation), hold(text.test)
     prepared = build.prepared(configuration.dataset, text)
     torch.manual_seed(configuration.training.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
@@ -53,9 +54,14 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
             "train": timing,
         }
         translator = build.translator(configuration.search, model, prepared.tokenizers, place)
-        for name, pairs in (("validation", validation), ("test", test)):
-            results[name] = evaluate(model, prepared.tokenizers, translator, pairs, place).scores
+        for name, split in (("validation", validation), ("test", test)):
+            results[name] = evaluate(model, prepared.tokenizers, translator, split, place).scores
             log.info("%s  %s", name, summary(results[name]))
+        if text.challenges:
+            results["challenges"] = {
+                split.name: evaluate(model, prepared.tokenizers, translator, hold(split), place).scores
+                for split in text.challenges
+            }
         write_json(folder / "results.json", results)
         final = {f"{name}_{metric}": results[name][metric] for name in ("validation", "test") for metric in METRICS}
         board.hyperparameters(_flat(configuration.model_dump(mode="json")), final)
@@ -68,9 +74,10 @@ METRICS = ("bleu", "chrf", "ter", "perplexity")
 
 def summary(found: Mapping[str, Any]) -> str:
     """One line of scores."""
+    aer = f"alignment error {found['aer']:.3f}  " if "aer" in found else ""
     return (
         f"BLEU {found['bleu']:.2f}  chrF {found['chrf']:.2f}  TER {found['ter']:.2f}  "
-        f"perplexity {found['perplexity']:.2f}  {found['signature']}"
+        f"perplexity {found['perplexity']:.2f}  exact {found['exact']:.3f}  {aer}{found['signature']}"
     )
 
 
@@ -153,12 +160,6 @@ def _introduce(prepared: Prepared, parameters: int, place: torch.device) -> None
     )
 
 
-def read(split: Split) -> list[Pair]:
-    """A split held in memory, its text checked."""
-    split.fingerprint()
-    return list(split)
-
-
 def write_text(path: Path, text: str) -> None:
     """Writes beside the place and renames, so that a reader sees the whole file or none."""
     partial = path.with_name(f".{path.name}.partial")
@@ -167,8 +168,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """`write_text` of the values."""
-    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    """`write_text` of the values; what is no number, such as the mean of nothing, is null."""
+    write_text(path, json.dumps(_numbers(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:

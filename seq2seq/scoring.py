@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq import build, checkpoint, config, device
+from seq2seq.errors import InputError
 from seq2seq.evaluation import evaluate
-from seq2seq.run import read, write_json, write_text
-from seq2seq.text.corpus import AlignedFiles, Split
+from seq2seq.run import write_json, write_text
+from seq2seq.text.alignment import check, read_pharaoh
+from seq2seq.text.corpus import AlignedFiles
+from seq2seq.text.gold import Gold, Held, hold
 
 
 def score(options: config.Evaluate) -> dict[str, Any]:
@@ -19,8 +22,9 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     search = config.search_as_given(options.search, configuration.search)
     translator = build.translator(search, model, found.tokenizers, place)
     name, split = _split(options, configuration)
-    pairs = read(split)
-    scored = evaluate(model, found.tokenizers, translator, pairs, place)
+    if options.alignments is not None:
+        split = _with_alignments(split, options.alignments)
+    scored = evaluate(model, found.tokenizers, translator, split, place)
 
     folder = options.output or _run_folder(options.checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +38,7 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     write_text(hypotheses, "".join(f"{text}\n" for text in scored.hypotheses.texts))
     write_json(folder / "evaluation.json", results)
     kind = "greedy" if search.size == 1 else f"beam {search.size}"
-    print(f"{split.name}: {len(pairs):,} sentences, {kind}, {options.checkpoint} (step {found.step:,})\n")
+    print(f"{split.name}: {len(split.pairs):,} sentences, {kind}, {options.checkpoint} (step {found.step:,})\n")
     print(table(scored.scores))
     print(f"\n{folder / 'evaluation.json'}\n{hypotheses}")
     return results
@@ -51,16 +55,30 @@ def table(scores: dict[str, Any]) -> str:
         low, high = scores.get(f"{name}_interval", (scores[name], scores[name]))
         lines.append(f"{title:12}{scores[name]:8.2f}   {low:5.2f} to {high:5.2f}    {scores[signature]}")
     lines.append(f"{'perplexity':12}{scores['perplexity']:8.2f}")
+    lines.append(f"{'exact match':12}{100 * scores['exact']:8.2f}   % of sentences")
+    if "aer" in scores:
+        lines.append(f"{'AER':12}{100 * scores['aer']:8.2f}   alignment error rate, % (Och & Ney 2003)")
     if scores["refused"]:
         lines.append(f"{scores['refused']} sources were too long to translate: they count as empty (search.too_long)")
     return "\n".join(lines)
 
 
-def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, Split]:
+def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, Held]:
     if options.source is not None and options.target is not None:
-        return "files", AlignedFiles(options.source, options.target, name=f"{options.source} and {options.target}")
+        return "files", hold(AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}"))
     corpus = build.corpus(configuration.dataset)
-    return options.split, corpus.validation if options.split == "validation" else corpus.test
+    return options.split, hold(corpus.validation if options.split == "validation" else corpus.test)
+
+
+def _with_alignments(split: Held, path: Path) -> Held:
+    """The split with gold links from a file in Pharaoh format, a line for each pair."""
+    lines = read_pharaoh(path)
+    if len(lines) != len(split.pairs):
+        raise InputError(f"{path} has {len(lines)} lines, but {split.name} has {len(split.pairs)} pairs")
+    for number, (pair, links) in enumerate(zip(split.pairs, lines, strict=True), start=1):
+        words = {"source_words": len(pair.source.split()), "target_words": len(pair.target.split())}
+        check(links, **words, file=path, line_number=number)
+    return split._replace(gold=[Gold(links) for links in lines])
 
 
 def _run_folder(folder: Path) -> Path:

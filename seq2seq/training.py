@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy
@@ -52,11 +53,16 @@ class Update(NamedTuple):
     learning_rate: float
 
 
-def batch_loss(model: Model, batch: Batch, *, smoothing: float) -> Loss:
-    """The loss of a batch as sums over its target tokens (EOS counted, padding not)."""
-    outputs, _ = model(batch.source, batch.source_mask, batch.target_input)
+def output_loss(model: Model, outputs: Float[Tensor, "batch target width"], batch: Batch, *, smoothing: float) -> Loss:
+    """The loss of decoder outputs as sums over the batch's target tokens (EOS counted, padding not)."""
     tokens = batch.target_mask
     return linear_cross_entropy(model.output, outputs[tokens], batch.target_output[tokens], smoothing=smoothing)
+
+
+def batch_loss(model: Model, batch: Batch, *, smoothing: float) -> Loss:
+    """The loss of a batch under teacher forcing."""
+    outputs, _ = model(batch.source, batch.source_mask, batch.target_input)
+    return output_loss(model, outputs, batch, smoothing=smoothing)
 
 
 def make_optimizer(model: Model, *, betas: tuple[float, float], weight_decay: float) -> torch.optim.Optimizer:

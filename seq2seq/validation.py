@@ -1,13 +1,12 @@
 """What is measured while training: loss, BLEU and chrF of the validation split, and pictures of a few sentences."""
 
-from collections.abc import Sequence
-
 import torch
 
-from seq2seq.evaluation import encode, likelihood, quick_scores, translate
+from seq2seq.evaluation import outcomes, quick_scores, shares, translate
+from seq2seq.forcing import References
 from seq2seq.nn.model import Model
 from seq2seq.text.alignment import merge, words
-from seq2seq.text.corpus import Pair
+from seq2seq.text.gold import Held
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.translation import Translation, Translator
 from seq2seq.watch.plots import Attention
@@ -20,26 +19,28 @@ SHOWN = 4
 class Validator:
     """Scores a model on the validation split and shows in TensorBoard what it does."""
 
-    def __init__(
-        self, model: Model, tokenizers: Tokenizers, pairs: Sequence[Pair], translator: Translator, board: Board
-    ) -> None:
-        self.model, self.pairs, self.translator, self.board = model, pairs, translator, board
-        self.batches = encode(pairs, tokenizers, longest=translator.longest)
-        by_length = sorted(range(len(pairs)), key=lambda i: (len(pairs[i].source.split()), i))
+    def __init__(self, model: Model, tokenizers: Tokenizers, split: Held, translator: Translator, board: Board) -> None:
+        self.model, self.split, self.translator, self.board = model, split, translator, board
+        self.references = References(split.pairs, tokenizers, longest=translator.longest)
+        by_length = sorted(range(len(split.pairs)), key=lambda i: (len(split.pairs[i].source.split()), i))
         # Sentences of ordinary length, spread from the shorter half of the split to its longer one.
-        self.shown = [by_length[len(pairs) * (2 * i + 1) // (2 * SHOWN)] for i in range(min(SHOWN, len(pairs)))]
+        count = min(SHOWN, len(by_length))
+        self.shown = [by_length[len(by_length) * (2 * i + 1) // (2 * count)] for i in range(count)]
 
-    def __call__(self, step: int, place: torch.device) -> dict[str, float]:
-        """`loss` (nats a token), `perplexity`, `bleu` and `chrf` at this step."""
-        found = likelihood(self.model, self.batches, place)
-        hypotheses = translate(self.translator, [pair.source for pair in self.pairs])
+    def __call__(self, step: int, device: torch.device) -> dict[str, float]:
+        """`loss` (nats a token), `perplexity`, `bleu`, `chrf`, `exact` and, where there is gold, `aer` at this step."""
+        pairs = self.split.pairs
+        reading = self.references.read(self.model, device)
+        hypotheses = translate(self.translator, [pair.source for pair in pairs])
         values = {
-            "loss": found.loss,
-            "perplexity": found.perplexity,
-            **quick_scores(hypotheses.texts, [pair.target for pair in self.pairs]),
+            "loss": reading.likelihood.loss,
+            "perplexity": reading.likelihood.perplexity,
+            **quick_scores(hypotheses.texts, [pair.target for pair in pairs]),
+            **shares(outcomes(self.split, hypotheses.texts, reading)),
         }
         self.board.scalars({f"validation/{name}": value for name, value in values.items()}, step)
-        self.board.translations([Sample(*self.pairs[i], hypotheses.texts[i]) for i in self.shown], step)
+        self.board.scalars({f"attention/{name}": value for name, value in reading.diagnostics.means().items()}, step)
+        self.board.translations([Sample(*pairs[i], hypotheses.texts[i]) for i in self.shown], step)
         for number, i in enumerate(self.shown, start=1):
             if (translation := hypotheses.best[i]) is not None and translation.target_pieces:
                 self.board.heatmap(f"attention/{number}", word_attention(translation), step, title=translation.text)

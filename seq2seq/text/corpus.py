@@ -41,13 +41,17 @@ class Split(Protocol):
 
 @dataclass(frozen=True)
 class Corpus:
-    """The three splits of a translation task; `source` and `target` are the names of the languages."""
+    """The splits of a translation task; `source` and `target` are the names of the languages.
+
+    `challenges` are further test splits, each of one difficulty.
+    """
 
     source: str
     target: str
     train: Split
     validation: Split
     test: Split
+    challenges: tuple[Split, ...] = ()
 
 
 def read_lines(path: Path) -> Iterator[str]:

@@ -1,0 +1,80 @@
+"""A split under teacher forcing: how likely its references are, and where the model looks while it reads them."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from seq2seq.nn.model import Model
+from seq2seq.text.alignment import Diagnostics, Word, links, merge, words
+from seq2seq.text.batches import batch_pairs
+from seq2seq.text.corpus import Pair
+from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.training import output_loss
+
+
+class Likelihood(NamedTuple):
+    """A sum of negative log-likelihoods in nats, and the target tokens (EOS counted) it is over."""
+
+    total: float
+    tokens: int
+
+    @property
+    def loss(self) -> float:
+        """Nats a token."""
+        return self.total / self.tokens if self.tokens else math.nan
+
+    @property
+    def perplexity(self) -> float:
+        """`exp(loss)`; infinity where that is more than a float can hold."""
+        try:
+            return math.exp(self.loss)
+        except OverflowError:
+            return math.inf
+
+
+class Reading(NamedTuple):
+    """What came of a split: sums over it, and for each pair the word links of attention (None: left out)."""
+
+    likelihood: Likelihood
+    diagnostics: Diagnostics
+    links: list[set[tuple[int, int]] | None]
+
+
+class References:
+    """A split encoded once, in batches of like length. Sources of more than `longest` subwords are left out."""
+
+    def __init__(self, pairs: Sequence[Pair], tokenizers: Tokenizers, *, longest: int, size: int = 64) -> None:
+        sources = tokenizers.source.encode_batch([pair.source for pair in pairs])
+        targets = tokenizers.target.encode_batch([pair.target for pair in pairs])
+        self.count = len(pairs)
+        self.source_words = [words(tokenizers.source.pieces(ids)) for ids in sources]
+        self.target_words = [words(tokenizers.target.pieces(ids)) for ids in targets]
+        kept = sorted((i for i in range(len(pairs)) if len(sources[i]) <= longest), key=lambda i: len(targets[i]))
+        self.batches = [
+            (indices, batch_pairs([sources[i] for i in indices], [targets[i] for i in indices]))
+            for indices in (kept[start : start + size] for start in range(0, len(kept), size))
+        ]
+
+    @torch.no_grad()
+    def read(self, model: Model, device: torch.device) -> Reading:
+        """Each reference word given the words before it; no label smoothing, no dropout."""
+        model.eval()
+        total, tokens, diagnostics = 0.0, 0, Diagnostics()
+        found: list[set[tuple[int, int]] | None] = [None] * self.count
+        for indices, batch in self.batches:
+            moved = batch.to(device)
+            outputs, weights = model(moved.source, moved.source_mask, moved.target_input)
+            total += float(output_loss(model, outputs, moved, smoothing=0.0).negative_log_likelihood)
+            tokens += batch.target_tokens
+            for i, sentence in zip(indices, weights.float().cpu().numpy(), strict=True):
+                source, target = self.source_words[i], self.target_words[i]
+                pieces = sentence[: _end(target), : _end(source) + 1]  # EOS is no target word, but a place to look at
+                diagnostics += Diagnostics.of(pieces)
+                found[i] = links(merge(pieces, source, target)) if source and target else set()
+        return Reading(Likelihood(total, tokens), diagnostics, found)
+
+
+def _end(side: Sequence[Word]) -> int:
+    return side[-1].end if side else 0

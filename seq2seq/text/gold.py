@@ -1,0 +1,36 @@
+"""What is known of a sentence pair beyond its text, and splits that bring it along."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from seq2seq.text.alignment import Link
+from seq2seq.text.corpus import InMemory, Pair, Split
+
+
+class Gold(NamedTuple):
+    """What is known of a pair beyond its text: word links, other right translations, what it is an example of."""
+
+    links: frozenset[Link] | None
+    acceptable: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Held(NamedTuple):
+    """A split in memory, with the gold of each pair where there is any."""
+
+    name: str
+    pairs: list[Pair]
+    gold: list[Gold] | None = None
+
+
+@dataclass(frozen=True)
+class Annotated(InMemory):
+    """A split in memory whose every pair has its gold."""
+
+    gold: tuple[Gold, ...]
+
+
+def hold(split: Split) -> Held:
+    """Reads a split into memory, its text checked; raises what its `fingerprint` raises."""
+    split.fingerprint()
+    return Held(split.name, list(split), list(split.gold) if isinstance(split, Annotated) else None)
