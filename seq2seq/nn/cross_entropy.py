@@ -25,13 +25,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
+        ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, differentiate: bool
     ) -> tuple[Tensor, Tensor]:
         vocabulary = weight.shape[0]
         smoothed, likelihood = outputs.new_zeros(()), outputs.new_zeros(())
-        gradients = (
-            [torch.zeros_like(tensor) for tensor in (outputs, weight, bias)] if any(ctx.needs_input_grad) else []
-        )
+        gradients = [torch.zeros_like(tensor) for tensor in (outputs, weight, bias)] if differentiate else []
         for start in range(0, outputs.shape[0], ROWS):
             rows = slice(start, start + ROWS)
             logits = torch.addmm(bias, outputs[rows], weight.t())
@@ -55,7 +53,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         outputs, weight, bias = (saved * gradient for saved in ctx.saved_tensors)
-        return outputs, weight, bias, None, None
+        return outputs, weight, bias, None, None, None
 
 
 def linear_cross_entropy(
@@ -65,7 +63,8 @@ def linear_cross_entropy(
 
     The target distribution is `(1 - smoothing) [y = target] + smoothing / V`. Rows are target tokens without padding.
     """
+    differentiate = torch.is_grad_enabled()  # `ctx.needs_input_grad` is true of parameters in validation too
     smoothed, likelihood = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        outputs, layer.weight, layer.bias, target, smoothing
+        outputs, layer.weight, layer.bias, target, smoothing, differentiate
     )
     return Loss(smoothed, likelihood)

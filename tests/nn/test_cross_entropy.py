@@ -1,0 +1,126 @@
+"""The fused output layer and loss against PyTorch's own, in value and gradient."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from seq2seq.nn import cross_entropy
+from seq2seq.nn.cross_entropy import linear_cross_entropy
+
+WIDTH, VOCABULARY = 5, 11
+
+
+def problem(tokens: int) -> tuple[nn.Linear, Tensor, Tensor]:
+    torch.manual_seed(tokens)
+    layer = nn.Linear(WIDTH, VOCABULARY).double()
+    outputs = 3 * torch.randn(tokens, WIDTH, dtype=torch.float64)
+    return layer, outputs.requires_grad_(), torch.randint(VOCABULARY, (tokens,))
+
+
+@pytest.fixture(params=[4, 512])
+def _rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_entropy, "ROWS", request.param)
+
+
+@pytest.mark.usefixtures("_rows")
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("tokens", [1, 3, 4, 8, 13])
+def test_value_and_gradients_are_those_of_pytorch(smoothing: float, tokens: int) -> None:
+    """With any number of blocks: less than one, just as many, and a rest."""
+    layer, outputs, target = problem(tokens)
+    leaves = [outputs, layer.weight, layer.bias]
+    found = linear_cross_entropy(layer, outputs, target, smoothing=smoothing)
+    wanted = F.cross_entropy(layer(outputs), target, label_smoothing=smoothing, reduction="sum")
+    torch.testing.assert_close(found.smoothed, wanted)
+    torch.testing.assert_close(
+        found.negative_log_likelihood, F.cross_entropy(layer(outputs), target, reduction="sum").detach()
+    )
+    for one, other in zip(
+        torch.autograd.grad(found.smoothed, leaves), torch.autograd.grad(wanted, leaves), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.usefixtures("_rows")
+def test_gradients_are_those_of_the_function() -> None:
+    layer, outputs, target = problem(6)
+
+    def function(outputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        own = nn.Linear(WIDTH, VOCABULARY).double()
+        del own.weight, own.bias
+        own.weight, own.bias = weight, bias
+        return linear_cross_entropy(own, outputs, target, smoothing=0.2).smoothed
+
+    assert torch.autograd.gradcheck(function, (outputs, layer.weight, layer.bias))
+
+
+def test_what_comes_from_above_scales_the_gradient() -> None:
+    layer, outputs, target = problem(7)
+    leaves = [outputs, layer.weight, layer.bias]
+    plain = torch.autograd.grad(linear_cross_entropy(layer, outputs, target, smoothing=0.1).smoothed, leaves)
+    loss = linear_cross_entropy(layer, outputs, target, smoothing=0.1).smoothed
+    scaled = torch.autograd.grad(-0.25 * loss, leaves, retain_graph=True)
+    again = torch.autograd.grad(-0.25 * loss, leaves)
+    for one, other, third in zip(plain, scaled, again, strict=True):
+        torch.testing.assert_close(other, -0.25 * one)
+        assert torch.equal(other, third)
+
+
+def test_no_token_has_no_loss() -> None:
+    layer, outputs, target = problem(0)
+    found = linear_cross_entropy(layer, outputs, target, smoothing=0.1)
+    found.smoothed.backward()
+    assert (found.smoothed.item(), found.negative_log_likelihood.item()) == (0.0, 0.0)
+    for leaf in (outputs, layer.weight, layer.bias):
+        assert leaf.grad is not None
+        assert not leaf.grad.any()
+
+
+def test_a_tied_matrix_gets_the_gradients_of_both_uses() -> None:
+    torch.manual_seed(1)
+    embedding, layer = nn.Embedding(VOCABULARY, WIDTH), nn.Linear(WIDTH, VOCABULARY)
+    layer.weight = embedding.weight
+    ids, target = torch.tensor([3, 0, 7, 3]), torch.tensor([1, 7, 2, 2])
+    found = linear_cross_entropy(layer, torch.tanh(embedding(ids)), target, smoothing=0.1).smoothed
+    wanted = F.cross_entropy(layer(torch.tanh(embedding(ids))), target, label_smoothing=0.1, reduction="sum")
+    torch.testing.assert_close(
+        torch.autograd.grad(found, embedding.weight), torch.autograd.grad(wanted, embedding.weight)
+    )
+
+
+def test_great_logits_give_numbers() -> None:
+    layer, outputs, target = problem(6)
+    found = linear_cross_entropy(layer, 1e4 * outputs, target, smoothing=0.1).smoothed
+    found.backward()
+    assert found.isfinite()
+    assert outputs.grad is not None
+    assert outputs.grad.isfinite().all()
+
+
+class Operations(TorchDispatchMode):
+    """Counts what PyTorch computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.counts[function.overloadpacket.__name__] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_without_gradients_nothing_is_computed_for_them() -> None:
+    """The layer's parameters want gradients also where nobody asks for them, as in validation."""
+    layer, outputs, target = problem(9)
+    with torch.no_grad(), Operations() as without:
+        linear_cross_entropy(layer, outputs, target, smoothing=0.1)
+    with Operations() as with_gradients:
+        linear_cross_entropy(layer, outputs, target, smoothing=0.1)
+    assert without.counts["addmm"] == 1
+    assert with_gradients.counts["mm"] == 1
+    assert not {"mm", "exp_", "scatter_add_", "zeros_like"} & set(without.counts)

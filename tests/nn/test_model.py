@@ -1,0 +1,181 @@
+"""The whole model: what it may depend on, what it shares, and where it starts."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from seq2seq.nn.model import TIES, Model
+from seq2seq.text.batches import Batch, batch_pairs
+from seq2seq.training import batch_loss
+from tests.tiny import (
+    EMBEDDING,
+    EVERY,
+    PLACES,
+    POSITIONS,
+    RULES,
+    SOURCE_VOCABULARY,
+    TARGET_VOCABULARY,
+    ragged_batch,
+    sentences,
+    tiny_model,
+)
+
+everywhere = pytest.mark.parametrize(("place", "rule"), EVERY)
+
+
+def gradients(model: Model, batch: Batch) -> list[Tensor]:
+    loss = batch_loss(model, batch, smoothing=0.1).smoothed
+    return [*torch.autograd.grad(loss, list(model.parameters())), loss]
+
+
+def refilled(batch: Batch, *, source: int, target: int) -> Batch:
+    """The batch with these ids where padding stood."""
+    return batch._replace(
+        source=batch.source.masked_fill(~batch.source_mask, source),
+        target_input=batch.target_input.masked_fill(~batch.target_mask, target),
+        target_output=batch.target_output.masked_fill(~batch.target_mask, target),
+    )
+
+
+@everywhere
+@pytest.mark.parametrize("tie", ["none", "all"])
+def test_what_stands_in_the_padding_changes_nothing(place: str, rule: str, tie: str) -> None:
+    model, batch = tiny_model(place, rule, tie=tie), ragged_batch()
+    other = refilled(batch, source=11, target=7)
+    assert not torch.equal(other.source, batch.source)
+    assert not torch.equal(other.target_input, batch.target_input)
+    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    other_outputs, other_weights = model(other.source, other.source_mask, other.target_input)
+    assert torch.equal(other_outputs[batch.target_mask], outputs[batch.target_mask])
+    assert torch.equal(other_weights[batch.target_mask], weights[batch.target_mask])
+    for one, two in zip(gradients(model, batch), gradients(model, other), strict=True):
+        assert torch.equal(one, two)
+
+
+@everywhere
+def test_a_sentence_alone_is_as_in_a_batch(place: str, rule: str) -> None:
+    model, batch = tiny_model(place, rule), ragged_batch()
+    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    for b in range(len(batch.source)):
+        source, target = int(batch.source_mask[b].sum()), int(batch.target_mask[b].sum())
+        row = slice(b, b + 1)
+        alone, own_weights = model(
+            batch.source[row, :source], batch.source_mask[row, :source], batch.target_input[row, :target]
+        )
+        torch.testing.assert_close(alone[0], outputs[b, :target])
+        torch.testing.assert_close(own_weights[0], weights[b, :target, :source])
+
+
+@everywhere
+def test_a_word_at_a_time_is_teacher_forcing(place: str, rule: str) -> None:
+    model, batch = tiny_model(place, rule), ragged_batch()
+    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    memory, state = model.encode(batch.source, batch.source_mask)
+    for t in range(batch.target_input.shape[1]):
+        output, state, weight = model.decode(batch.target_input[:, t : t + 1], state, memory)
+        torch.testing.assert_close(output[:, 0], outputs[:, t])
+        torch.testing.assert_close(weight[:, 0], weights[:, t])
+
+
+@everywhere
+def test_no_word_sees_the_words_after_it(place: str, rule: str) -> None:
+    model, batch = tiny_model(place, rule), ragged_batch()
+    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    changed = batch.target_input.clone()
+    changed[:, 3:] = 9
+    other_outputs, other_weights = model(batch.source, batch.source_mask, changed)
+    assert torch.equal(other_outputs[:, :3], outputs[:, :3])
+    assert torch.equal(other_weights[:, :3], weights[:, :3])
+    assert not torch.equal(other_outputs[:, 3:], outputs[:, 3:])
+
+
+@everywhere
+def test_every_parameter_gets_a_gradient(place: str, rule: str) -> None:
+    model = tiny_model(place, rule)
+    for (name, _), gradient in zip(model.named_parameters(), gradients(model, ragged_batch())[:-1], strict=True):
+        assert gradient.isfinite().all(), name
+        assert gradient.any(), name
+
+
+@everywhere
+@pytest.mark.parametrize("tie", TIES)
+def test_an_untrained_model_knows_nothing(place: str, rule: str, tie: str) -> None:
+    """Its loss is near that of guessing, `log(vocabulary)`, and each word is about as likely as the others."""
+    model = tiny_model(place, rule, tie=tie)
+    batch = batch_pairs(sentences([6] * 40, seed=1), sentences([5] * 40, seed=2))
+    loss = float(batch_loss(model, batch, smoothing=0.0).negative_log_likelihood.detach()) / batch.target_tokens
+    assert loss == pytest.approx(math.log(TARGET_VOCABULARY), abs=0.25)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_tied_is_counted_once(place: str) -> None:
+    """Of the three matrices, `none` has three, `target` two and `all` one."""
+    counts = {
+        tie: sum(parameter.numel() for parameter in tiny_model(place, "general", tie=tie).parameters()) for tie in TIES
+    }
+    assert set(counts) == {"none", "target", "all"}
+    assert counts["none"] - counts["target"] == TARGET_VOCABULARY * EMBEDDING
+    assert counts["target"] - counts["all"] == SOURCE_VOCABULARY * EMBEDDING
+
+
+def test_every_parameter_is_accounted_for() -> None:
+    """The number of parameters of rule 1 in Bahdanau's place, from the widths alone."""
+    e, value, hidden, positions, half = EMBEDDING, 12, 14, POSITIONS, 6
+    embeddings = (SOURCE_VOCABULARY + TARGET_VOCABULARY) * e
+    encoder = 2 * 3 * half * (e + half + 2)
+    rule = (e + hidden + 1) * positions
+    combine, bridge = (e + value + 1) * hidden, (value + 1) * hidden
+    cell, readout = 3 * hidden * (2 * hidden + 2), (hidden + e + value + 1) * e
+    output = (e + 1) * TARGET_VOCABULARY
+    found = sum(parameter.numel() for parameter in tiny_model("bahdanau", "concat").parameters())
+    assert found == embeddings + encoder + rule + combine + bridge + cell + readout + output
+
+
+def test_what_is_tied_is_one() -> None:
+    shared = {}
+    for tie in TIES:
+        model = tiny_model(tie=tie)
+        source, target = model.source_embedding.weight, model.target_embedding.weight
+        shared[tie] = (source is target, model.output.weight is target, model.output.weight is source)
+    assert shared == {"none": (False,) * 3, "target": (False, True, False), "all": (True,) * 3}
+
+
+def test_all_needs_one_vocabulary() -> None:
+    model = tiny_model()
+    with pytest.raises(AssertionError):
+        Model(
+            model.encoder,
+            model.decoder,
+            source_vocabulary=SOURCE_VOCABULARY,
+            target_vocabulary=TARGET_VOCABULARY,
+            embedding_size=EMBEDDING,
+            tie="all",
+            dropout=0.0,
+            positions=POSITIONS,
+        )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_only_rule_1_has_a_longest_source(rule: str) -> None:
+    model = tiny_model("luong", rule)
+    limit = POSITIONS if model.decoder.attention.score.location_based else None
+    assert model.longest_source == limit
+    longer = torch.full((1, POSITIONS + 1), 5)
+    memory, state = model.encode(longer, torch.ones_like(longer, dtype=torch.bool))
+    if limit is None:
+        outputs, _, _ = model.decode(torch.tensor([[2]]), state, memory)
+        assert outputs.isfinite().all()
+    else:
+        with pytest.raises(AssertionError, match="17 tokens, 16 positions"):
+            model.decode(torch.tensor([[2]]), state, memory)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_dropout_is_off_when_evaluating(place: str) -> None:
+    model, plain, batch = tiny_model(place, dropout=0.5), tiny_model(place), ragged_batch()
+    given = batch.source, batch.source_mask, batch.target_input
+    assert not torch.equal(model(*given)[0], model(*given)[0])
+    model.eval()
+    assert torch.equal(model(*given)[0], plain(*given)[0])
