@@ -1,18 +1,21 @@
 """Beam search over a step function: it knows no model, only rows that can be selected."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+Selected = TypeVar("Selected")
 
+
+@runtime_checkable
 class Rows(Protocol):
     """A batch whose rows can be reordered, repeated and dropped."""
 
-    def select(self, rows: Int[Tensor, "rows"]) -> Self: ...
+    def select(self: Selected, rows: Int[Tensor, "rows"]) -> Selected: ...
 
 
 State = TypeVar("State", bound=Rows)
@@ -73,7 +76,7 @@ def beam_search(
     ends: list[list[_End]] = [[] for _ in limits]
     tokens, total = first, torch.zeros(len(limits), 1, device=first.device)
     rows = [_Row(tokens.tolist(), sentences)]
-    weights: list[Float[np.ndarray, "rows source"]] = []
+    weights: list[Float[np.ndarray, "_rows source"]] = []
     while True:
         log_probabilities, state, step_weights = step(tokens, state, memory)
         weights.append(step_weights.cpu().numpy())
@@ -121,7 +124,7 @@ def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
 
 
 def _trace(
-    end: _End, rows: list[_Row], weights: list[Float[np.ndarray, "rows source"]], length_penalty: float
+    end: _End, rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]], length_penalty: float
 ) -> Hypothesis:
     """Walks from the last token back to the first."""
     tokens, row, path = [end.token], end.row, []

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from torch import Tensor
 from tqdm import tqdm
@@ -25,7 +25,7 @@ class Sums(NamedTuple):
 
 
 class Progress:
-    """Sums of the steps since the last line, and the clock of training alone: what runs in a `pause` is not timed."""
+    """Sums of the steps since the last line, and the clock of training alone: `resume` leaves out what ran since."""
 
     def __init__(
         self, scalars: Callable[[Mapping[str, float], int], None], *, total: int, steps_per_epoch: int
@@ -35,7 +35,7 @@ class Progress:
         self.seconds = 0.0
         self.since: list[Sums] = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Progress":
         self.bar = tqdm(total=self.total, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
         self.started = time.perf_counter()
         return self
