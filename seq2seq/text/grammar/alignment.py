@@ -1,0 +1,58 @@
+"""From two lists of tokens with unit ids to sentences and word links."""
+
+from typing import NamedTuple
+
+
+class Token(NamedTuple):
+    """A word with the units of meaning that it surely and possibly expresses. A comma is a token that belongs to the word before it."""
+
+    text: str
+    sure: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+
+
+class Link(NamedTuple):
+    """Source word, target word (counted from 0); possible where not sure."""
+
+    source: int
+    target: int
+    sure: bool
+
+
+COMMA = Token(",")
+
+
+def sentence(tokens: list[Token], mark: str) -> tuple[str, list[Token]]:
+    """The text, capital letter first and `mark` last, and the tokens that are words (commas joined to the word before)."""
+    words: list[Token] = []
+    for token in tokens:
+        if token.text != ",":
+            words.append(token)
+        elif words[-1].text[-1] != ",":
+            last = words[-1]
+            words[-1] = Token(last.text + ",", last.sure, last.possible)
+    text = " ".join([word.text for word in words]).rstrip(",")
+    return text[0].upper() + text[1:] + mark, words
+
+
+def links(source: list[Token], target: list[Token]) -> tuple[Link, ...]:
+    """A link is sure where sure units meet, possible where any do."""
+    sure: dict[str, list[int]] = {}
+    either: dict[str, list[int]] = {}
+    for j, token in enumerate(target):
+        for unit in token.sure:
+            sure.setdefault(unit, []).append(j)
+            either.setdefault(unit, []).append(j)
+        for unit in token.possible:
+            either.setdefault(unit, []).append(j)
+    found: dict[tuple[int, int], bool] = {}
+    for i, token in enumerate(source):
+        for unit in token.sure:
+            for j in either.get(unit, ()):
+                found.setdefault((i, j), False)
+            for j in sure.get(unit, ()):
+                found[i, j] = True
+        for unit in token.possible:
+            for j in either.get(unit, ()):
+                found.setdefault((i, j), False)
+    return tuple([Link(i, j, found[i, j]) for i, j in sorted(found)])

@@ -1,0 +1,191 @@
+"""Drawing frames at random: a verb, what it takes, when, and in which order.
+
+Every choice is `int(random() * n)`, so that each version of Python draws the same sentences.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+from seq2seq.text.grammar.frame import PRONOUNS, Adverbial, Clock, Gap, Phrase, Pronoun
+from seq2seq.text.grammar.lexicon import Adverb, Lexicon, Name, Noun, Preposition, Verb
+
+Item = TypeVar("Item")
+_BY = Preposition("von", "dative", ("by",))
+_SUBJECT_PRONOUNS = tuple(PRONOUNS.values())
+_OBJECT_PRONOUNS = {
+    "accusative": tuple(PRONOUNS[name] for name in ("ich", "du", "er", "wir")),
+    "dative": tuple(PRONOUNS.values()),
+}
+
+
+class Draw:
+    """Draws from a lexicon with one stream of random numbers."""
+
+    def __init__(self, lexicon: Lexicon, seed: str) -> None:
+        self.lexicon = lexicon
+        self.random = random.Random(seed).random
+        self._nouns: dict[tuple[str, ...], list[Noun]] = {}
+        self.modifiers = {
+            noun: [modifier for modifier in lexicon.modifiers if modifier.group in noun.modifiers
+                   and modifier.german.lower() != noun.german.lower()]
+            for noun in lexicon.nouns
+        }  # fmt: skip
+        self.adjectives = {
+            noun: [entry for entry in lexicon.adjectives if set(entry.classes) & set(noun.classes)] for noun in lexicon.nouns
+        }
+        self.adverbs = {kind: [entry for entry in lexicon.adverbs if entry.kind == kind] for kind in
+                        ("past", "now", "habit", "often", "never", "future", "already")}  # fmt: skip
+        self.manners = {
+            verb: [entry for entry in lexicon.adverbs if set(entry.groups) & set(verb.manner)] for verb in lexicon.verbs
+        }
+        self.places = [noun for noun in lexicon.nouns if noun.place]
+        self.goals = [noun for noun in lexicon.nouns if noun.goal]
+        self.spots = [
+            (Preposition(spot.german, "dative", spot.english), Preposition(spot.german, "accusative", spot.goal), spot.classes)
+            for spot in lexicon.spots
+        ]
+        self.used: list[Noun | Name] = []
+
+    def pick(self, items: Sequence[Item]) -> Item:
+        return items[int(self.random() * len(items))]
+
+    def chance(self, percent: int) -> bool:
+        return int(self.random() * 100) < percent
+
+    def nouns(self, classes: tuple[str, ...]) -> list[Noun]:
+        """The nouns of any of the classes."""
+        if classes not in self._nouns:
+            self._nouns[classes] = [noun for noun in self.lexicon.nouns if set(noun.classes) & set(classes)]
+        return self._nouns[classes]
+
+    def noun(self, choices: Sequence[Noun]) -> Noun:
+        """A noun that the sentence does not have yet, as far as five draws find one."""
+        for _ in range(5):
+            noun = self.pick(choices)
+            if noun not in self.used:
+                break
+        self.used.append(noun)
+        return noun
+
+    def phrase(self, name: str, choices: Sequence[Noun], *, subject: bool, possessives: tuple[str, ...]) -> Phrase:
+        """A phrase around one of the nouns, with determiner, adjectives and perhaps a compound or an owner."""
+        noun = self.noun(choices)
+        plural = bool(noun.plural) and self.chance(22)
+        phrase = Phrase(name, noun, plural)
+        phrase.determiner = self._determiner(noun, plural, subject, possessives)
+        if phrase.determiner == "number":
+            phrase.number = self.pick(self.lexicon.numbers[1:])
+        if self.modifiers[noun] and self.chance(35):
+            phrase.modifier = self.pick(self.modifiers[noun])
+        if self.adjectives[noun] and self.chance(30):
+            phrase.adjectives = (self.pick(self.adjectives[noun]),)
+            phrase.comparative = phrase.determiner in ("indefinite", "this") and self.chance(15)
+        if phrase.determiner == "definite" and not noun.person and not noun.mass and self.chance(8):
+            self._own(phrase)
+        return phrase
+
+    def _determiner(self, noun: Noun, plural: bool, subject: bool, possessives: tuple[str, ...]) -> str:
+        die = int(self.random() * 100)
+        if die < 14 and possessives:
+            return self.pick(possessives)
+        if noun.mass:
+            return "definite" if die < 60 or subject else "bare"
+        if plural:
+            return "definite" if die < 50 else "number" if die < 66 else self.pick(("some", "many", "all", "this"))
+        if die < 60:
+            return "definite"
+        return "indefinite" if die < 88 else "this" if die < 96 or not subject else "every"
+
+    def _own(self, phrase: Phrase) -> None:
+        """Give the phrase an owner: Annas Buch, das Buch des Lehrers."""
+        name = phrase.id + ".owner"
+        if self.chance(50):
+            phrase.owner, phrase.determiner = Phrase(name, self.name()), "bare"
+        else:
+            owner = self.noun(self.nouns(("person",)))
+            phrase.owner = Phrase(name, owner, determiner="definite")
+
+    def name(self) -> Name:
+        name = self.pick(self.lexicon.names)
+        self.used.append(name)
+        return name
+
+    def pronoun(self, name: str, choices: Sequence[Pronoun]) -> Phrase:
+        pronoun = self.pick(choices)
+        return Phrase(name, pronoun, pronoun.plural)
+
+    def subject(self, name: str, classes: tuple[str, ...]) -> Phrase:
+        die = int(self.random() * 100)
+        if "person" in classes and die < 22:
+            return self.pronoun(name, _SUBJECT_PRONOUNS)
+        if "person" in classes and die < 42:
+            return Phrase(name, self.name())
+        return self.phrase(name, self.nouns(classes), subject=True, possessives=("my", "your", "our"))
+
+    def object(self, name: str, case: str, classes: tuple[str, ...], subject: Phrase) -> Phrase:
+        die = int(self.random() * 100)
+        if "person" in classes and die < 15:
+            return self.pronoun(name, [entry for entry in _OBJECT_PRONOUNS[case] if entry.person != subject.person])
+        if "person" in classes and die < 35:
+            return Phrase(name, self.name())
+        return self.phrase(name, self.nouns(classes), subject=False, possessives=possessives(subject))
+
+    def adverb(self, name: str, slot: str, kind: str) -> Adverbial:
+        return Adverbial(name, slot, adverb=self.pick(self.adverbs[kind]))
+
+    def manner(self, name: str, choices: list[Adverb]) -> Adverbial:
+        return Adverbial(name, "manner", adverb=self.pick(choices))
+
+    def clock(self, name: str) -> Adverbial:
+        numbers = self.lexicon.numbers[:12]
+        hour = int(self.random() * 12)
+        relation = self.pick(("o'clock", "half", "past", "to"))
+        if relation == "half":
+            clock = Clock("half", (numbers[hour][0], numbers[hour - 1][1]))
+        elif relation == "o'clock":
+            clock = Clock("o'clock", numbers[hour])
+        else:
+            clock = Clock("past" if relation == "past" else "to", numbers[hour],
+                          self.pick((("Viertel", "quarter"), numbers[4], numbers[9])))  # fmt: skip
+        return Adverbial(name, "clock", clock=clock)
+
+    def place(self, name: str) -> Adverbial:
+        noun = self.noun(self.places)
+        return Adverbial(name, "place", preposition=noun.place, phrase=self._thing(name, noun))
+
+    def goal(self, name: str) -> Adverbial:
+        noun = self.noun(self.goals)
+        return Adverbial(name, "goal", preposition=noun.goal, phrase=self._thing(name, noun))
+
+    def spot(self, name: str, *, goal: bool) -> Adverbial:
+        """On, under, behind a piece of furniture: dative of place, accusative of motion."""
+        where, whither, classes = self.pick(self.spots)
+        phrase = self._thing(name, self.noun(self.nouns(classes)))
+        return Adverbial(name, "goal" if goal else "place", preposition=whither if goal else where, phrase=phrase)
+
+    def agent(self, name: str) -> Adverbial:
+        phrase = self.phrase(name, self.nouns(("person",)), subject=False, possessives=())
+        return Adverbial(name, "agent", preposition=_BY, phrase=phrase)
+
+    def _thing(self, name: str, noun: Noun) -> Phrase:
+        phrase = Phrase(name, noun, determiner="definite" if self.chance(75) else "indefinite")
+        if self.modifiers[noun] and self.chance(30):
+            phrase.modifier = self.pick(self.modifiers[noun])
+        if self.adjectives[noun] and self.chance(20):
+            phrase.adjectives = (self.pick(self.adjectives[noun]),)
+        return phrase
+
+
+def possessives(subject: Phrase) -> tuple[str, ...]:
+    """Whose the object may be: the subject's own, for his, her and their can only mean the subject."""
+    head = subject.head
+    if isinstance(head, Pronoun):
+        return (head.possessive,)
+    if isinstance(head, Name):
+        return ("his" if head.gender == "m" else "her", "my")
+    if isinstance(head, Gap):
+        return () if head.antecedent is None else possessives(head.antecedent)
+    if not head.person:
+        return ()
+    return ("their" if subject.plural else "his" if head.gender == "m" else "her", "my")

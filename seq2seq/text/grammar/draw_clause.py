@@ -1,0 +1,184 @@
+"""Drawing one clause: its verb and arguments, tense and time, polarity, order."""
+
+from collections.abc import Sequence
+
+from seq2seq.text.grammar import german_words
+from seq2seq.text.grammar.draw import Draw
+from seq2seq.text.grammar.frame import Clause, Gap, Kind, Phrase, Predicate, Pronoun, Role, Tense
+from seq2seq.text.grammar.lexicon import Name, Noun, Verb
+
+_ROLES: dict[str, tuple[Role, ...]] = {
+    "transitive": ("accusative",), "dative": ("dative",), "swapped": ("dative",), "ditransitive": ("dative", "accusative"),
+    "put": ("accusative",), "prepositional": ("prepositional",),
+}  # fmt: skip
+_KNOWN = ("definite", "this", *german_words.POSSESSIVES)
+
+
+class Clauses:
+    """Draws clauses of one finite verb."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+        self.of_people = [entry for entry in draw.lexicon.adjectives if "person" in entry.classes]
+
+    def clause(
+        self, name: str, verbs: Sequence[Verb], tense: Tense, *, kind: Kind = "statement", conjunction: str = "",
+        subject: Phrase | None = None, active: bool = False, timed: bool = True, plain: bool = False,
+    ) -> Clause:  # fmt: skip
+        """A clause around one of the verbs; `timed` allows adverbs that say when, `plain` forbids modals and negation."""
+        draw = self.draw
+        verb = draw.pick(verbs)
+        passive = verb.pattern == "transitive" and "no-passive" not in verb.flags and tense != "would"
+        passive = passive and subject is None and not active and draw.chance(18)
+        if passive:
+            subject = draw.phrase(f"{name}.subject", draw.nouns(verb.object), subject=True, possessives=("my", "your", "our"))
+        elif subject is None:
+            subject = draw.subject(f"{name}.subject", verb.subject)
+        clause = Clause(name, verb, subject, tense, kind=kind, conjunction=conjunction, passive=passive)
+        clause.front = "subject" if kind in ("statement", "question") else ""
+        if not passive:
+            for role in _ROLES.get(verb.pattern, ()):
+                clause.objects[role] = self._object(clause, role)
+        if verb.pattern == "copula":
+            clause.predicate = self._predicate(clause)
+        if tense in ("present", "preterite") and not plain and conjunction != "if" and _may_be_willed(clause):
+            self._modal(clause)
+        self._where(clause)
+        if timed and "timeless" not in verb.flags:
+            self._when(clause)
+        if not plain and draw.chance(14):
+            self._negate(clause)
+        clause.progressive = _progressive(clause)
+        return clause
+
+    def _object(self, clause: Clause, role: Role) -> Phrase:
+        verb, name = clause.verb, f"{clause.id}.{role}"
+        recipient = role == "dative" and verb.pattern == "ditransitive"
+        case = verb.preposition.case if role == "prepositional" and verb.preposition else role
+        return self.draw.object(name, case, ("person",) if recipient else verb.object, clause.subject)
+
+    def _predicate(self, clause: Clause) -> Predicate:
+        draw, subject = self.draw, clause.subject
+        head = subject.head
+        noun = head.antecedent.head if isinstance(head, Gap) and head.antecedent is not None else head
+        adjective = draw.pick(draw.adjectives[noun] if isinstance(noun, Noun) else self.of_people)
+        if draw.chance(45) and not isinstance(head, Gap) and subject.determiner in (*_KNOWN, "bare"):
+            other = draw.nouns(noun.classes[:1] if isinstance(noun, Noun) else ("person",))
+            fitting = [entry for entry in other if adjective in draw.adjectives[entry] and not entry.mass and entry is not noun]
+            if fitting:
+                than = Phrase(f"{clause.id}.than", draw.noun(fitting), determiner="definite")
+                return Predicate(adjective, "comparative" if draw.chance(65) else "equal", than)
+        return Predicate(adjective)
+
+    def _modal(self, clause: Clause) -> None:
+        draw = self.draw
+        if draw.chance(24):
+            modals = draw.lexicon.modals
+            if clause.passive:
+                modals = [modal for modal in modals if modal.infinitive in ("können", "müssen", "sollen")]
+            modal = draw.pick(modals)
+            if clause.tense == "present" or modal.preterite:
+                clause.modal = modal
+
+    def _where(self, clause: Clause) -> None:
+        """Agent, manner, place and goal, as the verb takes them."""
+        draw, verb, name = self.draw, clause.verb, clause.id
+        if clause.passive and draw.chance(35):
+            clause.adverbials.append(draw.agent(f"{name}.agent"))
+        if draw.manners[verb] and draw.chance(22):
+            clause.adverbials.append(draw.manner(f"{name}.manner", draw.manners[verb]))
+        if verb.pattern == "position":
+            clause.adverbials.append(draw.spot(f"{name}.place", goal=False))
+        elif verb.pattern == "put":
+            clause.adverbials.append(draw.spot(f"{name}.goal", goal=True))
+        elif "place" in verb.flags and draw.chance(28):
+            clause.adverbials.append(draw.place(f"{name}.place"))
+        elif verb.pattern == "motion":
+            clause.adverbials.append(draw.goal(f"{name}.goal"))
+
+    def _when(self, clause: Clause) -> None:
+        draw, name, tense = self.draw, f"{clause.id}.time", clause.tense
+        die = int(draw.random() * 100)
+        free = clause.modal is None and "stative" not in clause.verb.flags
+        add = clause.adverbials.append
+        if tense == "future" or (clause.modal is not None and tense == "present"):
+            if die < 35:
+                add(draw.adverb(name, "time", "future"))
+        elif tense in ("preterite", "perfect") and die < 36:
+            add(draw.adverb(name, "time", "past"))
+        elif tense == "perfect" and die < 52 and not clause.subject.determiner == "every":
+            add(draw.adverb(name, "already", "already"))
+        elif tense == "present" and free and die < 22:
+            add(draw.adverb(name, "time", "now"))
+        elif tense == "present" and free and die < 34:
+            add(draw.adverb(name, "time", "habit"))
+        elif tense in ("present", "preterite") and free and die < 48:
+            add(draw.adverb(name, "often", "often"))
+        elif tense in ("present", "preterite") and free and die < 54:
+            add(draw.adverb(name, "never", "never"))
+        if draw.chance(10) and "stative" not in clause.verb.flags and tense in ("present", "preterite", "perfect", "future") and (
+            not any(adverbial.slot in ("already", "never") or (adverbial.adverb and adverbial.adverb.kind == "now")
+                    for adverbial in clause.adverbials)
+        ):  # fmt: skip
+            add(draw.clock(f"{clause.id}.clock"))
+
+    def _negate(self, clause: Clause) -> None:
+        """kein for a new object, nicht where everything is known, neither where the scope would be unclear."""
+        if any(adverbial.slot in ("often", "never", "already", "manner") for adverbial in clause.adverbials):
+            return
+        phrases = list(clause.objects.values())
+        new = [phrase for phrase in phrases if isinstance(phrase.head, Noun) and phrase.determiner not in _KNOWN and not phrase.owner]
+        if clause.subject.determiner in ("every", "all", "many", "some", "indefinite", "number"):
+            return
+        if not new:
+            clause.negation = "nicht"
+        elif new == [clause.objects.get("accusative")] and new[0].determiner in ("indefinite", "bare"):
+            clause.negation, new[0].determiner = "kein", "negative"
+
+    def order(self, clause: Clause) -> None:
+        """What German puts first: mostly the subject, else a time, a place, or an object whose case or agreement shows."""
+        draw = self.draw
+        slots = {adverbial.slot for adverbial in clause.adverbials}
+        if clause.verb.pattern == "swapped":
+            if case_shows(clause, "dative") and draw.chance(60):
+                clause.front = "dative"
+            return
+        if draw.chance(45):
+            choices = [slot for slot in ("time", "clock", "place") if slot in slots]
+            choices += [role for role in ("accusative", "dative") if role in clause.objects and case_shows(clause, role)]
+            if choices:
+                clause.front = draw.pick(choices)
+
+
+def case_shows(clause: Clause, role: Role) -> bool:
+    """Whether the object in front can be nothing but the object: by its own form, the subject's, or the verb's agreement."""
+    phrase, subject = clause.objects[role], clause.subject
+    if phrase.determiner in ("negative", "some", "many", "number", "indefinite") and role == "accusative":
+        return False
+    if isinstance(phrase.head, Name):
+        return False
+    if role == "dative" or isinstance(phrase.head, Pronoun):
+        return phrase.determiner not in ("bare", "number") or isinstance(phrase.head, Pronoun)
+    if phrase.slot == "m" and phrase.determiner != "bare":
+        return True
+    if subject.plural != phrase.plural and subject.person == 3:
+        return True
+    if isinstance(subject.head, Pronoun):
+        return subject.head.german[0] != subject.head.german[1]
+    return subject.slot == "m" and subject.determiner not in ("bare", "number") and isinstance(subject.head, Noun)
+
+
+def _may_be_willed(clause: Clause) -> bool:
+    return clause.verb.pattern not in ("copula", "swapped", "clause", "position") and "timeless" not in clause.verb.flags
+
+
+def _progressive(clause: Clause) -> bool:
+    """The present is progressive unless the verb is stative, something is habitual, or the clause is a condition."""
+    if clause.tense != "present" or clause.modal is not None or clause.kind in ("imperative", "infinitive"):
+        return False
+    if "stative" in clause.verb.flags or clause.conjunction == "if":
+        return False
+    return not any(
+        adverbial.slot in ("often", "never", "clock") or (adverbial.adverb is not None and adverbial.adverb.kind == "habit")
+        for adverbial in clause.adverbials
+    )

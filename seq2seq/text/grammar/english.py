@@ -1,0 +1,227 @@
+"""English: the same frame becomes tokens with the same unit ids, and the variants that English allows."""
+
+from itertools import combinations
+
+from seq2seq.text.grammar import english_words as words
+from seq2seq.text.grammar.alignment import COMMA, Token
+from seq2seq.text.grammar.frame import Adverbial, Clause, Clock, Gap, Phrase, Pronoun, Role
+from seq2seq.text.grammar.english_verbs import verb_group
+from seq2seq.text.grammar.lexicon import Name, Noun
+
+_DETERMINERS = {
+    "definite": ("the", "the"), "this": ("this", "these"), "every": ("every", ""), "which": ("which", "which"),
+    "all": ("", "all the"), "indefinite": ("a", ""), "negative": ("a", "any"), "no": ("no", "no"), "many": ("", "many"),
+    "some": ("", "some"),
+}  # fmt: skip
+
+
+_MIDDLE = ("often", "never", "already")
+_END = (*_MIDDLE, "goal", "agent", "manner", "place", "clock", "time", "why")
+
+
+class English:
+    """Realises one frame in one style.
+
+    A style is a set of choices, each other than the default: `relative` (that for who, which for that), `time` (the adverb at the
+    sentence's other end), `particle` (behind the object), `recipient` (to the woman), `that` (left out). `met` gathers the choices
+    that the frame offers.
+    """
+
+    def __init__(self, style: frozenset[str] = frozenset()) -> None:
+        self.style = style
+        self.met: set[str] = set()
+
+    def chosen(self, choice: str) -> bool:
+        self.met.add(choice)
+        return choice in self.style
+
+    def phrase(self, phrase: Phrase, *, subject: bool = False) -> list[Token]:
+        head, name = phrase.head, phrase.id
+        if isinstance(head, Pronoun):
+            return [Token(head.english[not subject], (name + ".pronoun",))]
+        if isinstance(head, Name):
+            return [Token(head.text, (name + ".name",))]
+        if isinstance(head, Gap):
+            return [Token(self._gap(head), (name + "." + head.word,))]
+        tokens: list[Token] = []
+        if phrase.number is not None:
+            tokens.append(Token(phrase.number[1], (name + ".number",)))
+        for k, adjective in enumerate(phrase.adjectives):
+            texts = words.comparative(adjective) if phrase.comparative else (adjective.english,)
+            tokens += [Token(text, (f"{name}.adjective{k}",)) for text in texts]
+        if phrase.modifier is not None:
+            tokens.append(Token(phrase.modifier.english, (name + ".modifier",)))
+        tokens.append(Token(words.noun_form(head, phrase.plural), (name + ".noun",)))
+        tokens = [*self._determiner(phrase, head, tokens[0].text), *tokens]
+        if phrase.owner is not None and not phrase.owner.human:
+            tokens += [Token("of", (phrase.owner.id + ".determiner",)), *self.phrase(phrase.owner)]
+        if phrase.relative is not None:
+            tokens += self.clause(phrase.relative)
+        return tokens
+
+    def _gap(self, gap: Gap) -> str:
+        if gap.word != "relative":
+            return gap.word
+        assert gap.antecedent is not None
+        if gap.antecedent.human:
+            return "that" if self.chosen("relative") else "who"
+        return "which" if self.chosen("relative") else "that"
+
+    def _determiner(self, phrase: Phrase, noun: Noun, following: str) -> list[Token]:
+        name, unit = phrase.determiner, (phrase.id + ".determiner",)
+        owner = phrase.owner
+        if owner is not None and owner.human:
+            *start, last = self.phrase(owner)
+            ending = "'" if last.text.endswith("s") else "'s"
+            return [*start, Token(last.text + ending, last.sure, unit)]
+        if name in ("bare", "number"):
+            return []
+        if name not in _DETERMINERS:
+            return [Token(name, unit)]
+        text = _DETERMINERS[name][phrase.plural]
+        if name == "negative" and noun.mass:
+            text = "any"
+        if text == "a":
+            text = words.article(following)
+        return [Token(part, unit) for part in text.split(" ")]
+
+    def _adverbial(self, adverbial: Adverbial) -> list[Token]:
+        name = adverbial.id
+        if adverbial.question:
+            return [Token(adverbial.question, (name + ".question",))]
+        if adverbial.adverb is not None:
+            entry = adverbial.adverb
+            return [
+                Token(text, tuple([f"{name}.{k}" for k, link in enumerate(entry.links) if link[1] == j]))
+                for j, text in enumerate(entry.english)
+            ]
+        if adverbial.clock is not None:
+            return _clock(adverbial.clock, name)
+        assert adverbial.preposition is not None
+        assert adverbial.phrase is not None
+        preposition = [Token(text, (name + ".preposition",)) for text in adverbial.preposition.english]
+        return [*preposition, *self.phrase(adverbial.phrase)]
+
+    def clause(self, clause: Clause) -> list[Token]:
+        swapped = clause.verb.pattern == "swapped"
+        objects = {role: phrase for role, phrase in clause.objects.items() if not (swapped and role == "dative")}
+        subject = clause.objects["dative"] if swapped else clause.subject
+        if swapped:
+            objects["accusative"] = clause.subject
+        asked = _asked(clause, subject, objects)
+        operator, verbs = verb_group(clause, subject, inverted=clause.kind == "question" and asked != "subject")
+        before, after = self._adverbials(clause)
+        first = [*self._opening(clause), *before]
+        if asked not in ("", "subject", "adverbial"):
+            first += self.phrase(objects[asked])
+        middle = [token for adverbial in clause.adverbials if adverbial.slot in _MIDDLE for token in self._adverbial(adverbial)]
+        rest = [*middle, *verbs, *self._objects(clause, objects, asked), *after]
+        if clause.predicate is not None:
+            rest += self._predicate(clause)
+        if clause.complement is not None:
+            rest += self.clause(clause.complement)
+        if clause.adjunct is not None and clause.front != "adjunct":
+            rest += self.clause(clause.adjunct)
+        if clause.kind in ("imperative", "infinitive"):
+            return [*first, *operator, *rest]
+        subject_tokens = self.phrase(subject, subject=True)
+        if clause.kind == "question" and asked != "subject":
+            negation = [token for token in operator if token.text == "not"]
+            return [*first, *[token for token in operator if token.text != "not"], *subject_tokens, *negation, *rest]
+        return [*first, *subject_tokens, *operator, *rest]
+
+    def _opening(self, clause: Clause) -> list[Token]:
+        if clause.kind == "imperative":
+            return [Token("please", (f"{clause.id}.please",))]
+        if clause.front == "adjunct":
+            assert clause.adjunct is not None
+            return [*self.clause(clause.adjunct), COMMA]
+        if clause.conjunction in ("", "to") or (clause.conjunction == "that" and self.chosen("that")):
+            return []
+        return [Token(clause.conjunction, (f"{clause.id}.conjunction",))]
+
+    def _adverbials(self, clause: Clause) -> tuple[list[Token], list[Token]]:
+        """What stands before the subject and what stands at the end; `time` may change its end in a statement."""
+        before: list[Token] = []
+        after: list[Token] = []
+        for adverbial in sorted(clause.adverbials, key=lambda adverbial: _END.index(adverbial.slot)):
+            if adverbial.slot in _MIDDLE:
+                continue
+            fronted = clause.front == adverbial.slot and adverbial.slot not in ("manner", "goal")
+            movable = clause.kind == "statement" and (fronted or adverbial.slot == "time")
+            if movable and clause.adjunct is None and clause.complement is None and self.chosen("time"):
+                fronted = not fronted
+            (before if fronted else after).extend(self._adverbial(adverbial))
+        return before, after
+
+    def _objects(self, clause: Clause, objects: dict[Role, Phrase], asked: str) -> list[Token]:
+        """Recipient, object, and the particle that may stand on either side of the object."""
+        verb, unit = clause.verb, clause.id
+        tokens = {role: self.phrase(phrase) for role, phrase in objects.items() if role != asked}
+        thing, recipient = tokens.get("accusative", []), tokens.get("dative", [])
+        if verb.pattern == "ditransitive" and not clause.passive and "dative" in tokens:
+            light = isinstance(objects["accusative"].head, Pronoun) if "accusative" in objects else False
+            heavy = objects["dative"].relative is not None or asked == "accusative"
+            if light or heavy or self.chosen("recipient"):
+                recipient, thing = thing, [Token("to", (), (f"{objects['dative'].id}.determiner",)), *recipient]
+        if verb.english_particle:
+            particle = Token(verb.english_particle, (f"{unit}.particle",), (f"{unit}.verb",))
+            pronoun = "accusative" in objects and isinstance(objects["accusative"].head, Pronoun)
+            heavy = "accusative" in objects and objects["accusative"].relative is not None
+            late = bool(thing) and (pronoun or (not heavy and self.chosen("particle")))
+            thing = [*thing, particle] if late else [particle, *thing]
+        result = [*recipient, *thing]
+        if "prepositional" in objects:
+            assert verb.preposition is not None
+            result += [Token(text, (f"{unit}.preposition",)) for text in verb.preposition.english]
+            result += tokens.get("prepositional", [])
+        return result
+
+    def _predicate(self, clause: Clause) -> list[Token]:
+        predicate, name = clause.predicate, clause.id
+        assert predicate is not None
+        unit = (f"{name}.adjective",)
+        adjective = predicate.adjective
+        if predicate.degree == "positive":
+            return [Token(adjective.english, unit)]
+        assert predicate.than is not None
+        than = self.phrase(predicate.than, subject=True)
+        if isinstance(predicate.than.head, Pronoun):
+            than = self.phrase(predicate.than)
+        if predicate.degree == "comparative":
+            texts = words.comparative(adjective)
+            return [*[Token(text, unit) for text in texts], Token("than", (f"{name}.than",)), *than]
+        return [
+            Token("as", (f"{name}.so",)), Token(adjective.english, unit), Token("as", (f"{name}.than",)), *than
+        ]  # fmt: skip
+
+
+def _asked(clause: Clause, subject: Phrase, objects: dict[Role, Phrase]) -> str:
+    """Which part English must put first, because it asks or relates: a role, `adverbial`, or nothing."""
+    if any(adverbial.question for adverbial in clause.adverbials):
+        return "adverbial"
+    if _fronting(subject):
+        return "subject"
+    return next((role for role, phrase in objects.items() if _fronting(phrase)), "")
+
+
+def _fronting(phrase: Phrase) -> bool:
+    return isinstance(phrase.head, Gap) or phrase.determiner == "which"
+
+
+def _clock(clock: Clock, name: str) -> list[Token]:
+    at, hour, relation = Token("at", (name + ".at",)), Token(clock.hour[1], (name + ".hour",)), (name + ".relation",)
+    if clock.relation == "o'clock":
+        return [at, hour, Token("o'clock", relation)]
+    if clock.relation == "half":
+        return [at, Token("half", relation), Token("past", relation), hour]
+    return [at, Token(clock.minutes[1], (name + ".minutes",)), Token(clock.relation, relation), hour]
+
+
+def translations(clause: Clause) -> tuple[list[Token], list[list[Token]]]:
+    """The English of a frame, and its variants: every set of the choices that it offers."""
+    english = English()
+    tokens = english.clause(clause)
+    offered = sorted(english.met)
+    styles = [frozenset(chosen) for size in range(1, len(offered) + 1) for chosen in combinations(offered, size)]
+    return tokens, [English(style).clause(clause) for style in styles]

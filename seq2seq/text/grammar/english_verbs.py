@@ -1,0 +1,104 @@
+"""The English verb group: operator, not, and the verbs behind it."""
+
+from seq2seq.text.grammar import english_words as words
+from seq2seq.text.grammar.alignment import Token
+from seq2seq.text.grammar.frame import Clause, Phrase
+from seq2seq.text.grammar.lexicon import Verb
+
+_INVARIANT = ("can", "could", "should", "will", "would")
+
+
+def verb_group(clause: Clause, subject: Phrase, *, inverted: bool) -> tuple[list[Token], list[Token]]:
+    """The operator with `not`, and the rest.
+
+    The verbs are a chain from the outside in, each asking a form of the next: will, have + participle, be + ing, be + participle.
+    The first is the operator if it is an auxiliary; where a question or `not` needs one and there is none, `do` is.
+    """
+    name = clause.id
+    chain = _chain(clause)
+    past = clause.tense in ("preterite", "pluperfect") or (clause.tense == "perfect" and clause.definite_past)
+    negation = _negation(clause)
+    form = "base" if clause.kind in ("imperative", "infinitive") else "past" if past else "present"
+    start: list[Token] = []
+    if clause.kind == "infinitive":
+        start, negation = [*negation, Token("to", (f"{name}.to",))], []
+    head, asked = chain[0][0], chain[0][-1]
+    auxiliary = head in _INVARIANT or (head == "be" and form != "base") or (head == "have" and asked == "participle")
+    operator: list[Token] = []
+    if not auxiliary and (negation or inverted):
+        text = "do" if form == "base" else _do(form, subject)
+        operator = [Token(text, (), (f"{name}.verb",))]
+        form = "base"
+    tokens: list[Token] = []
+    for word, sure, possible, asks in chain:
+        tokens.append(Token(_form(word, clause.verb, form, subject), sure, possible))
+        form = asks or form
+    if auxiliary:
+        operator, tokens = tokens[:1], tokens[1:]
+    return [*start, *operator, *negation], [*tokens, *_tail(clause)]
+
+
+def _chain(clause: Clause) -> list[tuple[str, tuple[str, ...], tuple[str, ...], str]]:
+    """Word, sure units, possible units, and the form that it asks of the next word ("" leaves the form as it is)."""
+    name, possible = clause.id, (f"{clause.id}.verb",)
+    chain: list[tuple[str, tuple[str, ...], tuple[str, ...], str]] = []
+    if clause.tense in ("future", "would"):
+        chain.append(("will" if clause.tense == "future" else "would", (f"{name}.{clause.tense}",), possible, "base"))
+    if clause.modal is not None:
+        chain += _modal(clause.modal, f"{name}.modal", past=clause.tense == "preterite")
+    if clause.tense == "pluperfect" or (clause.tense == "perfect" and not clause.definite_past):
+        chain.append(("have", (f"{name}.perfect",), possible, "participle"))
+    if clause.progressive:
+        sure = (f"{name}.passive",) if clause.passive else ()
+        chain.append(("be", sure, possible, "ing"))
+    if clause.passive:
+        chain.append(("be", (f"{name}.passive",), possible, "participle"))
+    particle = (f"{name}.particle",)
+    chain.append((clause.verb.english, (f"{name}.verb",), particle if clause.verb.particle else (), ""))
+    return chain
+
+
+def _modal(modal: Verb, unit: str, *, past: bool) -> list[tuple[str, tuple[str, ...], tuple[str, ...], str]]:
+    """can, have to, be allowed to: the first word bears the tense; `had to` in the table says that have is regular in it."""
+    first, *rest = (modal.past if past and modal.past in _INVARIANT else modal.english).split(" ")
+    asks = "base" if not rest or first in _INVARIANT else "fixed"
+    chain = [(first, (unit,), (), asks)]
+    return chain + [(word, (unit,), (), "base" if word == "to" else "fixed") for word in rest]
+
+
+def _negation(clause: Clause) -> list[Token]:
+    if clause.negation == "nicht":
+        return [Token("not", (f"{clause.id}.negation",))]
+    if clause.negation == "kein":
+        phrase = next(phrase for phrase in clause.objects.values() if phrase.determiner == "negative")
+        return [Token("not", (f"{phrase.id}.negation",))]
+    return []
+
+
+def _tail(clause: Clause) -> list[Token]:
+    verb, name = clause.verb, clause.id
+    units = (f"{name}.particle", f"{name}.verb")
+    sure, possible = (units[:1], units[1:]) if verb.particle else (units[1:], ())
+    return [Token(text, sure, possible) for text in verb.tail]
+
+
+def _do(form: str, subject: Phrase) -> str:
+    if form == "past":
+        return "did"
+    return "does" if subject.person == 3 and not subject.plural else "do"
+
+
+def _form(word: str, verb: Verb, form: str, subject: Phrase) -> str:
+    if word == "be":
+        fixed = {"base": "be", "participle": "been", "ing": "being", "fixed": "be"}
+        return fixed.get(form) or words.be(form, subject.person, subject.plural)
+    if form in ("base", "fixed") or word in _INVARIANT:
+        return word
+    third = form == "present" and subject.person == 3 and not subject.plural
+    if word == verb.english:
+        if form == "present":
+            return words.third_person(word) if third else word
+        return {"past": words.past, "participle": words.participle, "ing": words.ing}[form](verb)
+    if form == "present":
+        return words.third_person(word) if third else word
+    return {"have": "had", "want": "wanted"}[word]

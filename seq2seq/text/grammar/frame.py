@@ -1,0 +1,138 @@
+"""The frame: what a sentence says, before either language has words for it.
+
+Every part has an id that is a path (`subject`, `because:subject`), and every unit of meaning in it an id below (`subject.noun`).
+Both realisers speak of the same units; where they meet, words are linked.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seq2seq.text.grammar.lexicon import Adjective, Adverb, Modifier, Name, Noun, Preposition, Verb
+
+Tense = Literal["present", "preterite", "perfect", "pluperfect", "future", "would"]
+Kind = Literal["statement", "question", "imperative", "final", "infinitive"]
+Role = Literal["subject", "accusative", "dative", "prepositional"]
+
+
+@dataclass(slots=True, eq=False)
+class Pronoun:
+    """A personal pronoun: its forms in German (nominative, accusative, dative) and in English (subject, object)."""
+
+    german: tuple[str, str, str]
+    english: tuple[str, str]
+    person: int
+    plural: bool
+    possessive: str
+
+
+PRONOUNS = {
+    "ich": Pronoun(("ich", "mich", "mir"), ("I", "me"), 1, False, "my"),
+    "du": Pronoun(("du", "dich", "dir"), ("you", "you"), 2, False, "your"),
+    "er": Pronoun(("er", "ihn", "ihm"), ("he", "him"), 3, False, "his"),
+    "she": Pronoun(("sie", "sie", "ihr"), ("she", "her"), 3, False, "her"),
+    "wir": Pronoun(("wir", "uns", "uns"), ("we", "us"), 1, True, "our"),
+    "they": Pronoun(("sie", "sie", "ihnen"), ("they", "them"), 3, True, "their"),
+}
+
+
+@dataclass(slots=True, eq=False)
+class Gap:
+    """What a question asks for or a relative clause is about: `who`, `what`, or the phrase that the relative pronoun stands for."""
+
+    word: Literal["who", "what", "relative"]
+    antecedent: "Phrase | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class Phrase:
+    """A noun phrase. `determiner` is a key of `german_words.DETERMINERS`."""
+
+    id: str
+    head: Noun | Name | Pronoun | Gap
+    plural: bool = False
+    determiner: str = "bare"
+    adjectives: tuple[Adjective, ...] = ()
+    comparative: bool = False
+    modifier: Modifier | None = None
+    number: tuple[str, str] | None = None
+    owner: "Phrase | None" = None
+    relative: "Clause | None" = None
+
+    @property
+    def person(self) -> int:
+        return self.head.person if isinstance(self.head, Pronoun) else 3
+
+    @property
+    def slot(self) -> str:
+        """The column of German ending tables: m, f, n, or p for the plural."""
+        if self.plural:
+            return "p"
+        return self.head.gender if isinstance(self.head, Noun | Name) else "m"
+
+    @property
+    def human(self) -> bool:
+        return not isinstance(self.head, Noun) or self.head.person
+
+
+@dataclass(slots=True, eq=False)
+class Clock:
+    """A time of day. Hours and minutes are a German and an English word; after `half` the German hour is the one to come."""
+
+    relation: Literal["o'clock", "half", "past", "to"]
+    hour: tuple[str, str]
+    minutes: tuple[str, str] = ("", "")
+
+
+@dataclass(slots=True, eq=False)
+class Adverbial:
+    """A fixed adverb, a preposition with its phrase, a clock time, or a question word (where, when, why).
+
+    `slot` is where it stands: time, clock, often, never, already, manner, place, goal, why.
+    """
+
+    id: str
+    slot: str
+    adverb: Adverb | None = None
+    preposition: Preposition | None = None
+    phrase: Phrase | None = None
+    clock: Clock | None = None
+    question: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Predicate:
+    """What `sein` says of its subject: müde, größer als der Hund, so groß wie der Hund."""
+
+    adjective: Adjective
+    degree: Literal["positive", "comparative", "equal"] = "positive"
+    than: Phrase | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Clause:
+    """One clause; `front` is the part that German puts first, `conjunction` is what links the clause to the one above."""
+
+    id: str
+    verb: Verb
+    subject: Phrase
+    tense: Tense
+    kind: Kind = "statement"
+    front: str = "subject"
+    objects: dict[Role, Phrase] = field(default_factory=dict)
+    adverbials: list[Adverbial] = field(default_factory=list)
+    predicate: Predicate | None = None
+    modal: Verb | None = None
+    passive: bool = False
+    negation: Literal["", "nicht", "kein"] = ""
+    progressive: bool = False
+    conjunction: str = ""
+    complement: "Clause | None" = None
+    adjunct: "Clause | None" = None
+
+    @property
+    def definite_past(self) -> bool:
+        """Whether a time of the past is named: then the German perfect is the English simple past (hat gestern gelesen: read)."""
+        return any(
+            adverbial.clock is not None or (adverbial.adverb is not None and adverbial.adverb.kind == "past")
+            for adverbial in self.adverbials
+        )

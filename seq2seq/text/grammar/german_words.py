@@ -1,0 +1,166 @@
+"""German inflection: from the principal parts that a dictionary prints to every form.
+
+Cases are named by their first letter's word: nominative, accusative, dative, genitive. A *slot* of an ending table is a gender
+(`m`, `f`, `n`) or `p`, the plural, which knows no gender.
+"""
+
+from functools import cache
+
+from seq2seq.text.grammar.lexicon import Noun, Verb
+
+CASES = ("nominative", "accusative", "dative", "genitive")
+SLOTS = ("m", "f", "n", "p")
+
+# Rows: nominative, accusative, dative, genitive. Columns: m, f, n, p.
+_ARTICLE = (("der", "die", "das", "die"), ("den", "die", "das", "die"), ("dem", "der", "dem", "den"),
+            ("des", "der", "des", "der"))  # fmt: skip
+_DER = (("er", "e", "es", "e"), ("en", "e", "es", "e"), ("em", "er", "em", "en"), ("es", "er", "es", "er"))
+_EIN = (("", "e", "", "e"), ("en", "e", "", "e"), ("em", "er", "em", "en"), ("es", "er", "es", "er"))
+_WEAK = (("e", "e", "e", "en"), ("en", "e", "e", "en"), ("en", "en", "en", "en"), ("en", "en", "en", "en"))
+_MIXED = (("er", "e", "es", "en"), ("en", "e", "es", "en"), ("en", "en", "en", "en"), ("en", "en", "en", "en"))
+_STRONG = (("er", "e", "es", "e"), ("en", "e", "es", "e"), ("em", "er", "em", "en"), ("en", "er", "en", "er"))
+
+# Stem and declension of each determiner; what follows `der` is weak, what follows `ein` is mixed, the rest is strong.
+DETERMINERS = {
+    "definite": ("d", "article"), "this": ("dies", "der"), "every": ("jed", "der"), "which": ("welch", "der"),
+    "all": ("all", "der"), "indefinite": ("ein", "ein"), "negative": ("kein", "ein"), "no": ("kein", "ein"),
+    "my": ("mein", "ein"), "your": ("dein", "ein"), "his": ("sein", "ein"), "her": ("ihr", "ein"), "our": ("unser", "ein"),
+    "their": ("ihr", "ein"), "many": ("viel", "strong"), "some": ("einig", "strong"), "bare": ("", "none"),
+    "number": ("", "none"),
+}  # fmt: skip
+POSSESSIVES = ("my", "your", "his", "her", "our", "their")
+
+_CONTRACTED = {
+    ("in", "dem"): "im", ("in", "das"): "ins", ("an", "dem"): "am", ("an", "das"): "ans", ("zu", "dem"): "zum",
+    ("zu", "der"): "zur", ("von", "dem"): "vom", ("bei", "dem"): "beim",
+}  # fmt: skip
+
+_RELATIVE = (("der", "die", "das", "die"), ("den", "die", "das", "die"), ("dem", "der", "dem", "denen"))
+
+
+def determiner(name: str, slot: str, case: str) -> str:
+    """The determiner's form, "" for `bare` and `number`."""
+    stem, kind = DETERMINERS[name]
+    row, column = CASES.index(case), SLOTS.index(slot)
+    if kind == "article":
+        return _ARTICLE[row][column]
+    if kind == "none":
+        return ""
+    return stem + (_EIN if kind == "ein" else _DER)[row][column]
+
+
+def adjective_ending(name: str, slot: str, case: str) -> str:
+    """The ending of an adjective after the determiner `name`: weak, mixed or strong."""
+    kind = DETERMINERS[name][1]
+    table = {"article": _WEAK, "der": _WEAK, "ein": _MIXED, "strong": _STRONG, "none": _STRONG}[kind]
+    return table[CASES.index(case)][SLOTS.index(slot)]
+
+
+def inflected_adjective(stem: str, ending: str) -> str:
+    """Stem and ending: teuer loses its e (teures), dunkel too (dunkles), hoch its c (hohes)."""
+    if stem.endswith("hoch"):
+        return stem[:-2] + "h" + ending
+    if stem.endswith("el") or stem.endswith(("auer", "euer")):
+        return stem[:-2] + stem[-1] + ending
+    return stem + ("" if stem.endswith("e") else ending[:1]) + ending[1:]
+
+
+def noun_form(noun: Noun, plural: bool, case: str) -> str:
+    """The noun's form; the genitive tells whether it is of the n-declension (des Studenten: dem Studenten)."""
+    if plural:
+        needs_n = case == "dative" and not noun.plural.endswith(("n", "s"))
+        return noun.plural + ("n" if needs_n else "")
+    if case == "nominative":
+        return noun.german
+    if noun.weak:
+        return noun.genitive if case == "genitive" or not noun.genitive.endswith("ns") else noun.genitive[:-1]
+    return noun.genitive if case == "genitive" else noun.german
+
+
+def relative_pronoun(slot: str, case: str) -> str:
+    """der, den, denen ...; the genitive is not used."""
+    return _RELATIVE[CASES.index(case)][SLOTS.index(slot)]
+
+
+def contracted(preposition: str, article: str) -> str | None:
+    """`im` for `in dem` and the like, None where the two stay apart."""
+    return _CONTRACTED.get((preposition, article))
+
+
+def _needs_e(stem: str) -> bool:
+    """Whether an e stands before -st and -t: arbeitet, findet, öffnet, but lernt, filmt."""
+    return stem.endswith(("t", "d")) or (stem[-1] in "nm" and stem[-2] not in "aeiouäöürlhmn")
+
+
+_IRREGULAR = {
+    ("sein", "present"): ("bin", "bist", "ist", "sind", "seid", "sind"),
+    ("werden", "present"): ("werde", "wirst", "wird", "werden", "werdet", "werden"),
+}
+
+
+@cache
+def finite(verb: Verb, tense: str, person: int, plural: bool) -> str:
+    """The finite form without its particle; `tense` is present or preterite."""
+    index = person - 1 + 3 * plural
+    if (verb.infinitive, tense) in _IRREGULAR:
+        return _IRREGULAR[verb.infinitive, tense][index]
+    return (_present(verb) if tense == "present" else _preterite(verb.preterite))[index]
+
+
+def _present(verb: Verb) -> tuple[str, ...]:
+    infinitive, third = verb.infinitive, verb.present
+    stem = infinitive[: -2 if infinitive.endswith("en") else -1]
+    plural = stem + ("et" if _needs_e(stem) else "t")
+    if not third.endswith("t"):  # the modals and wissen: ich kann, er kann
+        second = third + ("t" if third[-1] in "sßzx" else "st")
+        return third, second, third, infinitive, plural, infinitive
+    if stem.endswith("t") and not third.endswith("et"):  # hält, tritt: the ending is hidden in the stem
+        second = third + "st"
+    else:
+        base = third[:-1]
+        second = base + ("t" if base[-1] in "sßzx" else "st")
+    first = stem[:-2] + "le" if stem.endswith("el") else stem + "e"
+    return first, second, third, infinitive, plural, infinitive
+
+
+def _preterite(third: str) -> tuple[str, ...]:
+    if third.endswith("e"):
+        return third, third + "st", third, third + "n", third + "t", third + "n"
+    second = third + ("est" if third[-1] in "sßztd" else "st")
+    return third, second, third, third + "en", third + ("et" if third[-1] in "td" else "t"), third + "en"
+
+
+def imperative(verb: Verb, plural: bool) -> str:
+    """The form for du (plural: ihr) without its particle: mach, lies, warte."""
+    if verb.infinitive == "sein":
+        return "seid" if plural else "sei"
+    if plural:
+        return finite(verb, "present", 2, True)
+    stem = verb.infinitive[: -2 if verb.infinitive.endswith("en") else -1]
+    changed = verb.present[:-1]
+    if "e" in stem and "i" in changed and "i" not in stem.replace("ei", ""):  # liest: lies, gibt: gib
+        return changed
+    return stem + ("e" if _needs_e(stem) or stem.endswith(("ig", "er", "el")) else "")
+
+
+def infinitive(verb: Verb, *, with_zu: bool = False) -> str:
+    """The infinitive in one word, the particle joined: aufräumen, aufzuräumen; without a particle zu stands apart."""
+    if with_zu and verb.particle:
+        return verb.particle + "zu" + verb.infinitive
+    return verb.particle + verb.infinitive
+
+
+def _auxiliary(infinitive: str, present: str, preterite: str, participle: str) -> Verb:
+    return Verb(
+        infinitive=infinitive, particle="", present=present, preterite=preterite, participle=participle, auxiliary="sein",
+        english="", tail=(), english_particle="", past="", english_participle="", ing="", pattern="", subject=(), object=(),
+        preposition=None, manner=(), flags=(),
+    )  # fmt: skip
+
+
+AUXILIARIES = {
+    "haben": _auxiliary("haben", "hat", "hatte", "gehabt"),
+    "sein": _auxiliary("sein", "ist", "war", "gewesen"),
+    "werden": _auxiliary("werden", "wird", "wurde", "worden"),
+}
+WOULD = ("würde", "würdest", "würde", "würden", "würdet", "würden")
