@@ -16,9 +16,19 @@ def main(values: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     with told(Train, folder=folder):
         configuration = load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
-        from seq2seq.run import train
+        from seq2seq.run import check_unused, train
 
+        check_unused(folder)
+        _record(values, folder / ".hydra")
         train(configuration, folder)
+
+
+def _record(values: DictConfig, folder: Path) -> None:
+    """What Hydra would write (see `hydra.output_subdir`), had it not written over that of the run in its place."""
+    folder.mkdir(exist_ok=True)
+    OmegaConf.save(values, folder / "config.yaml")
+    OmegaConf.save(HydraConfig.instance().cfg, folder / "hydra.yaml")
+    OmegaConf.save(HydraConfig.get().overrides.task, folder / "overrides.yaml")
 
 
 if __name__ == "__main__":

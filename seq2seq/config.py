@@ -19,10 +19,19 @@ from seq2seq.nn.model import TIES
 
 
 def near(word: str, choices: Iterable[str]) -> str:
-    """`, did you mean X?` for a mistyped word; all the choices where nothing is near."""
-    choices = sorted(choices)
-    matches = difflib.get_close_matches(word, choices, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(matches)}?" if matches else f"choose one of {', '.join(choices)}"
+    """`did you mean X?` for a mistyped word; where nothing is near, all the choices of its section.
+
+    `epochs` is near `training.epochs`, `model.dropuot` near `model.dropout` and not near `model`.
+    """
+    section, _, name = word.rpartition(".")
+    choices = sorted(set(choices))
+    beside = [choice for choice in choices if choice.rpartition(".")[0] == section]
+    for pool in (beside, choices):
+        by_name = {choice: choice.rpartition(".")[2] for choice in pool}
+        names = difflib.get_close_matches(name, set(by_name.values()), n=3, cutoff=0.6)
+        if matches := [choice for choice in pool if by_name[choice] in names]:
+            return f"did you mean {' or '.join(sorted(matches, key=lambda choice: names.index(by_name[choice]))[:3])}?"
+    return f"choose one of {', '.join(beside or (choice for choice in choices if '.' not in choice))}"
 
 
 def _one_of(choices: Iterable[str]) -> AfterValidator:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from seq2seq.config import Section, keys, near
+from seq2seq.config import Section, Train, keys, near
 from seq2seq.errors import InputError
 
 
@@ -26,6 +26,7 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions on instead of printing them
     try:
+        _refuse_dashes(kind)
         yield
     except InputError as error:
         _refuse(str(error), folder)
@@ -42,6 +43,13 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         raise
 
 
+def _refuse_dashes(kind: type[Section]) -> None:
+    for argument in sys.argv[1:]:
+        name = argument.lstrip("-").partition("=")[0]
+        if argument.startswith("-") and name in keys(kind):
+            raise InputError(f"{argument}: written without dashes, {name}=VALUE")
+
+
 def _refuse(message: str, folder: Path | None) -> NoReturn:
     if folder is not None and {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
         shutil.rmtree(folder)
@@ -56,12 +64,24 @@ def _end(message: str, status: int) -> NoReturn:
 def _in_our_words(error: Exception, kind: type[Section]) -> str:
     """Hydra's complaints about the command line."""
     message = str(error)
+    if (override := getattr(error, "override", None)) is not None:  # Hydra could not take an argument apart
+        if "=" not in override:
+            return f"{override}: what is wanted of it? Give KEY=VALUE"
+        return f"{override}: not understood; put quotes around the value, as in 'KEY=\"VALUE\"'"
+    if found := re.search(r"Ambiguous value for argument '([^']+)'", message):
+        return f"{found[1]}: more than one value; -m makes a run of each"
     if found := re.search(r"Could not override '([^']+)'", message):
-        return f"{found[1]}: no such option, {near(found[1], keys(kind))}"
-    if found := re.search(r"Could not find '([^']+)/([^'/]+)'.*?Available options in [^\n]*\n(.*)", message, re.DOTALL):
-        group, name, choices = found.groups()
-        return f"{group}={name}: no such choice, {near(name, choices.split())}"
+        return f"{found[1]}: no such option, {_near_key(found[1], kind)}"
+    if options := getattr(error, "options", None):  # of a group
+        group, _, name = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
+        return f"{group}={name}: no such choice, {near(name, options)}"
     if "Missing mandatory value" in message:
         key = getattr(error, "full_key", None)
         return f"{key}: not set; give {key}=VALUE"
     return message.split("\n")[0]
+
+
+def _near_key(key: str, kind: type[Section]) -> str:
+    if key.startswith("hydra."):
+        return "`--cfg hydra` shows those of Hydra"
+    return near(key, [*keys(kind), "experiment"] if kind is Train else keys(kind))

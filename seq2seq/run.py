@@ -25,10 +25,14 @@ from seq2seq.watch.tensorboard import Board
 log = logging.getLogger(__name__)
 
 
+def check_unused(folder: Path) -> None:
+    """Raises InputError where the folder holds a run, which another would mix with."""
+    if any((folder / name).exists() for name in ("checkpoints", "tensorboard", "results.json")):
+        raise InputError(f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER")
+
+
 def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
     """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`."""
-    if (folder / "checkpoints").exists():
-        raise InputError(f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER")
     device.set_up(configuration.device.threads)
     place = device.choose(configuration.device.kind)
     text = build.corpus(configuration.dataset)
