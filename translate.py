@@ -16,7 +16,8 @@ def main(values: DictConfig) -> None:
         options = load(Translate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
         from seq2seq.filter import translate_stream
 
-        failed = translate_stream(options, sys.stdin.fileno(), sys.stdout)
+        with open(1, "w", encoding="utf-8", newline="\n", closefd=False) as target:  # whatever the locale is
+            failed = translate_stream(options, 0, target)
         sys.exit(1 if failed else 0)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from seq2seq import build, checkpoint, config, device
+from seq2seq.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh, links
 from seq2seq.translation import TooLong, Translation
 from seq2seq.validation import word_attention
@@ -19,6 +20,8 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
     """
     if options.plot is not None:
         check_format(options.plot)
+        if not options.plot.parent.is_dir():
+            raise InputError(f"plot={options.plot}: there is no folder {options.plot.parent}")
     device.set_up(options.device.threads)
     place = device.choose(options.device.kind)
     found = checkpoint.load(options.checkpoint)
@@ -27,6 +30,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
     translator = build.translator(search, model.to(place), found.tokenizers, place)
     prompt = f"{configuration.dataset.source}> " if os.isatty(source) else ""
     number = failed = 0
+    plot = options.plot  # of the first sentence that has a translation
     for lines in line_groups(source, size=search.batch, prompt=prompt):
         texts, problems = _decode(lines)
         for i, result in enumerate(translator(texts)):
@@ -39,9 +43,12 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
             for translation in translations:
                 print(_line(translation, number, options, ranked=search.n_best > 1), file=target)
             first = translations[0]
-            if options.plot is not None and number == 1 and first is not None and first.target_pieces:
-                save(heatmap(word_attention(first), title=first.text), options.plot)
+            if plot is not None and first is not None and first.target_pieces:
+                save(heatmap(word_attention(first), title=first.text), plot)
+                plot = None
         target.flush()
+    if plot is not None:
+        print(f"{plot} is not written: no line was translated", file=sys.stderr)
     return failed
 
 
@@ -60,6 +67,8 @@ def line_groups(source: int, *, size: int, prompt: str = "") -> Iterator[list[by
         _ask(prompt)
     if last := b"".join(rest):
         yield [last]
+    if prompt:
+        _ask("\n")  # what comes next begins a line
 
 
 def _ask(prompt: str) -> None:
