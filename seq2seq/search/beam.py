@@ -52,6 +52,9 @@ class _End(NamedTuple):
     log_probability: float
     complete: bool
 
+    def score(self, length_penalty: float) -> float:
+        return self.log_probability / self.length**length_penalty
+
 
 def beam_search(
     step: Step[State, Memory],
@@ -68,9 +71,9 @@ def beam_search(
     """The `n_best` best hypotheses of each sentence, best first, by `log p(y) / |y|^length_penalty`.
 
     |y| counts tokens, EOS included; `first` holds each sentence's BOS, `limits` its greatest |y|. A sentence is done
-    as soon as `size` of its hypotheses have ended, or at its limit, where what has not ended is cut and ranks behind
-    what has. Finished sentences leave the batch at once, and no sentence's course depends on another's.
-    A beam of 1 is greedy search.
+    as soon as `size` of its hypotheses have ended and `n_best` of them score better than all that go on, or at its
+    limit, where what has not ended is cut and ranks behind what has. Finished sentences leave the batch at once, and
+    no sentence's course depends on another's. A beam of 1 is greedy search.
     """
     sentences = list(range(len(limits)))  # those still open, in the order of the rows
     ends: list[list[_End]] = [[] for _ in limits]
@@ -100,11 +103,22 @@ def beam_search(
                     complete=bool(is_end[place, rank]),
                 )
             )
-        places = [p for p, s in enumerate(sentences) if len(ends[s]) < size and length < limits[s]]
+        going = best.masked_fill(is_end, float("-inf"))
+        # Else `size` short poor hypotheses would end the search before a confident model's one good one is complete.
+        rivals = (going.amax(dim=1) / length**length_penalty).tolist()
+        places = [
+            place
+            for place, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
+            if length < limits[sentence]
+            and (
+                len(ends[sentence]) < size
+                or _best(ends[sentence], n_best, length_penalty)[-1].score(length_penalty) < rival
+            )
+        ]
         if not places:
             break
         keep = torch.tensor(places, device=index.device)
-        total, order = best[keep].masked_fill(is_end[keep], float("-inf")).topk(min(size, best.shape[1]))
+        total, order = going[keep].topk(min(size, best.shape[1]))
         parents, tokens = row[keep].gather(1, order).flatten(), token[keep].gather(1, order).flatten()
         state = state.select(parents)
         if len(places) < count or total.shape[1] != beam:  # a parent is a row of the same sentence: same memory
@@ -119,8 +133,7 @@ def beam_search(
 
 
 def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
-    ranked = sorted(ends, key=lambda e: (e.complete, e.log_probability / e.length**length_penalty), reverse=True)
-    return ranked[:n_best]
+    return sorted(ends, key=lambda e: (e.complete, e.score(length_penalty)), reverse=True)[:n_best]
 
 
 def _trace(
@@ -135,6 +148,6 @@ def _trace(
     return Hypothesis(
         tokens=tokens[-2::-1],  # without BOS
         log_probability=end.log_probability,
-        score=end.log_probability / end.length**length_penalty,
+        score=end.score(length_penalty),
         weights=np.stack(path[::-1]),
     )
