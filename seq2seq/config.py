@@ -4,6 +4,7 @@ Values stand in `configs/`, never here: a field without a value is an error, so 
 """
 
 import difflib
+import itertools
 import json
 import types
 from collections.abc import Iterable, Mapping
@@ -46,6 +47,7 @@ def _one_of(choices: Iterable[str]) -> AfterValidator:
 
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Language = Annotated[str, Field(pattern=r"^[\w.-]+$")]  # it ends the names of files
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -84,8 +86,8 @@ class Text(Section):
     `longest` is the greatest number of subwords a side may have in training; longer pairs are left out and counted.
     """
 
-    source: str
-    target: str
+    source: Language
+    target: Language
     vocabulary: Annotated[int, Field(ge=8, le=1_000_000)]
     tokenizer: Annotated[str, _one_of(("unigram", "bpe"))]
     joint: bool
@@ -127,6 +129,7 @@ class Tsv(Text):
     test: Path
 
 
+DATASETS = {get_args(kind.model_fields["name"].annotation)[0] for kind in (Grammar, Multi30k, Files, Tsv)}
 Dataset = Annotated[Grammar | Multi30k | Files | Tsv, Field(discriminator="name")]
 
 
@@ -245,7 +248,11 @@ def load(kind: type[Configuration], values: Any, *, prefix: str = "") -> Configu
     try:
         return kind.model_validate_json(json.dumps(values))  # JSON's strict types have paths as strings
     except ValidationError as error:
-        raise InputError("; ".join(_sentence(kind, dict(detail), prefix) for detail in error.errors())) from None
+        # A value of several types (a number or "epoch") has an error for each, one after the other.
+        by_key = itertools.groupby(map(dict, error.errors()), lambda detail: _key(kind, detail, prefix))
+        sentences = [_sentence(kind, key, list(details)) for key, details in by_key]
+        more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
+        raise InputError("; ".join(sentences[:3]) + more) from None
 
 
 def search_as_given(given: Mapping[str, Any], trained: Search) -> Search:
@@ -268,23 +275,35 @@ def keys(kind: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def _sentence(kind: type[Section], detail: dict[str, Any], prefix: str) -> str:
-    """One of pydantic's errors as a person would say it."""
-    tags = {get_args(option.model_fields["name"].annotation)[0] for option in (Grammar, Multi30k, Files, Tsv)}
+def _key(kind: type[Section], detail: dict[str, Any], prefix: str) -> str:
+    """The key that one of pydantic's errors is about, in full."""
     parts = [str(part) for part in detail["loc"]]
-    tagged = len(parts) > 1 and parts[0] == "dataset" and parts[1] in tags  # pydantic names the member of the union
-    key = prefix + ".".join([parts[0], *parts[2:]] if tagged else parts)
+    if len(parts) > 1 and parts[0] == "dataset" and parts[1] in DATASETS:  # pydantic names the member of the union
+        del parts[1]
+    if detail["type"] != "extra_forbidden":
+        known = set(keys(kind))
+        while parts and ".".join(parts) not in known:  # the member of another union, the place in a list
+            del parts[-1]
+    return prefix + ".".join(parts)
+
+
+def _sentence(kind: type[Section], key: str, details: list[dict[str, Any]]) -> str:
+    """Pydantic's errors about one key as a person would say them."""
+    detail = details[0]
     found = json.dumps(detail["input"], ensure_ascii=False, default=str)
+    inside = [name for name in keys(kind) if name.startswith(f"{key}.")]
     match detail["type"]:
         case "extra_forbidden":
-            return f"{key}: no such option, {near(key, keys(kind, prefix))}"
+            return f"{key}: no such option, {near(key, keys(kind))}"
         case "missing":
             return f"{key}: not set; give {key}=VALUE"
         case "value_error":
             message = str(detail["ctx"]["error"])
             return f"{key}: {message}" if key and not isinstance(detail["input"], dict) else message
         case "union_tag_invalid":
-            return f"{key}.name: no such dataset, choose one of {', '.join(sorted(tags))}"
+            return f"{key}.name: no such dataset, choose one of {', '.join(sorted(DATASETS))}"
+        case _ if inside and not isinstance(detail["input"], dict):
+            return f"{key}: holds values of its own, such as {inside[0]}, found {found}"
         case _:
-            message = str(detail["msg"]).removeprefix("Input ")
-            return f"{key}: {message[0].lower()}{message[1:]}, found {found}"
+            messages = [str(one["msg"]).removeprefix("Input ") for one in details if one["input"] == detail["input"]]
+            return f"{key}: {' or '.join(message[0].lower() + message[1:] for message in messages)}, found {found}"
