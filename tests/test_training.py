@@ -1,0 +1,208 @@
+"""Optimiser steps: sums divided once, rates by formula, the same numbers for the same seed, and learning by heart."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from seq2seq.nn.model import Model
+from seq2seq.search.beam import beam_search
+from seq2seq.text.batches import Batch, batch_pairs, batch_sentences, padding_share
+from seq2seq.text.tokenizer import BOS, EOS
+from seq2seq.training import Schedule, Update, batch_loss, make_optimizer, updates
+from tests.tiny import EVERY, PLACES, TARGET_VOCABULARY, ragged_batch, sentences, tiny_model
+
+SOURCES = sentences([4, 9, 2, 1, 7, 3], seed=1)
+TARGETS = sentences([3, 2, 8, 5, 1, 6], seed=2)
+
+
+def batches(*sizes: int) -> list[Batch]:
+    """The six sentence pairs in batches of these sizes."""
+    assert sum(sizes) == len(SOURCES)
+    found, start = [], 0
+    for size in sizes:
+        found.append(batch_pairs(SOURCES[start : start + size], TARGETS[start : start + size]))
+        start += size
+    return found
+
+
+def train(
+    model: Model,
+    groups: Sequence[Sequence[Batch]],
+    *,
+    rate: float = 0.01,
+    clip: float | None = None,
+    smoothing: float = 0.1,
+    start: int = 0,
+) -> list[Update]:
+    optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = Schedule(peak=rate, warmup=0, total=len(groups) + start, decay="constant")
+    return list(updates(model, optimizer, groups, schedule=schedule, smoothing=smoothing, clip=clip, start=start))
+
+
+def weights(model: Model) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def all_equal(one: Model, other: Model) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("sizes", [(1, 5), (2, 3, 1), (1,) * 6])
+def test_micro_batches_are_one_batch(place: str, sizes: tuple[int, ...]) -> None:
+    """Each token weighs the same, however many stand beside it in its batch."""
+    whole, parts = tiny_model(place).double(), tiny_model(place).double()
+    groups = batches(*sizes)
+    assert len({batch.target_tokens for batch in groups}) > 1
+    for clip in (None, 0.01):
+        (one,), (many,) = train(whole, [batches(6)], clip=clip), train(parts, [groups], clip=clip)
+        torch.testing.assert_close(many.gradient_norm, one.gradient_norm)
+        torch.testing.assert_close(many.loss.smoothed, one.loss.smoothed)
+        torch.testing.assert_close(many.loss.negative_log_likelihood, one.loss.negative_log_likelihood)
+        assert many.tokens == one.tokens == sum(len(target) + 1 for target in TARGETS)
+        for a, b in zip(weights(whole), weights(parts), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
+
+
+def test_the_gradient_is_that_of_the_mean_over_tokens() -> None:
+    model, batch = tiny_model(), ragged_batch()
+    loss = batch_loss(model, batch, smoothing=0.1).smoothed / batch.target_tokens
+    wanted = torch.stack([g.norm() for g in torch.autograd.grad(loss, list(model.parameters()))]).norm()
+    (update,) = train(model, [[batch]])
+    torch.testing.assert_close(update.gradient_norm, wanted)
+
+
+def test_the_loss_counts_tokens_and_eos_but_no_padding() -> None:
+    model, batch = tiny_model(), ragged_batch()
+    outputs, _ = model(batch.source, batch.source_mask, batch.target_input)
+    log_probabilities = model.output(outputs).log_softmax(dim=-1)
+    wanted = -sum(
+        log_probabilities[b, t, int(batch.target_output[b, t])]
+        for b in range(len(batch.source))
+        for t in range(int(batch.target_mask[b].sum()))
+    )
+    found = batch_loss(model, batch, smoothing=0.0)
+    torch.testing.assert_close(found.negative_log_likelihood, wanted.detach())
+    torch.testing.assert_close(found.smoothed, wanted)
+
+
+def test_an_update_tells_what_it_did() -> None:
+    first, second = [[*batches(1, 5)], batches(6)]
+    model = tiny_model()
+    one, two = train(model, [first, second], rate=0.003, start=4)
+    assert (one.step, two.step) == (5, 6)
+    assert one.tokens == two.tokens
+    padding, positions = map(sum, zip(*map(padding_share, first), strict=True))
+    assert (one.padding, one.positions) == (padding, positions)
+    assert one.learning_rate == 0.003
+    assert not one.loss.smoothed.requires_grad
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("clip", [1e-3, 0.1, 1e3])
+def test_gradients_are_clipped_to_their_norm(clip: float) -> None:
+    """Plain gradient descent moves the weights by rate x the clipped gradient."""
+    model, batch = tiny_model(), ragged_batch()
+    before = weights(model)
+    schedule = Schedule(peak=0.5, warmup=0, total=1, decay="constant")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    (update,) = updates(model, optimizer, [[batch]], schedule=schedule, smoothing=0.1, clip=clip)
+    moved = torch.stack([(a - b).norm() for a, b in zip(weights(model), before, strict=True)]).norm()
+    assert float(moved) == pytest.approx(0.5 * min(clip, float(update.gradient_norm)), rel=1e-3)
+    assert float(update.gradient_norm) > 0.1  # told as it was before clipping
+
+
+def test_matrices_decay_and_biases_do_not() -> None:
+    model = tiny_model()
+    decaying, plain = make_optimizer(model, betas=(0.8, 0.9), weight_decay=0.3).param_groups
+    assert (decaying["weight_decay"], plain["weight_decay"]) == (0.3, 0.0)
+    assert {parameter.dim() for parameter in decaying["params"]} == {2}
+    assert {parameter.dim() for parameter in plain["params"]} == {1}
+    assert len(decaying["params"]) + len(plain["params"]) == len(list(model.parameters()))
+
+
+def test_warm_up_and_decay_by_eye() -> None:
+    """Peak 8 after 4 steps of 12: the 8 steps left are ninths of the way down, since step 13 would be 0."""
+    rates = {
+        decay: [Schedule(peak=8.0, warmup=4, total=12, decay=decay).rate(step) for step in range(1, 13)]
+        for decay in ("constant", "linear", "cosine", "inverse_sqrt")
+    }
+    for found in rates.values():
+        assert found[:4] == [2.0, 4.0, 6.0, 8.0]
+    assert rates["constant"][4:] == [8.0] * 8
+    assert rates["linear"][4:] == pytest.approx([8 * left / 9 for left in range(8, 0, -1)])
+    assert rates["cosine"][4:] == pytest.approx([4 + 4 * math.cos(math.pi * gone / 9) for gone in range(1, 9)])
+    assert rates["inverse_sqrt"][4:] == pytest.approx([16 / math.sqrt(step) for step in range(5, 13)])
+    assert rates["inverse_sqrt"][11] == pytest.approx(8 / math.sqrt(3))
+
+
+@pytest.mark.parametrize("decay", ["constant", "linear", "cosine", "inverse_sqrt"])
+@pytest.mark.parametrize("warmup", [0, 1, 7, 30, 31, 50])
+def test_rates_rise_then_fall_and_never_stop(decay: str, warmup: int) -> None:
+    rates = [Schedule(peak=0.5, warmup=warmup, total=30, decay=decay).rate(step) for step in range(1, 31)]
+    assert all(0 < rate <= 0.5 for rate in rates)
+    assert rates[:warmup] == sorted(rates[:warmup])
+    assert rates[max(warmup - 1, 0) :] == sorted(rates[max(warmup - 1, 0) :], reverse=True)
+    if 1 <= warmup <= 30:
+        assert rates[warmup - 1] == 0.5
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_seed_decides_every_bit(place: str) -> None:
+    def trained(seed: int) -> Model:
+        model = tiny_model(place, "additive", dropout=0.3, seed=seed)
+        train(model, [batches(2, 4), batches(6), batches(1, 5)])
+        return model
+
+    assert all_equal(trained(3), trained(3))
+    assert not all_equal(trained(3), trained(4))
+
+
+def test_training_turns_dropout_on() -> None:
+    model = tiny_model(dropout=0.5)
+    model.eval()
+    train(model, [batches(6)])
+    assert model.training
+
+
+def learnt_by_heart(model: Model, size: int) -> list[list[int]]:
+    """What search of this beam size makes of the sources."""
+
+    def step(tokens: Tensor, state: object, memory: object) -> tuple[Tensor, object, Tensor]:
+        outputs, after, attention = model.decode(tokens.unsqueeze(1), state, memory)  # type: ignore[arg-type]
+        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), after, attention.squeeze(1)
+
+    model.eval()
+    with torch.no_grad():
+        memory, state = model.encode(*batch_sentences(SOURCES))
+        found = beam_search(
+            step,
+            torch.full((len(SOURCES),), BOS),
+            state,
+            memory,
+            limits=[20] * len(SOURCES),
+            end=EOS,
+            size=size,
+            length_penalty=1.0,
+        )
+    return [hypotheses[0].tokens for hypotheses in found]
+
+
+@pytest.mark.parametrize(("place", "rule"), EVERY)
+def test_a_ragged_batch_is_learnt_by_heart(place: str, rule: str) -> None:
+    model = tiny_model(place, rule, seed=2)
+    optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.0)
+    schedule = Schedule(peak=0.03, warmup=10, total=200, decay="linear")
+    losses = []
+    for update in updates(model, optimizer, [batches(6)] * 200, schedule=schedule, smoothing=0.0, clip=1.0):
+        losses.append(float(update.loss.smoothed) / update.tokens)
+        if losses[-1] < 0.03:
+            break
+    assert losses[0] == pytest.approx(math.log(TARGET_VOCABULARY), abs=0.3)
+    assert losses[-1] < 0.03
+    wanted = [[*target, EOS] for target in TARGETS]
+    for size in (1, 2, 5):
+        assert learnt_by_heart(model, size) == wanted, f"beam {size}"
