@@ -11,6 +11,7 @@ from seq2seq.errors import InputError
 from seq2seq.nn.decoder import DECODERS, Widths
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
+from seq2seq.text.built_in import built_in
 from seq2seq.text.corpus import Corpus, files, tsv
 from seq2seq.text.multi30k import multi30k
 from seq2seq.text.store import Prepared, prepare
@@ -30,7 +31,7 @@ def corpus(dataset: config.Dataset) -> Corpus:
         case config.Tsv():
             return tsv(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
         case config.Grammar():
-            raise NotImplementedError
+            return built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
 
 
 def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:

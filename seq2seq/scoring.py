@@ -76,8 +76,8 @@ def _with_alignments(split: Held, path: Path) -> Held:
     if len(lines) != len(split.pairs):
         raise InputError(f"{path} has {len(lines)} lines, but {split.name} has {len(split.pairs)} pairs")
     for number, (pair, links) in enumerate(zip(split.pairs, lines, strict=True), start=1):
-        words = {"source_words": len(pair.source.split()), "target_words": len(pair.target.split())}
-        check(links, **words, file=path, line_number=number)
+        source, target = (sum(map(bool, side.split(" "))) for side in pair)  # as `words` counts them
+        check(links, source_words=source, target_words=target, file=path, line_number=number)
     return split._replace(gold=[Gold(links) for links in lines])
 
 
