@@ -55,18 +55,12 @@ class Grammar:
 
 
 class Drawn(NamedTuple):
-    """A frame with its two sides."""
+    """A frame with its German side, and what of it may be held out."""
 
     frame: Clause
+    parts: set[tuple[str, str, str]]
     source: str
     german: list[Token]
-    target: str
-    english: list[Token]
-    acceptable: tuple[str, ...]
-
-    @property
-    def example(self) -> Example:
-        return Example(self.source, self.target, links(self.german, self.english), tags.tags(self.frame), self.acceptable)
 
     @property
     def distance(self) -> int:
@@ -78,12 +72,21 @@ class Drawn(NamedTuple):
 
 
 def realise(frame: Clause) -> Drawn:
-    mark = {"question": "?", "imperative": "!"}.get(frame.kind, ".")
-    source, german_words = sentence(german.sentence_tokens(frame), mark)
-    tokens, variants = translations(frame)
-    target, english_words = sentence(tokens, mark)
+    return Drawn(frame, tags.parts(frame), *sentence(german.sentence_tokens(frame), _mark(frame)))
+
+
+def translate(drawn: Drawn) -> Example:
+    mark = _mark(drawn.frame)
+    tokens, variants = translations(drawn.frame)
+    target, english = sentence(tokens, mark)
     others = {sentence(variant, mark)[0] for variant in variants} - {target}
-    return Drawn(frame, source, german_words, target, english_words, tuple(sorted(others)))
+    return Example(
+        drawn.source, target, links(drawn.german, english), tags.tags(drawn.frame), tuple(sorted(others))
+    )
+
+
+def _mark(frame: Clause) -> str:
+    return {"question": "?", "imperative": "!"}.get(frame.kind, ".")
 
 
 def held_out(lexicon: Lexicon, draw: Draw) -> set[tuple[str, str, str]]:
@@ -110,7 +113,7 @@ class _Dealer:
 
     def beyond(self, drawn: Drawn) -> set[str]:
         """The challenge sets whose defining property the sentence has; empty for what training may see."""
-        found = {f"unseen-{part[0]}s" for part in tags.parts(drawn.frame) & self.held}
+        found = {f"unseen-{part[0]}s" for part in drawn.parts & self.held}
         if len(drawn.german) > LONGEST:
             found.add("longer")
         if tags.depth(drawn.frame) > DEEPEST:
@@ -131,7 +134,9 @@ class _Dealer:
         while len(examples) < size:
             drawn = self.new("")
             if not self.beyond(drawn):
-                examples.append(self._take(drawn))
+                examples.append(translate(drawn))
+                self.sources.add(drawn.source)
+                self.targets.add(examples[-1].target)
                 self.words.update(_words(drawn))
         return examples
 
@@ -140,14 +145,13 @@ class _Dealer:
         examples: list[Example] = []
         while len(examples) < size:
             drawn = self.new(wish)
-            if drawn.target not in self.targets and fits(drawn) and all(self.words[word] >= self.known for word in _words(drawn)):
-                examples.append(self._take(drawn))
+            if fits(drawn) and all(self.words[word] >= self.known for word in _words(drawn)):
+                example = translate(drawn)
+                if example.target not in self.targets:
+                    examples.append(example)
+                    self.sources.add(example.source)
+                    self.targets.add(example.target)
         return examples
-
-    def _take(self, drawn: Drawn) -> Example:
-        self.sources.add(drawn.source)
-        self.targets.add(drawn.target)
-        return drawn.example
 
 
 def _words(drawn: Drawn) -> list[str]:
@@ -155,7 +159,7 @@ def _words(drawn: Drawn) -> list[str]:
     return [
         token.text.lower().rstrip(",") for token in drawn.german
         if not any(unit.endswith((".name", ".modifier")) for unit in token.sure)
-    ] + ["/".join(part) for kind in tags.parts(drawn.frame) for part in _known_parts(kind)]  # fmt: skip
+    ] + ["/".join(part) for kind in drawn.parts for part in _known_parts(kind)]  # fmt: skip
 
 
 def _known_parts(part: tuple[str, str, str]) -> list[tuple[str, str]]:

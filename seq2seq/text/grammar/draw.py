@@ -25,6 +25,7 @@ class Draw:
     def __init__(self, lexicon: Lexicon, seed: str) -> None:
         self.lexicon = lexicon
         self.random = random.Random(seed).random
+        self._spots: dict[tuple[str, ...], list[tuple[Preposition, Preposition, tuple[str, ...]]]] = {}
         self._nouns: dict[tuple[str, ...], list[Noun]] = {}
         self.modifiers = {
             noun: [modifier for modifier in lexicon.modifiers if modifier.group in noun.modifiers
@@ -75,36 +76,40 @@ class Draw:
         phrase = Phrase(name, noun, plural)
         phrase.determiner = self._determiner(noun, plural, subject, possessives)
         if phrase.determiner == "number":
-            phrase.number = self.pick(self.lexicon.numbers[1:])
+            phrase.number = self.pick(self.lexicon.numbers[1:10])
         if self.modifiers[noun] and self.chance(35):
             phrase.modifier = self.pick(self.modifiers[noun])
         if self.adjectives[noun] and self.chance(30):
             phrase.adjectives = (self.pick(self.adjectives[noun]),)
             phrase.comparative = phrase.determiner in ("indefinite", "this") and self.chance(15)
-        if phrase.determiner == "definite" and not noun.person and not noun.mass and self.chance(8):
-            self._own(phrase)
+        if phrase.determiner == "definite" and not noun.person and {"own", "part"} & set(noun.classes) and self.chance(14):
+            self._own(phrase, noun)
         return phrase
 
     def _determiner(self, noun: Noun, plural: bool, subject: bool, possessives: tuple[str, ...]) -> str:
         die = int(self.random() * 100)
-        if die < 14 and possessives:
+        if "own" in noun.classes and possessives and die < (65 if "kin" in noun.classes else 18):
             return self.pick(possessives)
         if noun.mass:
-            return "definite" if die < 60 or subject else "bare"
-        if plural:
-            return "definite" if die < 50 else "number" if die < 66 else self.pick(("some", "many", "all", "this"))
-        if die < 60:
+            return "definite" if die < 55 or subject else "bare"
+        if "kin" in noun.classes:
             return "definite"
-        return "indefinite" if die < 88 else "this" if die < 96 or not subject else "every"
+        if plural:
+            return "definite" if die < 62 else "number" if die < 80 else self.pick(("some", "many", "all", "this"))
+        if die < 62:
+            return "definite"
+        return "indefinite" if die < 88 else "this" if die < 97 or not subject else "every"
 
-    def _own(self, phrase: Phrase) -> None:
-        """Give the phrase an owner: Annas Buch, das Buch des Lehrers."""
+    def _own(self, phrase: Phrase, noun: Noun) -> None:
+        """Give the phrase an owner: Annas Buch, das Buch des Lehrers, die Tür des Hauses."""
         name = phrase.id + ".owner"
-        if self.chance(50):
+        if "part" in noun.classes:
+            phrase.owner = Phrase(name, self.noun(self.nouns(("building", "room", "vehicle"))), determiner="definite")
+        elif self.chance(40):
             phrase.owner, phrase.determiner = Phrase(name, self.name()), "bare"
         else:
             owner = self.noun(self.nouns(("person",)))
-            phrase.owner = Phrase(name, owner, determiner="definite")
+            phrase.owner = Phrase(name, owner, self.chance(20), "definite")
 
     def name(self) -> Name:
         name = self.pick(self.lexicon.names)
@@ -158,11 +163,17 @@ class Draw:
         noun = self.noun(self.goals)
         return Adverbial(name, "goal", preposition=noun.goal, phrase=self._thing(name, noun))
 
-    def spot(self, name: str, *, goal: bool) -> Adverbial:
-        """On, under, behind a piece of furniture: dative of place, accusative of motion."""
-        where, whither, classes = self.pick(self.spots)
-        phrase = self._thing(name, self.noun(self.nouns(classes)))
+    def spot(self, name: str, classes: tuple[str, ...], *, goal: bool) -> Adverbial:
+        """On, under, behind something of these classes: dative of place, accusative of motion."""
+        where, whither, common = self.pick(self._fitting_spots(classes))
+        phrase = self._thing(name, self.noun(self.nouns(common)))
         return Adverbial(name, "goal" if goal else "place", preposition=whither if goal else where, phrase=phrase)
+
+    def _fitting_spots(self, classes: tuple[str, ...]) -> list[tuple[Preposition, Preposition, tuple[str, ...]]]:
+        if classes not in self._spots:
+            common = [(where, whither, tuple(name for name in names if name in classes)) for where, whither, names in self.spots]
+            self._spots[classes] = [spot for spot in common if spot[2]]
+        return self._spots[classes]
 
     def agent(self, name: str) -> Adverbial:
         phrase = self.phrase(name, self.nouns(("person",)), subject=False, possessives=())

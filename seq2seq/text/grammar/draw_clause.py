@@ -11,6 +11,7 @@ _ROLES: dict[str, tuple[Role, ...]] = {
     "transitive": ("accusative",), "dative": ("dative",), "swapped": ("dative",), "ditransitive": ("dative", "accusative"),
     "put": ("accusative",), "prepositional": ("prepositional",),
 }  # fmt: skip
+_PUT_AT = ("surface", "container", "furniture", "under")
 _KNOWN = ("definite", "this", *german_words.POSSESSIVES)
 
 
@@ -28,6 +29,8 @@ class Clauses:
         """A clause around one of the verbs; `timed` allows adverbs that say when, `plain` forbids modals and negation."""
         draw = self.draw
         verb = draw.pick(verbs)
+        while "simple" in verb.flags and tense not in ("present", "preterite") and not all("simple" in v.flags for v in verbs):
+            verb = draw.pick(verbs)
         passive = verb.pattern == "transitive" and "no-passive" not in verb.flags and tense != "would"
         passive = passive and subject is None and not active and draw.chance(18)
         if passive:
@@ -88,9 +91,9 @@ class Clauses:
         if draw.manners[verb] and draw.chance(22):
             clause.adverbials.append(draw.manner(f"{name}.manner", draw.manners[verb]))
         if verb.pattern == "position":
-            clause.adverbials.append(draw.spot(f"{name}.place", goal=False))
+            clause.adverbials.append(draw.spot(f"{name}.place", verb.object, goal=False))
         elif verb.pattern == "put":
-            clause.adverbials.append(draw.spot(f"{name}.goal", goal=True))
+            clause.adverbials.append(draw.spot(f"{name}.goal", _PUT_AT, goal=True))
         elif "place" in verb.flags and draw.chance(28):
             clause.adverbials.append(draw.place(f"{name}.place"))
         elif verb.pattern == "motion":
@@ -128,7 +131,11 @@ class Clauses:
             return
         phrases = list(clause.objects.values())
         new = [phrase for phrase in phrases if isinstance(phrase.head, Noun) and phrase.determiner not in _KNOWN and not phrase.owner]
-        if clause.subject.determiner in ("every", "all", "many", "some", "indefinite", "number"):
+        if clause.subject.determiner == "indefinite" and not new and not clause.subject.plural:
+            clause.subject.determiner = "no"
+        if clause.subject.determiner in ("every", "all", "many", "some", "indefinite", "number", "no"):
+            return
+        if any(adverbial.phrase and adverbial.phrase.determiner == "indefinite" for adverbial in clause.adverbials):
             return
         if not new:
             clause.negation = "nicht"
@@ -169,7 +176,7 @@ def case_shows(clause: Clause, role: Role) -> bool:
 
 
 def _may_be_willed(clause: Clause) -> bool:
-    return clause.verb.pattern not in ("copula", "swapped", "clause", "position") and "timeless" not in clause.verb.flags
+    return clause.verb.pattern not in ("copula", "swapped", "clause", "position") and "unwilled" not in clause.verb.flags
 
 
 def _progressive(clause: Clause) -> bool:

@@ -18,6 +18,7 @@ _ADJUNCTS: tuple[tuple[str, Tense, Tense], ...] = (
 _REPORTED: dict[Tense, tuple[Tense, ...]] = {
     "present": ("present", "present", "preterite", "perfect", "future"), "preterite": ("preterite", "pluperfect"),
 }  # fmt: skip
+_ASKABLE = ("transitive", "dative", "ditransitive", "prepositional")
 _MADE_OF = ("complement", "complement", "infinitive", "adjunct", "adjunct", "relative")
 
 
@@ -31,9 +32,10 @@ class Sentences:
         self.simple += [verb for verb in verbs if verb.pattern == "copula"] * (len(self.simple) // 12)
         self.personal = [verb for verb in self.simple if "person" in verb.subject and verb.pattern != "swapped"]
         self.action = [verb for verb in self.personal if "stative" not in verb.flags]
+        self.willed = [verb for verb in self.personal if "unwilled" not in verb.flags]
         self.placed = [verb for verb in self.personal if "place" in verb.flags or verb.pattern == "position"]
         self.separable = [verb for verb in self.personal if verb.particle and verb.pattern in ("transitive", "dative")]
-        self.transitive = [verb for verb in self.personal if verb.object and verb.pattern not in ("put", "swapped")]
+        self.transitive = [verb for verb in self.personal if verb.object and verb.pattern in _ASKABLE]
         self.taking = {
             noun: {
                 "subject": [verb for verb in self.simple if set(verb.subject) & set(noun.classes)],
@@ -101,9 +103,9 @@ class Sentences:
 
     def _intend(self, name: str, depth: int, tense: Tense, subject: Phrase | None) -> Clause:
         """Someone tries to; both clauses have one subject."""
-        clause = self.clauses.clause(name, self.intending, tense, subject=subject, plain=True)
+        clause = self.clauses.clause(name, self.intending, tense, subject=subject, timed=False, plain=True)
         clause.complement = self.clauses.clause(
-            f"{name}.to", self.action, "present", kind="infinitive", subject=clause.subject, timed=False, plain=True
+            f"{name}.to", self.willed, "present", kind="infinitive", subject=clause.subject, timed=False, plain=True
         )
         if depth > 1:
             self._add_relative(clause.complement, depth - 1, tense)
@@ -112,12 +114,20 @@ class Sentences:
     def _adjoin(self, name: str, depth: int, tense: Tense, subject: Phrase | None) -> Clause:
         """Two clauses and because, while, after ...; half of the time both are about one person."""
         draw = self.draw
-        conjunction, outer, inner = draw.pick([entry for entry in _ADJUNCTS if entry[1] == tense] or _ADJUNCTS)
-        clause = self.clauses.clause(name, self.simple, outer, timed=False, subject=subject)
-        subject = _again(clause.subject, f"{name}.{conjunction}.subject") if draw.chance(60) else None
-        clause.adjunct = self._tree(
-            f"{name}.{conjunction}", depth - 1, inner, kind="final", conjunction=conjunction, subject=subject
+        choices = _ADJUNCTS[:5] if depth > 1 else _ADJUNCTS
+        conjunction, outer, inner = draw.pick([entry for entry in choices if entry[1] == tense] or choices)
+        temporal = conjunction not in ("because", "although")
+        clause = self.clauses.clause(
+            name, self.action if temporal else self.simple, outer, timed=not temporal, plain=temporal, subject=subject
         )
+        subject = _again(clause.subject, f"{name}.{conjunction}.subject") if draw.chance(60) else None
+        inside = f"{name}.{conjunction}"
+        if temporal:
+            clause.adjunct = self.clauses.clause(
+                inside, self.action, inner, kind="final", conjunction=conjunction, subject=subject, timed=False, plain=True
+            )
+        else:
+            clause.adjunct = self._tree(inside, depth - 1, inner, kind="final", conjunction=conjunction, subject=subject)
         if draw.chance(35):
             clause.front = "adjunct"
         return clause
@@ -198,7 +208,7 @@ class Sentences:
     def _request(self) -> Clause:
         subject = Phrase("main.subject", PRONOUNS["du"], plural=self.draw.chance(40))
         clause = self.clauses.clause(
-            "main", self.action, "present", kind="imperative", subject=subject, timed=False, plain=True
+            "main", self.willed, "present", kind="imperative", subject=subject, timed=False, plain=True
         )  # fmt: skip
         clause.front = ""
         return clause

@@ -51,7 +51,8 @@ class English:
             tokens += [Token(text, (f"{name}.adjective{k}",)) for text in texts]
         if phrase.modifier is not None:
             tokens.append(Token(phrase.modifier.english, (name + ".modifier",)))
-        tokens.append(Token(words.noun_form(head, phrase.plural), (name + ".noun",)))
+        unit = (name + ".noun",)
+        tokens += [Token(text, unit) for text in words.noun_form(head, phrase.plural).split(" ")]
         tokens = [*self._determiner(phrase, head, tokens[0].text), *tokens]
         if phrase.owner is not None and not phrase.owner.human:
             tokens += [Token("of", (phrase.owner.id + ".determiner",)), *self.phrase(phrase.owner)]
@@ -115,9 +116,10 @@ class English:
         if asked not in ("", "subject", "adverbial"):
             first += self.phrase(objects[asked])
         middle = [token for adverbial in clause.adverbials if adverbial.slot in _MIDDLE for token in self._adverbial(adverbial)]
-        rest = [*middle, *verbs, *self._objects(clause, objects, asked), *after]
+        rest = [*middle, *verbs, *self._objects(clause, objects, asked)]
         if clause.predicate is not None:
             rest += self._predicate(clause)
+        rest += after
         if clause.complement is not None:
             rest += self.clause(clause.complement)
         if clause.adjunct is not None and clause.front != "adjunct":

@@ -5,7 +5,7 @@ from seq2seq.text.grammar.alignment import Token
 from seq2seq.text.grammar.frame import Clause, Phrase
 from seq2seq.text.grammar.lexicon import Verb
 
-_INVARIANT = ("can", "could", "should", "will", "would")
+_INVARIANT = ("can", "will", "would")
 
 
 def verb_group(clause: Clause, subject: Phrase, *, inverted: bool) -> tuple[list[Token], list[Token]]:
@@ -59,8 +59,8 @@ def _chain(clause: Clause) -> list[tuple[str, tuple[str, ...], tuple[str, ...], 
 
 
 def _modal(modal: Verb, unit: str, *, past: bool) -> list[tuple[str, tuple[str, ...], tuple[str, ...], str]]:
-    """can, have to, be allowed to: the first word bears the tense; `had to` in the table says that have is regular in it."""
-    first, *rest = (modal.past if past and modal.past in _INVARIANT else modal.english).split(" ")
+    """can, have to, be allowed to: the first word is inflected, the others are fixed."""
+    first, *rest = ((modal.past if past else "") or modal.english).split(" ")
     asks = "base" if not rest or first in _INVARIANT else "fixed"
     chain = [(first, (unit,), (), asks)]
     return chain + [(word, (unit,), (), "base" if word == "to" else "fixed") for word in rest]
