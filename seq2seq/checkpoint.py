@@ -1,6 +1,7 @@
 """A trained model on disk: a folder of plain data, never half written, and nothing in it is a program."""
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -81,7 +82,11 @@ def load(folder: Path) -> Checkpoint:
             step=int(description["step"]),
             scores=dict(description["scores"]),
         )
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except InputError as error:  # from a tokenizer, which knows no file
+        raise InputError(f"checkpoint {folder} is damaged: {error}") from None
+    except InputError as error:
+        raise InputError(f"checkpoint {folder} is damaged: {error}") from None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from None
 
 
@@ -98,7 +103,7 @@ def _description(folder: Path) -> Mapping[str, Any]:
         )
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION} is no JSON ({error})") from None
     found = description.get("format") if isinstance(description, dict) else None
     if found != FORMAT:
@@ -116,7 +121,12 @@ class Best:
         self.since = 0  # validations since the best one
 
     def offer(self, checkpoint: Checkpoint, value: float) -> bool:
-        """Keeps the checkpoint if it is among the best; True where it is the best yet. Of equals, the first wins."""
+        """Keeps the checkpoint if it is among the best; True where it is the best yet.
+
+        Of equals, the first wins; NaN, as a model gives whose training went astray, is worse than any number.
+        """
+        if math.isnan(value):
+            value = -self.sign * math.inf
         rank = sum(self.sign * other >= self.sign * value for other, _ in self.ranking)
         best = rank == 0
         self.since = 0 if best else self.since + 1

@@ -1,0 +1,29 @@
+"""What a device's name means on this machine."""
+
+import pytest
+import torch
+
+from seq2seq import device
+from seq2seq.errors import InputError
+
+
+def test_auto_is_a_gpu_where_there_is_one() -> None:
+    assert device.choose("cpu") == torch.device("cpu")
+    assert device.choose("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match=r"device=cuda: .* use device=cpu or device=auto"):
+        device.choose("cuda")
+
+
+def test_threads_are_set_where_they_are_given() -> None:
+    before = torch.get_num_threads()
+    try:
+        device.set_up(2)
+        assert torch.get_num_threads() == 2
+        device.set_up(None)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
