@@ -75,18 +75,21 @@ class Translator:
     def __call__(self, sentences: Sequence[str]) -> list[list[Translation] | TooLong]:
         """The `n_best` translations of each sentence, best first; a blank line's only translation is a blank line."""
         sources = self.tokenizers.source.encode_batch(list(sentences))
-        results: list[list[Translation] | TooLong] = [
-            TooLong(len(source), self.longest) if len(source) > self.longest and not self.truncate else [_blank()]
-            for source in sources
-        ]
+        results: list[list[Translation] | TooLong] = [[_blank()] for _ in sources]
+        todo = []
+        for i, (sentence, source) in enumerate(zip(sentences, sources, strict=True)):
+            if sentence.strip() and len(source) > self.longest and not self.truncate:
+                results[i] = TooLong(len(source), self.longest)
+            elif sentence.strip():
+                todo.append(i)
         sources = [source[: self.longest] for source in sources]
-        todo = [i for i, result in enumerate(results) if not isinstance(result, TooLong) and sentences[i].strip()]
         todo.sort(key=lambda i: len(sources[i]))  # neighbours of like length share a batch
         for start in range(0, len(todo), self.batch):
             indices = todo[start : start + self.batch]
             found = self._search([sources[i] for i in indices])
             for i, hypotheses in zip(indices, found, strict=True):
-                results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses]
+                # A model whose weights are no numbers (training that went astray) has no hypothesis at all.
+                results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses] or [_blank()]
         return results
 
     @torch.inference_mode()
