@@ -1,5 +1,6 @@
 """From two lists of tokens with unit ids to sentences and word links."""
 
+from functools import cache
 from typing import NamedTuple
 
 
@@ -55,4 +56,10 @@ def links(source: list[Token], target: list[Token]) -> tuple[Link, ...]:
         for unit in token.possible:
             for j in either.get(unit, ()):
                 found.setdefault((i, j), False)
-    return tuple([Link(i, j, found[i, j]) for i, j in sorted(found)])
+    return tuple([_link(i, j, found[i, j]) for i, j in sorted(found)])
+
+
+@cache
+def _link(source: int, target: int, sure: bool) -> Link:
+    """One object for all equal links: a corpus has a million, of a few hundred kinds."""
+    return Link(source, target, sure)

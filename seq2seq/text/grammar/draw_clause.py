@@ -32,7 +32,7 @@ class Clauses:
         while "simple" in verb.flags and tense not in ("present", "preterite") and not all("simple" in v.flags for v in verbs):
             verb = draw.pick(verbs)
         passive = verb.pattern == "transitive" and "no-passive" not in verb.flags and tense != "would"
-        passive = passive and subject is None and not active and draw.chance(18)
+        passive = passive and not (tense == "present" and "stative" in verb.flags) and subject is None and not active and draw.chance(18)
         if passive:
             subject = draw.phrase(f"{name}.subject", draw.nouns(verb.object), subject=True, possessives=("my", "your", "our"))
         elif subject is None:
@@ -120,8 +120,8 @@ class Clauses:
         elif tense in ("present", "preterite") and free and die < 54:
             add(draw.adverb(name, "never", "never"))
         if draw.chance(10) and "stative" not in clause.verb.flags and tense in ("present", "preterite", "perfect", "future") and (
-            not any(adverbial.slot in ("already", "never") or (adverbial.adverb and adverbial.adverb.kind == "now")
-                    for adverbial in clause.adverbials)
+            all(adverbial.slot not in ("already", "never", "often") and (adverbial.slot != "time" or adverbial.adverb is None
+                    or "day" in adverbial.adverb.groups) for adverbial in clause.adverbials)
         ):  # fmt: skip
             add(draw.clock(f"{clause.id}.clock"))
 

@@ -38,7 +38,10 @@ class Sentences:
         self.transitive = [verb for verb in self.personal if verb.object and verb.pattern in _ASKABLE]
         self.taking = {
             noun: {
-                "subject": [verb for verb in self.simple if set(verb.subject) & set(noun.classes)],
+                "subject": [
+                    verb for verb in self.simple
+                    if set(verb.subject) & set(noun.classes) and (verb.pattern != "copula" or noun.person)
+                ],
                 "accusative": [
                     verb for verb in self.simple
                     if verb.pattern in ("transitive", "ditransitive") and set(verb.object) & set(noun.classes)
@@ -48,16 +51,17 @@ class Sentences:
             for noun in draw.lexicon.nouns
         }  # fmt: skip
 
-    def sentence(self, *, nested: int = 0, far: bool = False) -> Clause:
+    def sentence(self, *, nested: int = 0, separable: str = "") -> Clause:
         """A sentence; `nested` clauses inside one another, or by chance one or two where it is 0.
 
-        `far` sets a relative clause between a separable verb and its particle.
+        `separable` asks for a separable verb, "9" with a relative clause between it and its particle.
         """
         draw = self.draw
         draw.used = []
-        if far:
-            clause = self.clauses.clause("main", self.separable, draw.pick(("present", "preterite")), plain=True)
-            self._add_relative(clause, 1, clause.tense)
+        if separable in ("2-4", "5-8", "9"):
+            clause = self.clauses.clause("main", self.separable, draw.pick(("present", "preterite")), active=True)
+            if separable == "9":
+                self._add_relative(clause, 1, clause.tense)
             self.clauses.order(clause)
             return clause
         die = int(draw.random() * 100)
@@ -194,7 +198,7 @@ class Sentences:
             clause.front = role
             return clause
         clause = self.clauses.clause(
-            name, self.placed if asked == "where" else self.simple, tense, kind="question",
+            name, {"where": self.placed, "when": self.action}.get(asked, self.simple), tense, kind="question",
             timed=asked != "when", plain=bool(asked),
         )  # fmt: skip
         clause.front = ""

@@ -133,6 +133,6 @@ class Clause:
     def definite_past(self) -> bool:
         """Whether a time of the past is named: then the German perfect is the English simple past (hat gestern gelesen: read)."""
         return any(
-            adverbial.clock is not None or (adverbial.adverb is not None and adverbial.adverb.kind == "past")
+            adverbial.clock is not None or adverbial.question == "when" or (adverbial.adverb is not None and adverbial.adverb.kind == "past")
             for adverbial in self.adverbials
         )

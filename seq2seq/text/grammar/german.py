@@ -14,10 +14,6 @@ CONJUNCTIONS = {
 }  # fmt: skip
 
 
-def sentence_tokens(clause: Clause) -> list[Token]:
-    return _clause(clause)
-
-
 def phrase_tokens(phrase: Phrase, case: str) -> list[Token]:
     """Article, number, adjectives, noun, genitive, relative clause; or the one word of a name or pronoun."""
     head, name = phrase.head, phrase.id
@@ -49,7 +45,7 @@ def phrase_tokens(phrase: Phrase, case: str) -> list[Token]:
     if owner is not None and not isinstance(owner.head, Name):
         tokens += phrase_tokens(owner, "genitive")
     if phrase.relative is not None:
-        tokens += [COMMA, *_clause(phrase.relative), COMMA]
+        tokens += [COMMA, *clause_tokens(phrase.relative), COMMA]
     return tokens
 
 
@@ -97,17 +93,17 @@ def _clock(clock: Clock, name: str) -> list[Token]:
     return [at, Token(clock.minutes[0], (name + ".minutes",)), relation, hour]
 
 
-def _clause(clause: Clause) -> list[Token]:
+def clause_tokens(clause: Clause) -> list[Token]:
     finite, rest = _bracket(clause)
     fields = _fields(clause)
     after: list[Token] = []
     for inner in (clause.complement, clause.adjunct if clause.front != "adjunct" else None):
         if inner is not None:
-            after += [COMMA, *_clause(inner)]
+            after += [COMMA, *clause_tokens(inner)]
     first: list[Token] = []
     if clause.front == "adjunct":
         assert clause.adjunct is not None
-        first = [*_clause(clause.adjunct), COMMA]
+        first = [*clause_tokens(clause.adjunct), COMMA]
     elif clause.front:
         first = fields.pop(clause.front)
     middle = [token for tokens in fields.values() for token in tokens]

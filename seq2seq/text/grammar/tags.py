@@ -6,6 +6,9 @@ from seq2seq.text.grammar.frame import Adverbial, Clause, Gap, Phrase, Pronoun
 from seq2seq.text.grammar.lexicon import Name, Noun
 
 
+Part = tuple[str, str, str]
+
+
 def clauses(clause: Clause) -> Iterator[Clause]:
     """The clause and all inside it."""
     yield clause
@@ -33,7 +36,7 @@ def depth(clause: Clause) -> int:
     return max((1 + depth(entry) for entry in inner), default=0)
 
 
-def parts(clause: Clause) -> set[tuple[str, str, str]]:
+def parts(clause: Clause) -> set[Part]:
     """What the sentence is made of that may be held out: compounds, verbs with their objects, names."""
     found = set()
     for inner in clauses(clause):
