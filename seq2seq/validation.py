@@ -1,7 +1,10 @@
 """What is measured while training: loss, BLEU and chrF of the validation split, and pictures of a few sentences."""
 
+import math
+
 import torch
 
+from seq2seq.errors import InputError
 from seq2seq.evaluation import outcomes, quick_scores, shares, translate
 from seq2seq.forcing import References
 from seq2seq.nn.model import Model
@@ -28,9 +31,17 @@ class Validator:
         self.shown = [by_length[len(by_length) * (2 * i + 1) // (2 * count)] for i in range(count)]
 
     def __call__(self, step: int, device: torch.device) -> dict[str, float]:
-        """`loss` (nats a token), `perplexity`, `bleu`, `chrf`, `exact` and, where there is gold, `aer` at this step."""
+        """`loss` (nats a token), `perplexity`, `bleu`, `chrf`, `exact` and, where there is gold, `aer` at this step.
+
+        Raises InputError where the loss is NaN: nothing that comes after could mend it.
+        """
         pairs = self.split.pairs
         reading = self.references.read(self.model, device)
+        if math.isnan(reading.likelihood.total):
+            raise InputError(
+                f"step {step}: training went astray, the loss is no longer a number; lower training.learning_rate, "
+                "set training.clip, or take more steps of training.warmup"
+            )
         hypotheses = translate(self.translator, [pair.source for pair in pairs])
         values = {
             "loss": reading.likelihood.loss,

@@ -1,0 +1,212 @@
+"""Scores against sacreBLEU's own command, perplexity by hand, and nothing that depends on the batch."""
+
+import json
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from seq2seq.errors import InputError
+from seq2seq.evaluation import Hypotheses, evaluate, quick_scores, scores, translate
+from seq2seq.forcing import Likelihood, References
+from seq2seq.nn.model import Model
+from seq2seq.text.corpus import Pair
+from seq2seq.text.gold import Held
+from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
+from seq2seq.translation import Translator
+from seq2seq.validation import SHOWN, Validator
+from seq2seq.watch.tensorboard import Board
+from tests.tiny import EMBEDDING, POSITIONS, VALUE, tiny_decoder, tiny_model
+
+CPU = torch.device("cpu")
+WORDS = ["".join(random.Random(seed).choices("abdegilmnorstü", k=3 + seed % 4)) for seed in range(40)]
+
+
+def line(seed: int) -> str:
+    draw = random.Random(seed)
+    return " ".join(draw.choices(WORDS, k=1 + seed % 9)) + draw.choice([".", "!", ""])
+
+
+def altered(text: str, seed: int) -> str:
+    """Some words of the text, in nearly their order, and one that is not from it."""
+    draw = random.Random(seed)
+    words = [word for word in text.split() if draw.random() < 0.8] + draw.choices(WORDS, k=draw.randint(0, 1))
+    if len(words) > 2 and draw.random() < 0.3:
+        words[0], words[1] = words[1], words[0]
+    return " ".join(words)
+
+
+REFERENCES = [line(seed) for seed in range(60)]
+HYPOTHESES = [altered(text, seed) for seed, text in enumerate(REFERENCES)]
+
+
+SACREBLEU = [sys.executable, "-m", "sacrebleu"]
+
+
+def command(hypotheses: list[str], references: list[str], folder: Path, *options: str) -> list[dict[str, object]]:
+    """What `sacrebleu` prints at the prompt."""
+    for name, lines in (("hypotheses", hypotheses), ("references", references)):
+        (folder / name).write_text("".join(f"{text}\n" for text in lines), encoding="utf-8")
+    run = subprocess.run(
+        [*SACREBLEU, "references", "-i", "hypotheses", "-m", "bleu", "chrf", "ter", "-w", "9", *options],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+    )
+    found: list[dict[str, object]] = json.loads(run.stdout)
+    return found
+
+
+def test_scores_are_those_of_sacrebleus_command(tmp_path: Path) -> None:
+    found = scores(HYPOTHESES, REFERENCES)
+    assert "" in HYPOTHESES
+    wanted = command(HYPOTHESES, REFERENCES, tmp_path, "--confidence")
+    assert [one["name"] for one in wanted] == ["BLEU", "chrF2", "TER"]
+    for name, one in zip(("bleu", "chrf", "ter"), wanted, strict=True):
+        assert 5 < found[name] < 95
+        assert found[name] == pytest.approx(one["score"], abs=1e-8)
+        middle, half = float(str(one["confidence_mean"])), float(str(one["confidence_var"]))
+        assert found[f"{name}_interval"] == pytest.approx([middle - half, middle + half], abs=1e-4)
+        signature = found["signature" if name == "bleu" else f"{name}_signature"]
+        assert signature == one["signature"]
+    quick = quick_scores(HYPOTHESES, REFERENCES)
+    assert quick == {"bleu": found["bleu"], "chrf": found["chrf"]}
+
+
+def test_a_single_sentence_has_scores_but_no_interval(tmp_path: Path) -> None:
+    found = scores(HYPOTHESES[8:9], REFERENCES[8:9])
+    assert not [name for name in found if name.endswith("interval")]
+    for name, one in zip(("bleu", "chrf", "ter"), command(HYPOTHESES[8:9], REFERENCES[8:9], tmp_path), strict=True):
+        assert found[name] == pytest.approx(one["score"], abs=1e-8)
+
+
+def test_the_ends_of_the_scale() -> None:
+    perfect, nothing = scores(REFERENCES, REFERENCES), scores([""] * len(REFERENCES), REFERENCES)
+    assert [perfect[name] for name in ("bleu", "chrf", "ter")] == pytest.approx([100, 100, 0])
+    assert [nothing[name] for name in ("bleu", "chrf", "ter")] == pytest.approx([0, 0, 100])
+    assert quick_scores([""], ["a"]) == {"bleu": 0.0, "chrf": 0.0}
+
+
+def test_perplexity_by_hand() -> None:
+    """Tokens of probability 1/2, 1/4 and 1/4: the geometric mean is 2^(-5/3)."""
+    found = Likelihood(5 * math.log(2), 3)
+    assert found.loss == pytest.approx(1.1552453)
+    assert found.perplexity == pytest.approx(2 ** (5 / 3))
+    assert Likelihood(1e6, 2).perplexity == math.inf
+    assert math.isnan(Likelihood(0.0, 0).perplexity)
+    assert math.isnan(Likelihood(math.nan, 3).perplexity)
+
+
+@pytest.fixture(scope="module")
+def tokenizers() -> Tokenizers:
+    lines = [line(seed) for seed in range(400)]
+    joint = train_tokenizer(lines, vocabulary_size=300, kind="bpe")
+    return Tokenizers(joint, joint)
+
+
+@pytest.fixture
+def model(tokenizers: Tokenizers) -> Model:
+    decoder, _ = tiny_decoder("bahdanau", "additive")
+    found = Model(
+        tiny_model().encoder,
+        decoder,
+        source_vocabulary=len(tokenizers.source),
+        target_vocabulary=len(tokenizers.target),
+        embedding_size=EMBEDDING,
+        tie="all",
+        dropout=0.5,
+        positions=POSITIONS,
+    )
+    assert found.encoder.output_size == VALUE
+    return found
+
+
+def translator(model: Model, tokenizers: Tokenizers, *, longest: int = 500) -> Translator:
+    return Translator(
+        model,
+        tokenizers,
+        device=CPU,
+        size=1,
+        length_penalty=1.0,
+        n_best=1,
+        batch=8,
+        longest_source=longest,
+        too_long="refuse",
+    )
+
+
+PAIRS = [Pair(line(seed), line(seed + 100)) for seed in range(13)] + [Pair("", line(3)), Pair(line(4), "")]
+
+
+def test_likelihood_is_the_sum_over_each_sentence_by_hand(model: Model, tokenizers: Tokenizers) -> None:
+    found = References(PAIRS, tokenizers, longest=500, size=4).read(model, CPU).likelihood
+    total, tokens = 0.0, 0
+    for source, target in PAIRS:
+        ids, words = tokenizers.source.encode(source), tokenizers.target.encode(target)
+        with torch.no_grad():
+            outputs, _ = model(
+                torch.tensor([[*ids, EOS]]),
+                torch.ones(1, len(ids) + 1, dtype=torch.bool),
+                torch.tensor([[BOS, *words]]),
+            )
+            log_probabilities = model.output(outputs[0]).log_softmax(dim=-1)
+        total -= sum(float(log_probabilities[t, word]) for t, word in enumerate([*words, EOS]))
+        tokens += len(words) + 1
+    assert found.tokens == tokens
+    assert found.total == pytest.approx(total, rel=1e-5)
+    assert found.loss == pytest.approx(math.log(300), abs=0.3)
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_likelihood_does_not_depend_on_the_batch(model: Model, tokenizers: Tokenizers, size: int) -> None:
+    model.train()  # reading turns dropout off
+    wanted = References(PAIRS, tokenizers, longest=500, size=7).read(model, CPU)
+    found = References(PAIRS, tokenizers, longest=500, size=size).read(model, CPU)
+    assert found.likelihood.tokens == wanted.likelihood.tokens
+    assert found.likelihood.total == pytest.approx(wanted.likelihood.total, rel=1e-6)
+    assert found.links == wanted.links
+    assert found.diagnostics.means() == pytest.approx(wanted.diagnostics.means(), rel=1e-5)
+
+
+def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokenizers) -> None:
+    lengths = [len(ids) for ids in tokenizers.source.encode_batch([pair.source for pair in PAIRS])]
+    longest = sorted(lengths)[-4]
+    fitting = [pair for pair, length in zip(PAIRS, lengths, strict=True) if length <= longest]
+    found = evaluate(model, tokenizers, translator(model, tokenizers, longest=longest), Held("all", PAIRS), CPU)
+    fits = evaluate(model, tokenizers, translator(model, tokenizers, longest=longest), Held("some", fitting), CPU)
+    assert found.scores["refused"] == len(PAIRS) - len(fitting) > 0
+    assert found.scores["sentences"] == len(PAIRS)
+    assert fits.scores["refused"] == 0
+    assert found.scores["loss"] == pytest.approx(fits.scores["loss"])
+    assert [text for text, length in zip(found.hypotheses.texts, lengths, strict=True) if length > longest] == [
+        "" for length in lengths if length > longest
+    ]
+
+
+def test_translations_come_in_order(model: Model, tokenizers: Tokenizers) -> None:
+    found = translate(translator(model, tokenizers), [pair.source for pair in PAIRS])
+    assert isinstance(found, Hypotheses)
+    assert len(found.texts) == len(PAIRS)
+    assert found.refused == 0
+    for i in (0, 5, 12):
+        assert found.texts[i] == translate(translator(model, tokenizers), [PAIRS[i].source]).texts[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 15])
+def test_validation_shows_different_sentences(model: Model, tokenizers: Tokenizers, tmp_path: Path, count: int) -> None:
+    with Board(tmp_path) as board:
+        validator = Validator(model, tokenizers, Held("x", PAIRS[:count]), translator(model, tokenizers), board)
+    assert len(set(validator.shown)) == len(validator.shown) == min(SHOWN, count)
+
+
+def test_validation_stops_a_run_whose_loss_is_no_number(model: Model, tokenizers: Tokenizers, tmp_path: Path) -> None:
+    with torch.no_grad():
+        model.decoder.bridge.bias.fill_(float("nan"))
+    with Board(tmp_path) as board:
+        validator = Validator(model, tokenizers, Held("x", PAIRS), translator(model, tokenizers), board)
+        with pytest.raises(InputError, match=r"step 30: .* training\.learning_rate"):
+            validator(30, CPU)
