@@ -45,14 +45,26 @@ class Grammar:
 
 def generate(preset: str, *, seed: int, lexicon: Path = LEXICON) -> Grammar:
     """The corpus of that size. Raises `InputError` for an unknown preset or a bad lexicon."""
+    dealer, size = _dealer(preset, seed, lexicon)
+    train = [example for _, example in dealer.training(size.train)]
+    validation, test = dealer.held_out(size.held, ""), dealer.held_out(size.held, "")
+    return Grammar(train, validation, test, {name: dealer.held_out(size.challenge, name) for name in CHALLENGES}, dealer.key)
+
+
+def training_frame(number: int, preset: str, *, seed: int, lexicon: Path = LEXICON) -> Drawn:
+    """How the training example of that number (from 0) was drawn."""
+    dealer, size = _dealer(preset, seed, lexicon)
+    if not 0 <= number < size.train:
+        raise InputError(f"grammar: found example {number}, expected 0 to {size.train - 1} for preset '{preset}'")
+    return list(dealer.training(number + 1))[-1][0]
+
+
+def _dealer(preset: str, seed: int, lexicon: Path) -> tuple["_Dealer", Preset]:
     if preset not in PRESETS:
         raise InputError(f"grammar: found preset '{preset}', expected one of: {', '.join(PRESETS)}")
-    size, tables = PRESETS[preset], read_lexicon(lexicon)
+    tables, size = read_lexicon(lexicon), PRESETS[preset]
     key = hashlib.sha256(f"{VERSION} {preset} {seed} {tables.digest}".encode()).hexdigest()
-    dealer = _Dealer(tables, key, size.known)
-    train = dealer.training(size.train)
-    validation, test = dealer.held_out(size.held, ""), dealer.held_out(size.held, "")
-    return Grammar(train, validation, test, {name: dealer.held_out(size.challenge, name) for name in CHALLENGES}, key)
+    return _Dealer(tables, key, size.known), size
 
 
 def _beyond(name: str) -> Callable[[Drawn, set[str]], bool]:
@@ -75,27 +87,25 @@ CHALLENGES: dict[str, Callable[[Drawn, set[str]], bool]] = {
 class _Dealer:
     """Draws sentences, knows what has been dealt, and tells in what a sentence goes beyond training."""
 
-    def __init__(self, lexicon: Lexicon, seed: str, known: int) -> None:
-        draw = Draw(lexicon, seed)
-        self.sentences, self.held, self.known = Sentences(draw), held_parts(lexicon, draw), known
+    def __init__(self, lexicon: Lexicon, key: str, known: int) -> None:
+        draw = Draw(lexicon, key)
+        self.sentences, self.held, self.known, self.key = Sentences(draw), held_parts(lexicon, draw), known, key
         self.sources: set[str] = set()
         self.targets: set[str] = set()
         self.words: Counter[str] = Counter()
         self.left: list[tuple[Drawn, set[str]]] = []  # drawn for training, but in one thing beyond it
 
-    def training(self, size: int) -> list[Example]:
-        examples: list[Example] = []
-        while len(examples) < size:
+    def training(self, size: int) -> Iterator[tuple[Drawn, Example]]:
+        while len(self.sources) < size:
             drawn = realise(self.sentences.sentence())
             if drawn.source in self.sources:
                 continue
             beyond = self._beyond(drawn)
             if not beyond:
-                examples.append(self._deal(translate(drawn)))
                 self.words.update(drawn.words)
+                yield drawn, self._deal(translate(drawn))
             elif len(beyond) == 1 and len(self.left) < size // 5:
                 self.left.append((drawn, beyond))
-        return examples
 
     def held_out(self, size: int, name: str) -> list[Example]:
         """Sentences of which training knows all words, and neither side.

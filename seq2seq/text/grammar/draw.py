@@ -175,8 +175,8 @@ class Draw:
             self._spots[classes] = [spot for spot in common if spot[2]]
         return self._spots[classes]
 
-    def agent(self, name: str) -> Adverbial:
-        phrase = self.phrase(name, self.nouns(("person",)), subject=False, possessives=())
+    def agent(self, name: str, classes: tuple[str, ...]) -> Adverbial:
+        phrase = self.phrase(name, self.nouns(classes), subject=False, possessives=())
         return Adverbial(name, "agent", preposition=_BY, phrase=phrase)
 
     def _thing(self, name: str, noun: Noun) -> Phrase:
@@ -199,4 +199,6 @@ def possessives(subject: Phrase) -> tuple[str, ...]:
         return () if head.antecedent is None else possessives(head.antecedent)
     if not head.person:
         return ()
+    if head.gender == "n" and not subject.plural:
+        return ("my",)
     return ("their" if subject.plural else "his" if head.gender == "m" else "her", "my")

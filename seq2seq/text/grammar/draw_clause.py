@@ -87,7 +87,7 @@ class Clauses:
         """Agent, manner, place and goal, as the verb takes them."""
         draw, verb, name = self.draw, clause.verb, clause.id
         if clause.passive and draw.chance(35):
-            clause.adverbials.append(draw.agent(f"{name}.agent"))
+            clause.adverbials.append(draw.agent(f"{name}.agent", verb.subject))
         if draw.manners[verb] and draw.chance(22):
             clause.adverbials.append(draw.manner(f"{name}.manner", draw.manners[verb]))
         if verb.pattern == "position":
@@ -109,7 +109,7 @@ class Clauses:
                 add(draw.adverb(name, "time", "future"))
         elif tense in ("preterite", "perfect") and die < 36:
             add(draw.adverb(name, "time", "past"))
-        elif tense == "perfect" and die < 52 and not clause.subject.determiner == "every":
+        elif tense == "perfect" and die < 52 and not (clause.subject.determiner == "every" or draw.manners[clause.verb]):
             add(draw.adverb(name, "already", "already"))
         elif tense == "present" and free and die < 22:
             add(draw.adverb(name, "time", "now"))
@@ -127,7 +127,8 @@ class Clauses:
 
     def _negate(self, clause: Clause) -> None:
         """kein for a new object, nicht where everything is known, neither where the scope would be unclear."""
-        if any(adverbial.slot in ("often", "never", "already", "manner") for adverbial in clause.adverbials):
+        if any(adverbial.slot in ("often", "never", "already", "manner", "clock") or (
+            adverbial.adverb and adverbial.adverb.kind == "habit") for adverbial in clause.adverbials):
             return
         phrases = list(clause.objects.values())
         new = [phrase for phrase in phrases if isinstance(phrase.head, Noun) and phrase.determiner not in _KNOWN and not phrase.owner]

@@ -33,7 +33,7 @@ class Sentences:
         self.personal = [verb for verb in self.simple if "person" in verb.subject and verb.pattern != "swapped"]
         self.action = [verb for verb in self.personal if "stative" not in verb.flags]
         self.willed = [verb for verb in self.personal if "unwilled" not in verb.flags]
-        self.placed = [verb for verb in self.personal if "place" in verb.flags or verb.pattern == "position"]
+        self.placed = [verb for verb in self.personal if ("place" in verb.flags and verb.pattern != "motion") or verb.pattern == "position"]
         self.separable = [verb for verb in self.personal if verb.particle and verb.pattern in ("transitive", "dative")]
         self.transitive = [verb for verb in self.personal if verb.object and verb.pattern in _ASKABLE]
         self.taking = {

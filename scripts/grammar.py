@@ -1,0 +1,121 @@
+"""Print or write the built-in corpus, or trace how one pair of it comes about.
+
+python scripts/grammar.py --show --number 20          pairs with tags and links
+python scripts/grammar.py --preset full --write out   train.de, train.en, train.align, train.tags, validation.de, ...
+python scripts/grammar.py --trace 7                   the frame, both sides with their units of meaning, and the links
+"""
+
+import argparse
+import sys
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from seq2seq.errors import InputError
+from seq2seq.text.grammar import PRESETS, Example, Grammar, generate, training_frame
+from seq2seq.text.grammar.alignment import Token
+from seq2seq.text.grammar.english import translations
+from seq2seq.text.grammar.example import Drawn, translate
+
+
+def splits(corpus: Grammar) -> dict[str, list[Example]]:
+    named = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
+    return named | {f"challenge-{name}": examples for name, examples in corpus.challenges.items()}
+
+
+def pharaoh(example: Example) -> str:
+    """`i-j` for a sure link, `ipj` for a possible one."""
+    return " ".join(f"{link.source}{'-' if link.sure else 'p'}{link.target}" for link in example.links)
+
+
+def show(example: Example) -> None:
+    print(f"{example.source}\n{example.target}")
+    for text in example.acceptable:
+        print(f"  or: {text}")
+    print(f"  links: {pharaoh(example)}\n  tags: {' '.join(example.tags)}\n")
+
+
+def write(folder: Path, corpus: Grammar) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, examples in splits(corpus).items():
+        columns = {
+            "de": [example.source for example in examples],
+            "en": [example.target for example in examples],
+            "align": [pharaoh(example) for example in examples],
+            "tags": [" ".join(example.tags) for example in examples],
+        }
+        for ending, lines in columns.items():
+            (folder / f"{name}.{ending}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
+def outline(value: object, depth: int = 0) -> list[str]:
+    """A frame as indented lines; what is empty or left at its default is not shown."""
+    lines = []
+    for entry in fields(value):  # type: ignore[arg-type]
+        inner = getattr(value, entry.name)
+        named = inner.items() if isinstance(inner, dict) else [(entry.name, part) for part in _listed(inner)]
+        for name, part in named:
+            if part in ("", None, (), False) or name == "antecedent":
+                continue
+            if is_dataclass(part) and not hasattr(part, "german") and not hasattr(part, "infinitive") and not hasattr(part, "text"):
+                lines += [f"{'  ' * depth}{name}:", *outline(part, depth + 1)]
+            else:
+                lines.append(f"{'  ' * depth}{name}: {_word(part)}")
+    return lines
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _word(value: object) -> str:
+    """An entry of the lexicon by its German word, anything else as it is."""
+    for attribute in ("german", "text", "name"):
+        value = getattr(value, attribute, value)
+    return " ".join(_word(part) for part in value) if isinstance(value, tuple) else str(value)
+
+
+def trace(drawn: Drawn) -> None:
+    example = translate(drawn)
+    german: list[Token] = drawn.german
+    english = [token for token in translations(drawn.frame)[0] if token.text != ","]
+    print("frame\n" + "\n".join(outline(drawn.frame, 1)))
+    for title, text, tokens in (("German", example.source, german), ("English", example.target, english)):
+        print(f"\n{title}: {text}")
+        for number, token in enumerate(tokens):
+            possible = f"   possibly {', '.join(token.possible)}" if token.possible else ""
+            print(f"  {number:2} {token.text:16} {', '.join(token.sure)}{possible}")
+    print(f"\nlinks: {pharaoh(example)}\ntags: {' '.join(example.tags)}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=list(PRESETS), default="tiny")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--split", default="train", help="train, validation, test or challenge-NAME (default: train)")
+    parser.add_argument("--number", type=int, default=10, metavar="N", help="how many pairs to print (default: 10)")
+    parser.add_argument("--show", action="store_true", help="with acceptable variants, links and tags")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="write every split instead")
+    parser.add_argument("--trace", type=int, metavar="N", help="take the training pair N (from 0) apart instead")
+    options = parser.parse_args(arguments)
+    if options.trace is not None:
+        trace(training_frame(options.trace, options.preset, seed=options.seed))
+        return
+    corpus = generate(options.preset, seed=options.seed)
+    if options.write is not None:
+        write(options.write, corpus)
+        return
+    named = splits(corpus)
+    if options.split not in named:
+        raise InputError(f"--split: found '{options.split}', expected one of: {', '.join(named)}")
+    for example in named[options.split][: options.number]:
+        if options.show:
+            show(example)
+        else:
+            print(f"{example.source}\t{example.target}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"{error}")
