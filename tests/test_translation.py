@@ -115,7 +115,7 @@ def test_any_batch_gives_the_same_texts(trained: Model, tokenizers: Tokenizers, 
     """Also of lines that the model has never seen, whose translations are nonsense of many lengths."""
     lines = [*LINES, *(line(seed) for seed in range(500, 512)), ""]
     wanted = translator(trained, tokenizers, size=size, batch=len(lines))(lines)
-    assert len(set(texts(wanted))) > 15
+    assert len(set(texts(wanted))) > 8
     for batch in (1, 3, 7):
         found = translator(trained, tokenizers, size=size, batch=batch)(lines)
         assert texts(found) == texts(wanted)

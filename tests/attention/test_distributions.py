@@ -71,3 +71,12 @@ def test_gradient() -> None:
     mask = torch.tensor([[True, True, True, False], [False] * 4, [True, False, False, False]])
     scores = torch.randn(3, 2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: masked_softmax(x, mask), scores)
+
+
+def test_nothing_on_the_way_is_no_number() -> None:
+    """Not even between the steps, where a mask would hide it: a search for NaN in training is not led astray."""
+    scores = torch.randn(2, 3, 4, requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        masked_softmax(scores, torch.tensor([[False] * 4, [True, False, False, False]])).sum().backward()
+    assert scores.grad is not None
+    assert scores.grad.isfinite().all()

@@ -97,7 +97,9 @@ def test_a_large_beam_is_exhaustive_search(length_penalty: float, seed: int) -> 
     assert [hypothesis.score for hypothesis in found] == pytest.approx([score for _, score in wanted])
 
 
-def by_hand(toy: Toy, sentence: int, *, limit: int, size: int, length_penalty: float) -> list[tuple[list[int], float]]:
+def by_hand(
+    toy: Toy, sentence: int, *, limit: int, size: int, length_penalty: float, n_best: int
+) -> list[tuple[list[int], float]]:
     """The same search over Python lists, one sentence at a time."""
     beam: list[tuple[list[int], float]] = [([], 0.0)]
     complete: list[tuple[list[int], float]] = []
@@ -112,8 +114,8 @@ def by_hand(toy: Toy, sentence: int, *, limit: int, size: int, length_penalty: f
         if length == limit:
             cut = [candidate for candidate in candidates[:size] if candidate[0][-1] != END]
         beam = [candidate for candidate in candidates[: 2 * size] if candidate[0][-1] != END][:size]
-        best = max((total / len(tokens) ** length_penalty for tokens, total in complete), default=-np.inf)
-        if len(complete) >= size and best >= beam[0][1] / length**length_penalty:
+        scores = sorted((total / len(tokens) ** length_penalty for tokens, total in complete), reverse=True)
+        if len(complete) >= size and scores[n_best - 1] >= beam[0][1] / length**length_penalty:
             break
     scored = [[(tokens, total / len(tokens) ** length_penalty) for tokens, total in group] for group in (complete, cut)]
     return [each for group in scored for each in sorted(group, key=lambda each: each[1], reverse=True)]
@@ -125,14 +127,15 @@ def by_hand(toy: Toy, sentence: int, *, limit: int, size: int, length_penalty: f
     limit=st.integers(1, 7),
     length_penalty=st.sampled_from([0.0, 0.7, 1.0, 1.5]),
     end=st.sampled_from([-6.0, 0.0, 2.0]),
+    n_best=st.integers(1, 6),
 )
-@settings(max_examples=60, deadline=None)
-def test_the_search_by_hand(seed: int, size: int, limit: int, length_penalty: float, end: float) -> None:
-    toy = Toy(seed, end=end)
-    (found,) = toy.search([4], limits=[limit], size=size, length_penalty=length_penalty)
-    tokens, score = by_hand(toy, 4, limit=limit, size=size, length_penalty=length_penalty)[0]
-    assert found[0].tokens == tokens
-    assert found[0].score == pytest.approx(score)
+@settings(max_examples=80, deadline=None)
+def test_the_search_by_hand(seed: int, size: int, limit: int, length_penalty: float, end: float, n_best: int) -> None:
+    toy, n_best = Toy(seed, end=end), min(n_best, size)
+    (found,) = toy.search([4], limits=[limit], size=size, length_penalty=length_penalty, n_best=n_best)
+    wanted = by_hand(toy, 4, limit=limit, size=size, length_penalty=length_penalty, n_best=n_best)[:n_best]
+    assert [hypothesis.tokens for hypothesis in found] == [tokens for tokens, _ in wanted]
+    assert [hypothesis.score for hypothesis in found] == pytest.approx([score for _, score in wanted])
 
 
 @given(seed=st.integers(0, 2**32), limit=st.integers(1, 9))
