@@ -84,8 +84,6 @@ def load(folder: Path) -> Checkpoint:
         )
     except InputError as error:  # from a tokenizer, which knows no file
         raise InputError(f"checkpoint {folder} is damaged: {error}") from None
-    except InputError as error:
-        raise InputError(f"checkpoint {folder} is damaged: {error}") from None
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from None
 
