@@ -1,5 +1,6 @@
 """Train a translation model: `python train.py attention=dot dataset=grammar`. See README.md, or `--help`."""
 
+import sys
 from pathlib import Path
 
 import hydra
@@ -8,6 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.config import Train, load
 from seq2seq.program import told
+
+# What a sweep chose for this run: whatever nobody typed. (Hydra's own name for a run has all that was typed as well.)
+OmegaConf.register_new_resolver("swept", lambda overrides: ",".join(o for o in overrides if o not in sys.argv))
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")

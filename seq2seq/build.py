@@ -75,7 +75,10 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
 
 def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
     """The configuration and the model of a checkpoint; `folder` is for messages. Raises InputError if they differ."""
-    configuration = config.load(config.Train, checkpoint.configuration)
+    try:
+        configuration = config.load(config.Train, checkpoint.configuration)
+    except InputError as error:
+        raise InputError(f"checkpoint {folder} has a configuration that this version cannot use: {error}") from None
     built = model(configuration, checkpoint.tokenizers, positions=checkpoint.positions)
     load_weights(built, checkpoint, folder)
     return configuration, built

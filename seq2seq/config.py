@@ -290,7 +290,7 @@ def _key(kind: type[Section], detail: dict[str, Any], prefix: str) -> str:
 def _sentence(kind: type[Section], key: str, details: list[dict[str, Any]]) -> str:
     """Pydantic's errors about one key as a person would say them."""
     detail = details[0]
-    found = json.dumps(detail["input"], ensure_ascii=False, default=str)
+    found = _shown(detail["input"])
     inside = [name for name in keys(kind) if name.startswith(f"{key}.")]
     match detail["type"]:
         case "extra_forbidden":
@@ -305,5 +305,9 @@ def _sentence(kind: type[Section], key: str, details: list[dict[str, Any]]) -> s
         case _ if inside and not isinstance(detail["input"], dict):
             return f"{key}: holds values of its own, such as {inside[0]}, found {found}"
         case _:
-            messages = [str(one["msg"]).removeprefix("Input ") for one in details if one["input"] == detail["input"]]
+            messages = [str(one["msg"]).removeprefix("Input ") for one in details if _shown(one["input"]) == found]
             return f"{key}: {' or '.join(message[0].lower() + message[1:] for message in messages)}, found {found}"
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -57,7 +57,7 @@ def scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, An
     from sacrebleu.metrics.ter import TER
 
     found: dict[str, Any] = {}
-    for name, metric in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
+    for name, metric in (("bleu", _in_doubles(BLEU())), ("chrf", _in_doubles(CHRF())), ("ter", _in_doubles(TER()))):
         # One sentence has no other samples to draw.
         score = metric.corpus_score(hypotheses, [references], n_bootstrap=RESAMPLES if len(hypotheses) > 1 else 1)
         found[name] = float(score.score)
@@ -65,6 +65,13 @@ def scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, An
             found[f"{name}_interval"] = [float(score._mean - score._ci), float(score._mean + score._ci)]
         found["signature" if name == "bleu" else f"{name}_signature"] = metric.get_signature().format()
     return found
+
+
+def _in_doubles(metric: Any) -> Any:
+    """The metric, which by itself resamples in single precision, and fails where one sample's score is a plain 0."""
+    compute = metric._compute_score_from_stats
+    metric._compute_score_from_stats = lambda counts: compute([float(count) for count in counts])
+    return metric
 
 
 class Evaluation(NamedTuple):

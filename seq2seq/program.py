@@ -65,9 +65,10 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
     """Hydra's complaints about the command line."""
     message = str(error)
     if (override := getattr(error, "override", None)) is not None:  # Hydra could not take an argument apart
-        if "=" not in override:
+        key, equals, value = override.partition("=")
+        if not equals:
             return f"{override}: what is wanted of it? Give KEY=VALUE"
-        return f"{override}: not understood; put quotes around the value, as in 'KEY=\"VALUE\"'"
+        return f"{override}: not understood; put quotes around the value and all: '{key}=\"{value}\"'"
     if found := re.search(r"Ambiguous value for argument '([^']+)'", message):
         return f"{found[1]}: more than one value; -m makes a run of each"
     if found := re.search(r"Could not override '([^']+)'", message):

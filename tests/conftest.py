@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.programs import SMALL, TEXT, start, write_corpus
+
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the programs that tests start
 
@@ -20,3 +22,27 @@ def real_data() -> Path:
             pytest.fail(f"{DATA} is absent, but CI must have it")
         pytest.skip(f"needs real parallel text in {DATA}")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small made-up parallel corpus: `train.de`, `train.en`, `dev.de` ... Only to be read."""
+    folder = tmp_path_factory.mktemp("corpus")
+    write_corpus(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the corpus and `runs/general` and `runs/concat`, trained on it by one command."""
+    folder = tmp_path_factory.mktemp("sweep")
+    write_corpus(folder)
+    (folder / "printed").write_bytes(start("train", *SWEEP, folder=folder).stdout)
+    for name in ("general", "concat"):
+        (folder / "runs" / name).symlink_to(folder / "runs" / "both" / f"attention={name}")
+    return folder
+
+
+RUN = [*TEXT, *SMALL, "training.steps=100", "training.validate_every=40", "training.log_every=20"]
+RUN += ["training.learning_rate=0.01", "training.keep_best=2", "training.metric=loss", "search=beam", "search.size=2"]
+SWEEP = ["-m", *RUN, "attention=general,concat", "hydra.sweep.dir=runs/both"]

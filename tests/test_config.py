@@ -1,0 +1,232 @@
+"""The door: every YAML file passes it and builds a model, every value has one place, what is wrong is named in full."""
+
+import copy
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from seq2seq import build
+from seq2seq.attention.scores import SCORES
+from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate, keys, load, near, search_as_given
+from seq2seq.errors import InputError
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.text.corpus import AlignedFiles
+from seq2seq.text.tokenizer import Tokenizers, train_tokenizers
+from tests.programs import CONFIGS, choices
+
+GROUPS = ("attention", "dataset", "decoder", "device", "encoder", "experiment", "model", "search")
+FILES = [(group, name) for group in GROUPS for name in choices(group) if name != "as_trained"]
+NEEDED = [f"dataset.{key}=there" for key in ("source", "target", "train", "validation", "test")]  # what has no value
+
+
+def composed(program: str, *overrides: str) -> dict[str, Any]:
+    """What Hydra hands over."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        values = OmegaConf.to_container(compose(program, overrides=list(overrides)), resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+TRAIN = composed("train")
+
+
+@pytest.fixture(scope="module")
+def tokenizers(corpus: Path) -> Tokenizers:
+    train = AlignedFiles(corpus / "train.de", corpus / "train.en", name="train")
+    return train_tokenizers(train, vocabulary_size=300, kind="unigram", joint=True)
+
+
+def test_groups_are_those_in_the_folder() -> None:
+    assert sorted(path.name for path in CONFIGS.iterdir() if path.is_dir()) == sorted(GROUPS)
+    assert all(choices(group) for group in GROUPS)
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_every_file_composes_and_builds_a_model(group: str, name: str, tokenizers: Tokenizers) -> None:
+    needed = NEEDED if (group, name) in (("dataset", "files"), ("dataset", "tsv")) else []
+    configuration = load(Train, composed("train", f"{group}={name}", *needed))
+    model = build.model(configuration, tokenizers, positions=17)
+    assert sum(parameter.numel() for parameter in model.parameters()) > 0
+
+
+@pytest.mark.parametrize("decoder", choices("decoder"))
+@pytest.mark.parametrize("attention", choices("attention"))
+def test_every_rule_goes_with_every_decoder(attention: str, decoder: str, tokenizers: Tokenizers) -> None:
+    configuration = load(Train, composed("train", f"attention={attention}", f"decoder={decoder}", "model=tiny"))
+    assert (configuration.attention.score, configuration.decoder.place) == (attention, decoder)
+    build.model(configuration, tokenizers, positions=17)
+
+
+def test_what_is_in_the_tables_has_a_file_of_its_name() -> None:
+    assert choices("attention") == sorted(SCORES)
+    assert choices("decoder") == sorted(DECODERS)
+    assert choices("dataset") == sorted(DATASETS)
+    for name in DATASETS:
+        assert (
+            composed("train", f"dataset={name}", *(NEEDED if name in ("files", "tsv") else []))["dataset"]["name"]
+            == name
+        )
+    for name in choices("device"):
+        assert composed("train", f"device={name}")["device"]["kind"] == name
+
+
+def sections(kind: Any) -> set[type[Section]]:
+    found = {kind} if isinstance(kind, type) and issubclass(kind, Section) else set()
+    inside = [field.annotation for field in kind.model_fields.values()] if found else getattr(kind, "__args__", ())
+    return found.union(*(sections(one) for one in inside)) if inside else found
+
+
+def test_values_stand_in_yaml_alone() -> None:
+    found = sections(Train) | sections(Evaluate) | sections(Translate)
+    assert {Train, Evaluate, Translate, Search} < found
+    for section in found:
+        assert all(field.is_required() for field in section.model_fields.values()), section
+    assert len(keys(Train)) > 40
+
+
+@pytest.mark.parametrize(("program", "kind"), [("evaluate", Evaluate), ("translate", Translate)])
+def test_the_other_programs_compose(program: str, kind: type[Section]) -> None:
+    values = composed(program, "checkpoint=runs/a/checkpoints/best")
+    assert load(kind, values)
+    assert set(values["search"]) == set(Search.model_fields)
+    assert set(values["search"].values()) == {None}
+
+
+def test_a_configuration_travels_as_json() -> None:
+    configuration = load(Train, TRAIN)
+    assert load(Train, json.loads(json.dumps(configuration.model_dump(mode="json")))) == configuration
+
+
+def test_a_search_is_as_trained_where_nothing_else_is_asked() -> None:
+    trained = load(Search, composed("train", "search=beam")["search"])
+    assert search_as_given(dict.fromkeys(Search.model_fields), trained) == trained
+    assert search_as_given({"size": 3, "n_best": None}, trained) == trained.model_copy(update={"size": 3})
+    with pytest.raises(InputError, match=r"search\.size: .*found 0"):
+        search_as_given({"size": 0}, trained)
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def with_value(key: str, value: object) -> dict[str, Any]:
+    """The default configuration, but for one value."""
+    values = copy.deepcopy(TRAIN)
+    *path, last = key.split(".")
+    section = values
+    for name in path:
+        section = section[name]
+    section[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("training.epochs", "x", ["integer", 'found "x"']),
+        ("training.epochs", 0, ["greater than 0", "found 0"]),
+        ("training.epochs", 1.0, ["integer", "found 1.0"]),
+        ("training.seed", -1, ["0", "found -1"]),
+        ("training.seed", 2**64, ["less than"]),
+        ("training.learning_rate", float("nan"), ["finite"]),
+        ("training.validate_every", "epok", ["integer", "'epoch'", 'found "epok"']),
+        ("training.betas", [0.9], ["training.betas"]),
+        ("training.batch", 7, ["training.batch.size", "found 7"]),
+        ("training.metric", "blue", ["no such choice 'blue'", "did you mean bleu?"]),
+        ("model.dropout", 1, ["less than 1"]),
+        ("model.dropout", True, ["number", "found true"]),
+        ("model.dropuot", 0.1, ["no such option", "did you mean model.dropout?"]),
+        ("dataset.name", "grammer", ["no such dataset", "files, grammar, multi30k, tsv"]),
+        ("dataset.joint", "yes", ["boolean", 'found "yes"']),
+        ("dataset.vocabulary", 7, ["greater than or equal to 8"]),
+        ("dataset.target", "../../x", ['found "../../x"']),
+        ("dataset", None, ["dataset.source", "found null"]),
+        ("attention.score", "evil", ["no such choice 'evil'", "concat, dot"]),
+        ("attention.score", "__class__", ["no such choice"]),
+        ("encoder.kind", "lstm", ["gru"]),
+    ],
+)
+def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: object, words: list[str]) -> None:
+    with pytest.raises(InputError) as told:
+        load(Train, with_value(key, value))
+    message = str(told.value)
+    assert message.startswith(key)
+    assert all(word in message for word in words), message
+    assert "pydantic" not in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset.joint": False}, ["model.tie=all", "dataset.joint=true"]),
+        ({"search.n_best": 4}, ["search.n_best=4", "search.size=1"]),
+        ({"attention.score": "dot", "model.decoder_hidden": 99}, ["model.decoder_hidden", "256", "not 99"]),
+        ({"dataset.source": "fr"}, ["dataset.source=de dataset.target=en"]),
+    ],
+)
+def test_values_that_do_not_go_together(changes: dict[str, object], words: list[str]) -> None:
+    values = TRAIN
+    for key, value in changes.items():
+        changed = with_value(key, value)
+        section = key.split(".")[0]
+        values = {**values, section: {**values[section], key.split(".")[1]: changed[section][key.split(".")[1]]}}
+    with pytest.raises(InputError) as told:
+        load(Train, values)
+    assert all(word in str(told.value) for word in words), told.value
+
+
+def test_a_missing_value_is_named() -> None:
+    values = copy.deepcopy(TRAIN)
+    del values["training"]["seed"]
+    with pytest.raises(InputError, match=r"training\.seed: not set; give training\.seed=VALUE"):
+        load(Train, values)
+
+
+def test_many_mistakes_are_not_all_told_at_once() -> None:
+    with pytest.raises(InputError, match=r"; and \d+ more$") as told:
+        load(Train, {})
+    assert str(told.value).count(";") <= 7
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    configuration = load(Train, TRAIN)
+    with pytest.raises(ValueError, match="frozen"):
+        configuration.training.seed = 2  # type: ignore[misc]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+PLACES = sorted(key for key in keys(Train) if key.count(".") == 0 or key.split(".")[1] in TRAIN[key.split(".")[0]])
+
+
+@given(key=st.sampled_from(PLACES), value=VALUES)
+def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value: object) -> None:
+    with suppress(InputError):
+        assert load(Train, with_value(key, value))
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("training.epoch", "did you mean training.epochs?"),
+        ("epochs", "did you mean training.epochs?"),
+        ("seed", "did you mean dataset.seed or training.seed?"),
+        ("trianing.epochs", "did you mean training.epochs?"),
+        ("atention", "did you mean attention?"),
+        ("search.sise", "did you mean search.size?"),
+        ("device.nothing", "choose one of device.kind, device.threads"),
+        ("lr", "choose one of attention, dataset, decoder, device, encoder, model, search, training"),
+    ],
+)
+def test_near(word: str, found: str) -> None:
+    assert near(word, keys(Train)) == found

@@ -1,0 +1,191 @@
+"""What is wrong gets told by the real programs: one sentence on the error stream, status 2, and nothing left behind."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from seq2seq import build, checkpoint
+from seq2seq.config import Train
+from seq2seq.errors import InputError
+from seq2seq.program import told
+from tests.programs import CONFIGS, SMALL, TEXT, start
+
+Spoil = Callable[[Path], object]
+
+
+def refused(program: str, *arguments: str, folder: Path) -> str:
+    """The sentence, of a program that must leave the folder's files as they were and start no run folder."""
+    before = snapshot(folder)
+    ended = start(program, *arguments, folder=folder, given=b"Der Hund.\n", status=2)
+    assert ended.stdout == b""
+    lines = ended.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    assert snapshot(folder) == before
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file with what it holds, and every run folder."""
+    files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return files | {str(path): b"" for path in folder.glob("runs/*")}
+
+
+@pytest.fixture
+def folder(corpus: Path, tmp_path: Path) -> Path:
+    """The corpus, to be spoilt."""
+    return Path(shutil.copytree(corpus, tmp_path / "here"))
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def spoil_line(path: Path, number: int, line: bytes) -> None:
+    lines = path.read_bytes().splitlines()
+    lines[number - 1] = line
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["training.epoch=3"], ["training.epoch:", "did you mean training.epochs?"]),
+        (["--attention=dot"], ["--attention=dot", "attention=VALUE"]),
+        (["attention=dott"], ["attention=dott", "did you mean dot?"]),
+        (["training.metric=blue"], ["training.metric", "'blue'", "did you mean bleu?"]),
+        (["dataset=files"], ["dataset.source", "not set"]),
+        (["model.tie=all", "dataset.joint=false"], ["model.tie=all", "dataset.joint=true"]),
+    ],
+    ids=lambda value: value[0] if "=" in value[0] else "",
+)
+def test_an_unknown_option_or_value(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    found = refused("train", *arguments, folder=tmp_path)
+    assert all(word in found for word in words), found
+    assert not list(tmp_path.glob("runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("epochs=3", ["epochs:", "did you mean training.epochs?"]),
+        ("expriment=multi30k_de_en", ["expriment:", "did you mean experiment?"]),
+        ("experiment=multi30k", ["experiment=multi30k:", "did you mean multi30k_de_en?"]),
+        ("model=huge", ["model=huge", "base, small, tiny"]),
+        ("model=", ["model=", "base, small, tiny"]),
+        ("attention=dot,general", ["attention=dot,general", "-m"]),
+        ("dataset.train=/my/a=b", ["dataset.train=/my/a=b", "quotes"]),
+        ("attention", ["attention:", "KEY=VALUE"]),
+        ("hydra.run.dri=x", ["hydra.run.dri", "--cfg hydra"]),
+        ("training.foo=x", ["training.foo", "training.accumulate, training.batch"]),
+    ],
+)
+def test_what_hydra_refuses_is_told_in_our_words(
+    argument: str, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # `told` sets it: put back what was there
+    with (
+        initialize_config_dir(str(CONFIGS), version_base="1.3"),
+        pytest.raises(SystemExit) as ended,
+        told(Train),
+    ):
+        compose("train", overrides=[argument])
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert printed.count("\n") == 1
+    assert all(word in printed for word in words), printed
+
+
+@pytest.mark.parametrize(
+    ("spoil", "arguments", "words"),
+    [
+        (lambda here: (here / "train.en").unlink(), [], ["train.en", "train.en.gz"]),
+        (lambda here: (here / "dev.de").write_bytes(b""), [], ["dev.de is empty"]),
+        (lambda here: append(here / "dev.de", "Noch eine.\n"), [], ["dev.de has 24", "dev.en has 23"]),
+        (lambda here: spoil_line(here / "test.en", 17, b"A d\xf6g."), [], ["test.en, line 17", "0xf6", "UTF-8"]),
+        (lambda _: None, ["dataset.vocabulary=9000"], ["dataset.vocabulary is 9000", "at most"]),
+    ],
+    ids=["missing", "empty", "line counts", "not UTF-8", "vocabulary"],
+)
+def test_text_that_will_not_do(folder: Path, spoil: Spoil, arguments: list[str], words: list[str]) -> None:
+    spoil(folder)
+    found = refused("train", *TEXT, *SMALL, *arguments, folder=folder)
+    assert all(word in found for word in words), found
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_where_there_is_none(folder: Path) -> None:
+    assert "device=cuda" in refused("train", *TEXT, "device=cuda", folder=folder)
+
+
+def test_a_folder_that_holds_a_run(sweep: Path) -> None:
+    found = refused("train", *TEXT, *SMALL, "training.seed=9", "hydra.run.dir=runs/general", folder=sweep)
+    assert "runs/both/" in found or "runs/general" in found
+    assert "hydra.run.dir=" in found
+
+
+def change(key: str, value: object) -> Spoil:
+    def spoil(checkpoint: Path) -> None:
+        path = checkpoint / "checkpoint.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("program", "spoil", "words"),
+    [
+        ("evaluate", shutil.rmtree, ["no checkpoint at spoilt", "checkpoints/best"]),
+        ("translate", lambda here: (here / "checkpoint.json").unlink(), ["spoilt is no checkpoint"]),
+        ("evaluate", change("format", 2), ["spoilt", "format 2", "format 1"]),
+        ("translate", lambda here: os.truncate(here / "weights.safetensors", 999), ["spoilt is damaged"]),
+    ],
+    ids=["nothing", "another folder", "another format", "weights cut short"],
+)
+def test_a_checkpoint_that_is_none(sweep: Path, tmp_path: Path, program: str, spoil: Spoil, words: list[str]) -> None:
+    spoil(Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "spoilt")))
+    found = refused(program, "checkpoint=spoilt", folder=tmp_path)
+    assert all(word in found for word in words), found
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (change("configuration", {"attention": {"score": "evil"}}), ["attention.score", "'evil'"]),
+        (change("configuration", []), []),
+        (change("positions", None), ["damaged"]),
+        (lambda here: (here / "checkpoint.json").write_bytes(b"\x80\x04."), ["damaged"]),
+        (lambda here: (here / "weights.safetensors").write_bytes(b"\x80\x04."), ["damaged"]),
+        (lambda here: (here / "source.model").write_bytes(b"junk"), ["damaged"]),
+    ],
+    ids=["unknown rule", "no configuration", "no positions", "no JSON", "a pickle", "no tokenizer"],
+)
+def test_a_damaged_checkpoint(sweep: Path, tmp_path: Path, spoil: Spoil, words: list[str]) -> None:
+    folder = Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "spoilt"))
+    spoil(folder)
+    with pytest.raises(InputError) as told:
+        build.trained(checkpoint.load(folder), folder)
+    assert all(word in str(told.value) for word in [str(folder), *words]), told.value
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "words"),
+    [
+        ("evaluate", [], ["checkpoint", "not set"]),
+        ("evaluate", ["checkpoint={}", "source=test.de", "target=dev.en"], ["test.de has 31", "dev.en has 23"]),
+        ("evaluate", ["checkpoint={}", "search.sise=3"], ["search.sise", "did you mean search.size?"]),
+        ("translate", ["checkpoint={}", "plot=picture.bmp"], ["picture.bmp", ".png"]),
+    ],
+    ids=["no checkpoint", "line counts", "no such option", "no such format"],
+)
+def test_the_other_programs(sweep: Path, folder: Path, program: str, arguments: list[str], words: list[str]) -> None:
+    best = str(sweep / "runs/general/checkpoints/best")
+    found = refused(program, *(argument.format(best) for argument in arguments), folder=folder)
+    assert all(word in found for word in words), found
