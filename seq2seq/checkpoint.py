@@ -4,14 +4,15 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import sentencepiece
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from seq2seq import __version__
 from seq2seq.errors import InputError
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 
@@ -51,7 +52,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "scores": checkpoint.scores,
         "positions": checkpoint.positions,
         "configuration": checkpoint.configuration,
-        "versions": {name: version(name) for name in ("seq2seq", "torch", "sentencepiece")},
+        "versions": {"seq2seq": __version__, "torch": torch.__version__, "sentencepiece": sentencepiece.__version__},
     }
     (partial / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     replace(partial, folder)
