@@ -35,8 +35,8 @@ def phrase_tokens(phrase: Phrase, case: str) -> list[Token]:
         tokens.append(Token(phrase.number[0], (name + ".number",)))
     ending = words.adjective_ending(phrase.determiner, slot, case)
     for k, adjective in enumerate(phrase.adjectives):
-        stem = adjective.comparative if phrase.comparative else adjective.german
-        tokens.append(Token(words.inflected_adjective(stem, ending), (f"{name}.adjective{k}",)))
+        text = adjective.comparative + ending if phrase.comparative else words.inflected_adjective(adjective.german, ending)
+        tokens.append(Token(text, (f"{name}.adjective{k}",)))
     noun = words.noun_form(head, phrase.plural, case)
     if phrase.modifier is not None:
         tokens.append(Token(phrase.modifier.german + noun.lower(), (name + ".modifier", name + ".noun")))

@@ -57,7 +57,7 @@ def adjective_ending(name: str, slot: str, case: str) -> str:
 
 
 def inflected_adjective(stem: str, ending: str) -> str:
-    """Stem and ending: teuer loses its e (teures), dunkel too (dunkles), hoch its c (hohes)."""
+    """Stem of the positive and ending: teuer loses its e (teures), dunkel too (dunkles), hoch its c (hohes)."""
     if stem.endswith("hoch"):
         return stem[:-2] + "h" + ending
     if stem.endswith("el") or stem.endswith(("auer", "euer")):

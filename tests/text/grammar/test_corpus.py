@@ -1,21 +1,241 @@
-"""The corpus as a whole: splits, challenge sets, links."""
+"""What must be true of the whole corpus. Most of it is asked of every sentence of the preset `small`."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from seq2seq.text.grammar import Grammar, generate
+from seq2seq.text.grammar import CHALLENGES, PRESETS, Example, Grammar
+from seq2seq.text.grammar.corpus import LEXICON
+from seq2seq.text.grammar.lexicon import read_lexicon
+
+# The text of each preset with seed 1: one line for each pair. A change of grammar or lexicon changes them, and nothing else may.
+SHA256 = {
+    "tiny": "?",
+    "small": "?",
+    "full": "?",
+}
+PHENOMENA = """
+    statement yes-no wh-question request fronted-time fronted-clock fronted-place fronted-object fronted-adjunct subordinate relative
+    zu-infinitive perfect-haben perfect-sein pluperfect modal future would passive separable-split separable-joined separable-zu
+    separable-participle adjective-strong adjective-weak adjective-mixed n-declension two-way-motion two-way-place dative swapped
+    nicht kein compound comparative equal clock number name sie genitive present preterite perfect
+""".split()
 
 
-@pytest.fixture(scope="session")
-def tiny() -> Grammar:
-    return generate("tiny", seed=1)
+def splits(corpus: Grammar) -> dict[str, list[Example]]:
+    return {"train": corpus.train, "validation": corpus.validation, "test": corpus.test, **corpus.challenges}
 
 
-def test_no_sentence_stands_in_two_sets(tiny: Grammar) -> None:
-    sets = [tiny.train, tiny.validation, tiny.test, *tiny.challenges.values()]
+def every(corpus: Grammar) -> Iterator[Example]:
+    for examples in splits(corpus).values():
+        yield from examples
+
+
+def words(sentence: str) -> list[str]:
+    return [word.strip(".,?!").lower() for word in sentence.split(" ")]
+
+
+def text(corpus: Grammar) -> str:
+    lines = [f"{name}\t{e.source}\t{e.target}\t{e.links}\t{e.tags}\t{e.acceptable}" for name, es in splits(corpus).items() for e in es]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_text_is_the_same_everywhere(generated: Callable[..., Grammar], preset: str) -> None:
+    assert text(generated(preset)) == SHA256[preset]
+
+
+def test_no_order_of_hashes_gets_in_and_the_seed_decides(generated: Callable[..., Grammar]) -> None:
+    first, again, other = generated("tiny"), generated("tiny", hash_seed="12345"), generated("tiny", seed=2)
+    assert text(first) == text(again) != text(other)
+    assert first.key == again.key != other.key
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_sizes(generated: Callable[..., Grammar], preset: str) -> None:
+    corpus, size = generated(preset), PRESETS[preset]
+    assert (len(corpus.train), len(corpus.validation), len(corpus.test)) == (size.train, size.held, size.held)
+    assert list(corpus.challenges) == list(CHALLENGES)
+    assert {len(examples) for examples in corpus.challenges.values()} == {size.challenge}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_sentence_stands_in_two_sets_and_no_german_one_twice(generated: Callable[..., Grammar], preset: str) -> None:
+    named = splits(generated(preset))
     for side in ("source", "target"):
         seen: set[str] = set()
-        for examples in sets:
+        for examples in named.values():
             here = {getattr(example, side) for example in examples}
             assert here
             assert not here & seen
             seen |= here
+    # in particular no German sentence has two English sides
+    assert len({example.source for example in every(generated(preset))}) == sum(map(len, named.values()))
+
+
+def test_every_phenomenon_has_its_tag(small: Grammar) -> None:
+    counts = Counter(tag for example in small.train for tag in example.tags)
+    assert not [tag for tag in PHENOMENA if counts[tag] < 100]
+    assert all(list(example.tags) == sorted(set(example.tags)) for example in every(small))
+
+
+def test_sentences_are_clean(small: Grammar) -> None:
+    for example in every(small):
+        for sentence in (example.source, example.target, *example.acceptable):
+            assert sentence == sentence.strip()
+            assert "  " not in sentence
+            assert sentence[0].isupper()
+            assert sentence[-1] in ".?!"
+            assert sum(sentence.count(mark) for mark in ".?!") == 1
+            assert ",," not in sentence
+            assert " ," not in sentence
+        assert example.source[-1] == example.target[-1]
+        assert example.target not in example.acceptable
+        assert len(set(example.acceptable)) == len(example.acceptable)
+
+
+def test_variants_use_nearly_the_same_words(small: Grammar) -> None:
+    free = {"that", "which", "who", "to"}
+    for example in every(small):
+        for variant in example.acceptable:
+            assert set(words(variant)) - free == set(words(example.target)) - free, variant
+    assert sum(bool(example.acceptable) for example in small.train) > len(small.train) // 10
+
+
+def test_links_point_at_words_and_leave_few_alone(small: Grammar) -> None:
+    target_words = target_linked = source_words = source_linked = crossing = 0
+    for example in every(small):
+        source, target = example.source.split(" "), example.target.split(" ")
+        pairs = [(link.source, link.target) for link in example.links]
+        assert pairs == sorted(set(pairs))
+        assert all(0 <= i < len(source) and 0 <= j < len(target) for i, j in pairs)
+        assert any(link.sure for link in example.links)
+        target_words, target_linked = target_words + len(target), target_linked + len({j for _, j in pairs})
+        source_words, source_linked = source_words + len(source), source_linked + len({i for i, _ in pairs})
+        crossing += any(i < k and j > m for i, j in pairs for k, m in pairs)
+    assert target_linked / target_words > 0.99
+    assert source_linked / source_words > 0.99
+    assert crossing > len(small.train) // 2
+
+
+def test_names_and_capitals_are_copied(small: Grammar) -> None:
+    names = {name.text for name in read_lexicon(LEXICON).names}
+    for example in every(small):
+        source, target = example.source.split(" "), example.target.split(" ")
+        for link in example.links:
+            german = source[link.source].rstrip(".,?!")
+            if german in names and link.sure:
+                assert target[link.target].rstrip(".,?!").removesuffix("'s") == german
+    assert any("name" in example.tags for example in small.train)
+
+
+def test_words_of_the_held_out_sets_are_known(small: Grammar) -> None:
+    known = Counter(word for example in small.train for word in words(example.source))
+    for name, examples in splits(small).items():
+        if name not in ("train", "compounds", "names"):
+            rare = [w for e in examples for w in words(e.source) if known[w] < 3 and not {"compound", "name", "genitive"} & set(e.tags)]
+            assert not rare, (name, rare)
+    english = Counter(word for example in small.train for word in words(example.target))
+    unseen = [w for e in small.test for w in words(e.target) if not english[w]]
+    assert len(unseen) < len(small.test) // 100
+
+
+def test_lengths(small: Grammar) -> None:
+    lengths = [len(example.source.split(" ")) for example in small.train]
+    assert max(lengths) <= 16
+    assert sum(4 <= length <= 16 for length in lengths) > 0.95 * len(lengths)
+
+
+# The challenge sets.
+
+
+def test_longer(small: Grammar) -> None:
+    longest = max(len(example.source.split(" ")) for example in small.train)
+    assert all(len(example.source.split(" ")) > longest for example in small.challenges["longer"])
+
+
+def test_deeper(small: Grammar) -> None:
+    """Each clause inside another starts behind a comma or ends with one; three of them need three finite verbs more."""
+    tags = {"subordinate", "relative", "zu-infinitive"}
+    for example in small.challenges["deeper"]:
+        assert tags & set(example.tags)
+        assert example.source.count(",") >= 2
+
+
+def compounds(corpus: list[Example]) -> set[tuple[str, str]]:
+    """Pairs of modifier and head, found in the text: a word that is a modifier followed by the form of a noun in lower case."""
+    lexicon = read_lexicon(LEXICON)
+    heads = {form.lower(): noun.german for noun in lexicon.nouns for form in (noun.german, noun.genitive, noun.plural, noun.plural + "n") if form}
+    whole = {form for noun in lexicon.nouns for form in (noun.german, noun.genitive, noun.plural)}
+    found = set()
+    for example in corpus:
+        if "compound" not in example.tags:
+            continue
+        for word in example.source.split(" "):
+            bare = word.rstrip(".,?!")
+            for modifier in sorted({entry.german for entry in lexicon.modifiers}):
+                if bare.startswith(modifier) and bare not in whole and bare[len(modifier) :] in heads:
+                    found.add((modifier, heads[bare[len(modifier) :]]))
+    return found
+
+
+def test_compounds_are_new_and_their_parts_are_not(small: Grammar) -> None:
+    seen = compounds(small.train)
+    assert len(seen) > 100
+    modifiers, heads = {modifier for modifier, _ in seen}, {head for _, head in seen}
+    for example in small.challenges["compounds"]:
+        mine = compounds([example])
+        new = mine - seen
+        assert new, example.source
+        assert all(modifier in modifiers and head in heads for modifier, head in new)
+
+
+def test_names_are_new(small: Grammar) -> None:
+    seen = {word for example in small.train for word in words(example.source)}
+    names = {name.text.lower() for name in read_lexicon(LEXICON).names}
+    for example in small.challenges["names"]:
+        assert [word for word in words(example.source) if word.removesuffix("s") in names and word not in seen] or any(
+            word in names and word not in seen for word in words(example.source)
+        )
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("separable-2-4", 2, 4), ("separable-5-8", 5, 8), ("separable-9", 9, 99)])
+def test_separable_verbs_stand_apart(small: Grammar, name: str, low: int, high: int) -> None:
+    """Found in the text alone: the particle stands alone, and a form of its verb stands so many words before."""
+    assert all(low <= distance(example) <= high for example in small.challenges[name])
+
+
+def test_training_has_no_far_particle(small: Grammar) -> None:
+    assert max(distance(example) for example in small.train if "separable-split" in example.tags) <= 8
+
+
+def distance(example: Example) -> int:
+    """Words between the two halves of a verb: the widest gap between a stem and a particle that share an English word for sure."""
+    particles = {verb.particle for verb in read_lexicon_once().verbs if verb.particle}
+    source = example.source.split(" ")
+    by_target: dict[int, list[int]] = {}
+    for link in example.links:
+        by_target.setdefault(link.target, []).append(link.source)
+    gaps = [
+        max(particle - other - 1 for other in linked if other < particle)
+        for linked in by_target.values()
+        for particle in linked
+        if source[particle].rstrip(".,?!") in particles and min(linked) < particle
+    ]
+    return max(gaps, default=0)
+
+
+def read_lexicon_once(cache: list = []) -> object:  # noqa: B006 (the one lexicon, read once)
+    if not cache:
+        cache.append(read_lexicon(LEXICON))
+    return cache[0]
+
+
+def test_pairs_are_new_and_their_words_are_not(small: Grammar) -> None:
+    """Held out by verb and noun: no training sentence has sure links from both of the words that only this set combines."""
+    known = {word for example in small.train for word in words(example.source)}
+    for example in small.challenges["pairs"]:
+        plain = "compound" not in example.tags and "name" not in example.tags
+        assert not plain or all(word in known for word in words(example.source))
