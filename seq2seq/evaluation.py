@@ -105,12 +105,18 @@ def evaluate(
     if split.gold is not None and any(gold.tags for gold in split.gold):
         tags = sorted({tag for gold in split.gold for tag in gold.tags})
         found["by_tag"] = {tag: _group([outcome for outcome in results if tag in outcome.tags]) for tag in tags}
-        found["by_length"] = {
-            f"{low}-{high}" if high < 1000 else f"{low}+": _group(group)
-            for low, high in LENGTHS
-            if (group := [outcome for outcome in results if low <= outcome.length <= high])
-        }
+        found["by_length"] = _by_length(results)
     return Evaluation(found, hypotheses)
+
+
+def challenge(
+    model: Model, tokenizers: Tokenizers, translator: Translator, split: Held, device: torch.device
+) -> dict[str, Any]:
+    """`sentences`, `bleu`, `exact` and `aer` of a challenge set, and again by source length."""
+    hypotheses = translate(translator, [pair.source for pair in split.pairs])
+    reading = References(split.pairs, tokenizers, longest=translator.longest).read(model, device)
+    results = outcomes(split, hypotheses.texts, reading)
+    return {**_group(results), "by_length": _by_length(results)}
 
 
 LENGTHS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 10**9))
@@ -146,6 +152,14 @@ def shares(outcomes: Sequence[Outcome]) -> dict[str, float]:
     if alignments := [outcome.alignment for outcome in outcomes if outcome.alignment is not None]:
         shares["aer"] = sum(alignments, AlignmentError()).rate
     return shares
+
+
+def _by_length(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+    return {
+        f"{low}-{high}" if high < 1000 else f"{low}+": _group(group)
+        for low, high in LENGTHS
+        if (group := [outcome for outcome in outcomes if low <= outcome.length <= high])
+    }
 
 
 def _group(outcomes: Sequence[Outcome]) -> dict[str, float]:

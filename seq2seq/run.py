@@ -12,7 +12,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
-from seq2seq.evaluation import evaluate
+from seq2seq.evaluation import challenge, evaluate
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Epochs
 from seq2seq.text.gold import hold
@@ -63,7 +63,7 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
             log.info("%s  %s", name, summary(results[name]))
         if text.challenges:
             results["challenges"] = {
-                split.name: evaluate(model, prepared.tokenizers, translator, hold(split), place).scores
+                split.name: challenge(model, prepared.tokenizers, translator, hold(split), place)
                 for split in text.challenges
             }
         write_json(folder / "results.json", results)

@@ -5,10 +5,10 @@ from typing import Any
 
 from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
-from seq2seq.evaluation import evaluate
+from seq2seq.evaluation import challenge, evaluate
 from seq2seq.run import write_json, write_text
 from seq2seq.text.alignment import check, read_pharaoh
-from seq2seq.text.corpus import AlignedFiles
+from seq2seq.text.corpus import AlignedFiles, Split
 from seq2seq.text.gold import Gold, Held, hold
 
 
@@ -21,25 +21,30 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     model.to(place)
     search = config.search_as_given(options.search, configuration.search)
     translator = build.translator(search, model, found.tokenizers, place)
-    name, split = _split(options, configuration)
+    name, split, challenges = _split(options, configuration)
     if options.alignments is not None:
         split = _with_alignments(split, options.alignments)
-    scored = evaluate(model, found.tokenizers, translator, split, place)
-
     folder = options.output or _run_folder(options.checkpoint)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
+    scored = evaluate(model, found.tokenizers, translator, split, place)
     results = {
         "checkpoint": str(options.checkpoint),
         "step": found.step,
         "search": search.model_dump(mode="json"),
         name: scored.scores,
     }
+    if challenges:
+        results["challenges"] = {
+            each.name: challenge(model, found.tokenizers, translator, hold(each), place) for each in challenges
+        }
     hypotheses = folder / f"hypotheses.{name}.{configuration.dataset.target}"
     write_text(hypotheses, "".join(f"{text}\n" for text in scored.hypotheses.texts))
     write_json(folder / "evaluation.json", results)
     kind = "greedy" if search.size == 1 else f"beam {search.size}"
     print(f"{split.name}: {len(split.pairs):,} sentences, {kind}, {options.checkpoint} (step {found.step:,})\n")
     print(table(scored.scores))
+    if challenges:
+        print("\n" + challenge_table(results["challenges"]))
     print(f"\n{folder / 'evaluation.json'}\n{hypotheses}")
     return results
 
@@ -63,11 +68,26 @@ def table(scores: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, Held]:
+def challenge_table(challenges: dict[str, Any]) -> str:
+    """A line for each challenge set."""
+    width = max(len(name) for name in challenges) + 2
+    lines = [f"{'challenge':{width}}{'sentences':>9}{'BLEU':>8}{'exact %':>9}{'AER %':>8}"]
+    for name, found in challenges.items():
+        lines.append(
+            f"{name:{width}}{found['sentences']:9}{found['bleu']:8.2f}{100 * found['exact']:9.2f}{100 * found['aer']:8.2f}"
+        )
+    return "\n".join(lines)
+
+
+def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, Held, tuple[Split, ...]]:
+    """What to call it, what to score, and the challenge sets that go with it."""
     if options.source is not None and options.target is not None:
-        return "files", hold(AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}"))
+        files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
+        return "files", hold(files), ()
     corpus = build.corpus(configuration.dataset)
-    return options.split, hold(corpus.validation if options.split == "validation" else corpus.test)
+    if options.split == "validation":
+        return "validation", hold(corpus.validation), ()
+    return "test", hold(corpus.test), corpus.challenges
 
 
 def _with_alignments(split: Held, path: Path) -> Held:
