@@ -27,7 +27,7 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     folder = options.output or _run_folder(options.checkpoint)
     folder.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
     scored = evaluate(model, found.tokenizers, translator, split, place)
-    results = {
+    results: dict[str, Any] = {
         "checkpoint": str(options.checkpoint),
         "step": found.step,
         "search": search.model_dump(mode="json"),
@@ -73,9 +73,8 @@ def challenge_table(challenges: dict[str, Any]) -> str:
     width = max(len(name) for name in challenges) + 2
     lines = [f"{'challenge':{width}}{'sentences':>9}{'BLEU':>8}{'exact %':>9}{'AER %':>8}"]
     for name, found in challenges.items():
-        lines.append(
-            f"{name:{width}}{found['sentences']:9}{found['bleu']:8.2f}{100 * found['exact']:9.2f}{100 * found['aer']:8.2f}"
-        )
+        exact, error = 100 * found["exact"], 100 * found["aer"]
+        lines.append(f"{name:{width}}{found['sentences']:9}{found['bleu']:8.2f}{exact:9.2f}{error:8.2f}")
     return "\n".join(lines)
 
 
