@@ -29,7 +29,7 @@ class Clauses:
         """A clause around one of the verbs; `timed` allows adverbs that say when, `plain` forbids modals and negation."""
         draw = self.draw
         verb = draw.pick(verbs)
-        while "simple" in verb.flags and tense not in ("present", "preterite") and not all("simple" in v.flags for v in verbs):
+        while not _has_tense(verb, tense) and any(_has_tense(other, tense) for other in verbs):
             verb = draw.pick(verbs)
         passive = verb.pattern == "transitive" and "no-passive" not in verb.flags and tense != "would"
         passive = passive and not (tense == "present" and "stative" in verb.flags) and subject is None and not active and draw.chance(18)
@@ -49,7 +49,7 @@ class Clauses:
         self._where(clause)
         if timed and "timeless" not in verb.flags:
             self._when(clause)
-        if not plain and draw.chance(14):
+        if not plain and draw.chance(17):
             self._negate(clause)
         clause.progressive = _progressive(clause)
         return clause
@@ -65,12 +65,12 @@ class Clauses:
         head = subject.head
         noun = head.antecedent.head if isinstance(head, Gap) and head.antecedent is not None else head
         adjective = draw.pick(draw.adjectives[noun] if isinstance(noun, Noun) else self.of_people)
-        if draw.chance(45) and not isinstance(head, Gap) and subject.determiner in (*_KNOWN, "bare"):
+        if draw.chance(60) and not isinstance(head, Gap) and subject.determiner in (*_KNOWN, "bare"):
             other = draw.nouns(noun.classes[:1] if isinstance(noun, Noun) else ("person",))
             fitting = [entry for entry in other if adjective in draw.adjectives[entry] and not entry.mass and entry is not noun]
             if fitting:
                 than = Phrase(f"{clause.id}.than", draw.noun(fitting), determiner="definite")
-                return Predicate(adjective, "comparative" if draw.chance(65) else "equal", than)
+                return Predicate(adjective, "comparative" if draw.chance(55) else "equal", than)
         return Predicate(adjective)
 
     def _modal(self, clause: Clause) -> None:
@@ -88,7 +88,7 @@ class Clauses:
         draw, verb, name = self.draw, clause.verb, clause.id
         if clause.passive and draw.chance(35):
             clause.adverbials.append(draw.agent(f"{name}.agent", verb.subject))
-        if draw.manners[verb] and draw.chance(22):
+        if draw.manners[verb] and not clause.adverbials and draw.chance(22):
             clause.adverbials.append(draw.manner(f"{name}.manner", draw.manners[verb]))
         if verb.pattern == "position":
             clause.adverbials.append(draw.spot(f"{name}.place", verb.object, goal=False))
@@ -174,6 +174,12 @@ def case_shows(clause: Clause, role: Role) -> bool:
     if isinstance(subject.head, Pronoun):
         return subject.head.german[0] != subject.head.german[1]
     return subject.slot == "m" and subject.determiner not in ("bare", "number") and isinstance(subject.head, Noun)
+
+
+def _has_tense(verb: Verb, tense: Tense) -> bool:
+    if tense in ("perfect", "pluperfect"):
+        return not {"simple", "no-perfect"} & set(verb.flags)
+    return "simple" not in verb.flags or tense in ("present", "preterite")
 
 
 def _may_be_willed(clause: Clause) -> bool:

@@ -19,7 +19,9 @@ _REPORTED: dict[Tense, tuple[Tense, ...]] = {
     "present": ("present", "present", "preterite", "perfect", "future"), "preterite": ("preterite", "pluperfect"),
 }  # fmt: skip
 _ASKABLE = ("transitive", "dative", "ditransitive", "prepositional")
-_MADE_OF = ("complement", "complement", "infinitive", "adjunct", "adjunct", "relative")
+# How often each verb of a pattern stands in the urn: patterns of few verbs are drawn more, those with a clause by other means.
+_WEIGHTS = {"clause": 0, "infinitive": 0, "copula": 12, "swapped": 4, "position": 2, "put": 2, "motion": 2}
+_MADE_OF = ("complement", "complement", "infinitive", "adjunct", "adjunct", "relative", "relative")
 
 
 class Sentences:
@@ -28,8 +30,7 @@ class Sentences:
         verbs = draw.lexicon.verbs
         self.reporting = [verb for verb in verbs if verb.pattern == "clause"]
         self.intending = [verb for verb in verbs if verb.pattern == "infinitive"]
-        self.simple = [verb for verb in verbs if verb.pattern not in ("clause", "infinitive", "copula")]
-        self.simple += [verb for verb in verbs if verb.pattern == "copula"] * (len(self.simple) // 12)
+        self.simple = [verb for verb in verbs for _ in range(_WEIGHTS.get(verb.pattern, 1))]
         self.personal = [verb for verb in self.simple if "person" in verb.subject and verb.pattern != "swapped"]
         self.action = [verb for verb in self.personal if "stative" not in verb.flags]
         self.willed = [verb for verb in self.personal if "unwilled" not in verb.flags]

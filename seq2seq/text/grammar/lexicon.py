@@ -246,7 +246,7 @@ def _verb(row: _Row, classes: Sequence[str], manners: Sequence[str]) -> Verb:
         english_participle=row.optional("english_participle") or row.optional("past"), ing=row.optional("ing"),
         pattern=pattern, subject=row.items("subject", classes), object=row.items("object", classes),
         preposition=row.preposition("preposition"), manner=row.items("manner", manners),
-        flags=row.items("flags", ("stative", "timeless", "place", "ob", "no-passive", "simple", "unwilled")),
+        flags=row.items("flags", ("stative", "timeless", "place", "ob", "no-passive", "simple", "no-perfect", "unwilled")),
     )  # fmt: skip
     if not verb.subject:
         raise row.error("subject", f"a verb needs the classes of its subject, of: {', '.join(classes)}")
