@@ -43,6 +43,6 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-RUN = [*TEXT, *SMALL, "training.steps=100", "training.validate_every=40", "training.log_every=20"]
+RUN = [*TEXT, *SMALL, "training.steps=60", "training.validate_every=25", "training.log_every=20"]
 RUN += ["training.learning_rate=0.01", "training.keep_best=2", "training.metric=loss", "search=beam", "search.size=2"]
 SWEEP = ["-m", *RUN, "attention=general,concat", "hydra.sweep.dir=runs/both"]
