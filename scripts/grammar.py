@@ -44,7 +44,9 @@ def write(folder: Path, corpus: Grammar) -> None:
             "tags": [" ".join(example.tags) for example in examples],
         }
         for ending, lines in columns.items():
-            (folder / f"{name}.{ending}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+            (folder / f"{name}.{ending}").write_text(
+                "".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n"
+            )
 
 
 def outline(value: object, depth: int = 0) -> list[str]:
@@ -56,7 +58,12 @@ def outline(value: object, depth: int = 0) -> list[str]:
         for name, part in named:
             if part in ("", None, (), False) or name == "antecedent":
                 continue
-            if is_dataclass(part) and not hasattr(part, "german") and not hasattr(part, "infinitive") and not hasattr(part, "text"):
+            if (
+                is_dataclass(part)
+                and not hasattr(part, "german")
+                and not hasattr(part, "infinitive")
+                and not hasattr(part, "text")
+            ):
                 lines += [f"{'  ' * depth}{name}:", *outline(part, depth + 1)]
             else:
                 lines.append(f"{'  ' * depth}{name}: {_word(part)}")

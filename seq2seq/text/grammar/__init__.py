@@ -1,4 +1,6 @@
-"""The built-in corpus: German and English sentences from a grammar, reproducible from a seed, word links known by construction."""
+"""The built-in corpus: German and English sentences from a grammar, reproducible from a seed, word links known by
+construction.
+"""
 
 from seq2seq.text.grammar.alignment import Link
 from seq2seq.text.grammar.corpus import CHALLENGES, PRESETS, Grammar, generate, training_frame

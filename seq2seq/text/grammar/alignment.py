@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 
 class Token(NamedTuple):
-    """A word with the units of meaning that it surely and possibly expresses. A comma is a token that belongs to the word before it."""
+    """A word with the units of meaning that it surely and possibly expresses. A comma is a token that belongs to the
+    word before it.
+    """
 
     text: str
     sure: tuple[str, ...] = ()
@@ -24,7 +26,9 @@ COMMA = Token(",")
 
 
 def sentence(tokens: list[Token], mark: str) -> tuple[str, list[Token]]:
-    """The text, capital letter first and `mark` last, and the tokens that are words (commas joined to the word before)."""
+    """The text, capital letter first and `mark` last, and the tokens that are words (commas joined to the word
+    before).
+    """
     words: list[Token] = []
     for token in tokens:
         if token.text != ",":

@@ -11,8 +11,9 @@ from seq2seq.errors import InputError
 from seq2seq.text.grammar import tags
 from seq2seq.text.grammar.draw import Draw
 from seq2seq.text.grammar.draw_sentence import Sentences
+from seq2seq.text.grammar.entries import Lexicon
 from seq2seq.text.grammar.example import Drawn, Example, realise, translate
-from seq2seq.text.grammar.lexicon import Lexicon, read_lexicon
+from seq2seq.text.grammar.lexicon import read_lexicon
 
 VERSION = "1"  # part of the key: raise it when the same lexicon gives other sentences
 LEXICON = Path(__file__).resolve().parents[3] / "data" / "lexicon"
@@ -29,7 +30,11 @@ class Preset(NamedTuple):
     known: int
 
 
-PRESETS = {"tiny": Preset(2_000, 200, 25, 1), "small": Preset(20_000, 1_000, 300, 3), "full": Preset(100_000, 2_000, 300, 3)}
+PRESETS = {
+    "tiny": Preset(2_000, 200, 25, 1),
+    "small": Preset(20_000, 1_000, 300, 3),
+    "full": Preset(100_000, 2_000, 300, 3),
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +53,9 @@ def generate(preset: str, *, seed: int, lexicon: Path = LEXICON) -> Grammar:
     dealer, size = _dealer(preset, seed, lexicon)
     train = [example for _, example in dealer.training(size.train)]
     validation, test = dealer.held_out(size.held, ""), dealer.held_out(size.held, "")
-    return Grammar(train, validation, test, {name: dealer.held_out(size.challenge, name) for name in CHALLENGES}, dealer.key)
+    return Grammar(
+        train, validation, test, {name: dealer.held_out(size.challenge, name) for name in CHALLENGES}, dealer.key
+    )
 
 
 def training_frame(number: int, preset: str, *, seed: int, lexicon: Path = LEXICON) -> Drawn:
@@ -152,7 +159,9 @@ class _Dealer:
 
 def held_parts(lexicon: Lexicon, draw: Draw) -> set[tags.Part]:
     """What training never sees: by lot, some compounds, verbs with their object, and names."""
-    compounds = [("compound", modifier.german, noun.german) for noun in lexicon.nouns for modifier in draw.modifiers[noun]]
+    compounds = [
+        ("compound", modifier.german, noun.german) for noun in lexicon.nouns for modifier in draw.modifiers[noun]
+    ]
     pairs = [
         ("pair", verb.name, noun.german)
         for verb in lexicon.verbs if verb.pattern in ("transitive", "ditransitive", "put")

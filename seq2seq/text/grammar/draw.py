@@ -7,8 +7,8 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
+from seq2seq.text.grammar.entries import Adverb, Lexicon, Name, Noun, Preposition
 from seq2seq.text.grammar.frame import PRONOUNS, Adverbial, Clock, Gap, Phrase, Pronoun
-from seq2seq.text.grammar.lexicon import Adverb, Lexicon, Name, Noun, Preposition, Verb
 
 Item = TypeVar("Item")
 _BY = Preposition("von", "dative", ("by",))
@@ -33,7 +33,8 @@ class Draw:
             for noun in lexicon.nouns
         }  # fmt: skip
         self.adjectives = {
-            noun: [entry for entry in lexicon.adjectives if set(entry.classes) & set(noun.classes)] for noun in lexicon.nouns
+            noun: [entry for entry in lexicon.adjectives if set(entry.classes) & set(noun.classes)]
+            for noun in lexicon.nouns
         }
         self.adverbs = {kind: [entry for entry in lexicon.adverbs if entry.kind == kind] for kind in
                         ("past", "now", "habit", "often", "never", "future", "already")}  # fmt: skip
@@ -43,7 +44,11 @@ class Draw:
         self.places = [noun for noun in lexicon.nouns if noun.place]
         self.goals = [noun for noun in lexicon.nouns if noun.goal]
         self.spots = [
-            (Preposition(spot.german, "dative", spot.english), Preposition(spot.german, "accusative", spot.goal), spot.classes)
+            (
+                Preposition(spot.german, "dative", spot.english),
+                Preposition(spot.german, "accusative", spot.goal),
+                spot.classes,
+            )
             for spot in lexicon.spots
         ]
         self.used: list[Noun | Name] = []
@@ -82,7 +87,12 @@ class Draw:
         if self.adjectives[noun] and self.chance(30):
             phrase.adjectives = (self.pick(self.adjectives[noun]),)
             phrase.comparative = phrase.determiner in ("indefinite", "this") and self.chance(15)
-        if phrase.determiner == "definite" and not noun.person and {"own", "part"} & set(noun.classes) and self.chance(14):
+        if (
+            phrase.determiner == "definite"
+            and not noun.person
+            and {"own", "part"} & set(noun.classes)
+            and self.chance(14)
+        ):
             self._own(phrase, noun)
         return phrase
 
@@ -171,7 +181,10 @@ class Draw:
 
     def _fitting_spots(self, classes: tuple[str, ...]) -> list[tuple[Preposition, Preposition, tuple[str, ...]]]:
         if classes not in self._spots:
-            common = [(where, whither, tuple(name for name in names if name in classes)) for where, whither, names in self.spots]
+            common = [
+                (where, whither, tuple(name for name in names if name in classes))
+                for where, whither, names in self.spots
+            ]
             self._spots[classes] = [spot for spot in common if spot[2]]
         return self._spots[classes]
 

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 
 from seq2seq.text.grammar import german_words
 from seq2seq.text.grammar.draw import Draw
+from seq2seq.text.grammar.entries import Name, Noun, Verb
 from seq2seq.text.grammar.frame import Clause, Gap, Kind, Phrase, Predicate, Pronoun, Role, Tense
-from seq2seq.text.grammar.lexicon import Name, Noun, Verb
 
 _ROLES: dict[str, tuple[Role, ...]] = {
-    "transitive": ("accusative",), "dative": ("dative",), "swapped": ("dative",), "ditransitive": ("dative", "accusative"),
-    "put": ("accusative",), "prepositional": ("prepositional",),
-}  # fmt: skip
+    "transitive": ("accusative",),
+    "dative": ("dative",),
+    "swapped": ("dative",),
+    "ditransitive": ("dative", "accusative"),
+    "put": ("accusative",),
+    "prepositional": ("prepositional",),
+}
 _PUT_AT = ("surface", "container", "furniture", "under")
 _KNOWN = ("definite", "this", *german_words.POSSESSIVES)
 
@@ -26,15 +30,25 @@ class Clauses:
         self, name: str, verbs: Sequence[Verb], tense: Tense, *, kind: Kind = "statement", conjunction: str = "",
         subject: Phrase | None = None, active: bool = False, timed: bool = True, plain: bool = False,
     ) -> Clause:  # fmt: skip
-        """A clause around one of the verbs; `timed` allows adverbs that say when, `plain` forbids modals and negation."""
+        """A clause around one of the verbs; `timed` allows adverbs that say when, `plain` forbids modals and
+        negation.
+        """
         draw = self.draw
         verb = draw.pick(verbs)
         while not _has_tense(verb, tense) and any(_has_tense(other, tense) for other in verbs):
             verb = draw.pick(verbs)
         passive = verb.pattern == "transitive" and "no-passive" not in verb.flags and tense != "would"
-        passive = passive and not (tense == "present" and "stative" in verb.flags) and subject is None and not active and draw.chance(18)
+        passive = (
+            passive
+            and not (tense == "present" and "stative" in verb.flags)
+            and subject is None
+            and not active
+            and draw.chance(18)
+        )
         if passive:
-            subject = draw.phrase(f"{name}.subject", draw.nouns(verb.object), subject=True, possessives=("my", "your", "our"))
+            subject = draw.phrase(
+                f"{name}.subject", draw.nouns(verb.object), subject=True, possessives=("my", "your", "our")
+            )
         elif subject is None:
             subject = draw.subject(f"{name}.subject", verb.subject)
         clause = Clause(name, verb, subject, tense, kind=kind, conjunction=conjunction, passive=passive)
@@ -67,7 +81,9 @@ class Clauses:
         adjective = draw.pick(draw.adjectives[noun] if isinstance(noun, Noun) else self.of_people)
         if draw.chance(60) and not isinstance(head, Gap) and subject.determiner in (*_KNOWN, "bare"):
             other = draw.nouns(noun.classes[:1] if isinstance(noun, Noun) else ("person",))
-            fitting = [entry for entry in other if adjective in draw.adjectives[entry] and not entry.mass and entry is not noun]
+            fitting = [
+                entry for entry in other if adjective in draw.adjectives[entry] and not entry.mass and entry is not noun
+            ]
             if fitting:
                 than = Phrase(f"{clause.id}.than", draw.noun(fitting), determiner="definite")
                 return Predicate(adjective, "comparative" if draw.chance(55) else "equal", than)
@@ -109,7 +125,9 @@ class Clauses:
                 add(draw.adverb(name, "time", "future"))
         elif tense in ("preterite", "perfect") and die < 36:
             add(draw.adverb(name, "time", "past"))
-        elif tense == "perfect" and die < 52 and not (clause.subject.determiner == "every" or draw.manners[clause.verb]):
+        elif (
+            tense == "perfect" and die < 52 and not (clause.subject.determiner == "every" or draw.manners[clause.verb])
+        ):
             add(draw.adverb(name, "already", "already"))
         elif tense == "present" and free and die < 22:
             add(draw.adverb(name, "time", "now"))
@@ -119,19 +137,34 @@ class Clauses:
             add(draw.adverb(name, "often", "often"))
         elif tense in ("present", "preterite") and free and die < 54:
             add(draw.adverb(name, "never", "never"))
-        if draw.chance(10) and "stative" not in clause.verb.flags and tense in ("present", "preterite", "perfect", "future") and (
-            all(adverbial.slot not in ("already", "never", "often") and (adverbial.slot != "time" or adverbial.adverb is None
-                    or "day" in adverbial.adverb.groups) for adverbial in clause.adverbials)
-        ):  # fmt: skip
+        if (
+            draw.chance(10)
+            and "stative" not in clause.verb.flags
+            and tense in ("present", "preterite", "perfect", "future")
+            and (
+                all(
+                    adverbial.slot not in ("already", "never", "often")
+                    and (adverbial.slot != "time" or adverbial.adverb is None or "day" in adverbial.adverb.groups)
+                    for adverbial in clause.adverbials
+                )
+            )
+        ):
             add(draw.clock(f"{clause.id}.clock"))
 
     def _negate(self, clause: Clause) -> None:
         """kein for a new object, nicht where everything is known, neither where the scope would be unclear."""
-        if any(adverbial.slot in ("often", "never", "already", "manner", "clock") or (
-            adverbial.adverb and adverbial.adverb.kind == "habit") for adverbial in clause.adverbials):
+        if any(
+            adverbial.slot in ("often", "never", "already", "manner", "clock")
+            or (adverbial.adverb and adverbial.adverb.kind == "habit")
+            for adverbial in clause.adverbials
+        ):
             return
         phrases = list(clause.objects.values())
-        new = [phrase for phrase in phrases if isinstance(phrase.head, Noun) and phrase.determiner not in _KNOWN and not phrase.owner]
+        new = [
+            phrase
+            for phrase in phrases
+            if isinstance(phrase.head, Noun) and phrase.determiner not in _KNOWN and not phrase.owner
+        ]
         if clause.subject.determiner == "indefinite" and not new and not clause.subject.plural:
             clause.subject.determiner = "no"
         if clause.subject.determiner in ("every", "all", "many", "some", "indefinite", "number", "no"):
@@ -144,7 +177,9 @@ class Clauses:
             clause.negation, new[0].determiner = "kein", "negative"
 
     def order(self, clause: Clause) -> None:
-        """What German puts first: mostly the subject, else a time, a place, or an object whose case or agreement shows."""
+        """What German puts first: mostly the subject, else a time, a place, or an object whose case or agreement
+        shows.
+        """
         draw = self.draw
         slots = {adverbial.slot for adverbial in clause.adverbials}
         if clause.verb.pattern == "swapped":
@@ -152,14 +187,17 @@ class Clauses:
                 clause.front = "dative"
             return
         if draw.chance(45):
-            choices = [slot for slot in ("time", "clock", "place") if slot in slots]
-            choices += [role for role in ("accusative", "dative") if role in clause.objects and case_shows(clause, role)]
+            objects: tuple[Role, ...] = ("accusative", "dative")
+            choices: list[str] = [slot for slot in ("time", "clock", "place") if slot in slots]
+            choices += [role for role in objects if role in clause.objects and case_shows(clause, role)]
             if choices:
                 clause.front = draw.pick(choices)
 
 
 def case_shows(clause: Clause, role: Role) -> bool:
-    """Whether the object in front can be nothing but the object: by its own form, the subject's, or the verb's agreement."""
+    """Whether the object in front can be nothing but the object: by its own form, the subject's, or the verb's
+    agreement.
+    """
     phrase, subject = clause.objects[role], clause.subject
     if phrase.determiner in ("negative", "some", "many", "number", "indefinite") and role == "accusative":
         return False
@@ -183,7 +221,9 @@ def _has_tense(verb: Verb, tense: Tense) -> bool:
 
 
 def _may_be_willed(clause: Clause) -> bool:
-    return clause.verb.pattern not in ("copula", "swapped", "clause", "position") and "unwilled" not in clause.verb.flags
+    return (
+        clause.verb.pattern not in ("copula", "swapped", "clause", "position") and "unwilled" not in clause.verb.flags
+    )
 
 
 def _progressive(clause: Clause) -> bool:
@@ -193,6 +233,7 @@ def _progressive(clause: Clause) -> bool:
     if "stative" in clause.verb.flags or clause.conjunction == "if":
         return False
     return not any(
-        adverbial.slot in ("often", "never", "clock") or (adverbial.adverb is not None and adverbial.adverb.kind == "habit")
+        adverbial.slot in ("often", "never", "clock")
+        or (adverbial.adverb is not None and adverbial.adverb.kind == "habit")
         for adverbial in clause.adverbials
     )

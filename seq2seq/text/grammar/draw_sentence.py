@@ -2,12 +2,22 @@
 
 from seq2seq.text.grammar.draw import Draw
 from seq2seq.text.grammar.draw_clause import Clauses
+from seq2seq.text.grammar.entries import Noun
 from seq2seq.text.grammar.frame import PRONOUNS, Adverbial, Clause, Gap, Kind, Phrase, Pronoun, Role, Tense
-from seq2seq.text.grammar.lexicon import Noun
 
 _TENSES: tuple[Tense, ...] = (
-    "present", "present", "present", "preterite", "preterite", "preterite", "perfect", "perfect", "perfect", "future", "would",
-)  # fmt: skip
+    "present",
+    "present",
+    "present",
+    "preterite",
+    "preterite",
+    "preterite",
+    "perfect",
+    "perfect",
+    "perfect",
+    "future",
+    "would",
+)
 # Conjunction, tense of the main clause, tense of the other.
 _ADJUNCTS: tuple[tuple[str, Tense, Tense], ...] = (
     ("because", "present", "present"), ("because", "preterite", "preterite"), ("because", "perfect", "perfect"),
@@ -19,7 +29,8 @@ _REPORTED: dict[Tense, tuple[Tense, ...]] = {
     "present": ("present", "present", "preterite", "perfect", "future"), "preterite": ("preterite", "pluperfect"),
 }  # fmt: skip
 _ASKABLE = ("transitive", "dative", "ditransitive", "prepositional")
-# How often each verb of a pattern stands in the urn: patterns of few verbs are drawn more, those with a clause by other means.
+# How often each verb of a pattern stands in the urn: patterns of few verbs are drawn more, those with a clause by
+# other means.
 _WEIGHTS = {"clause": 0, "infinitive": 0, "copula": 12, "swapped": 4, "position": 2, "put": 2, "motion": 2}
 _MADE_OF = ("complement", "complement", "infinitive", "adjunct", "adjunct", "relative", "relative")
 
@@ -34,23 +45,31 @@ class Sentences:
         self.personal = [verb for verb in self.simple if "person" in verb.subject and verb.pattern != "swapped"]
         self.action = [verb for verb in self.personal if "stative" not in verb.flags]
         self.willed = [verb for verb in self.personal if "unwilled" not in verb.flags]
-        self.placed = [verb for verb in self.personal if ("place" in verb.flags and verb.pattern != "motion") or verb.pattern == "position"]
+        self.placed = [
+            verb
+            for verb in self.personal
+            if ("place" in verb.flags and verb.pattern != "motion") or verb.pattern == "position"
+        ]
         self.separable = [verb for verb in self.personal if verb.particle and verb.pattern in ("transitive", "dative")]
         self.transitive = [verb for verb in self.personal if verb.object and verb.pattern in _ASKABLE]
         self.taking = {
             noun: {
                 "subject": [
-                    verb for verb in self.simple
+                    verb
+                    for verb in self.simple
                     if set(verb.subject) & set(noun.classes) and (verb.pattern != "copula" or noun.person)
                 ],
                 "accusative": [
-                    verb for verb in self.simple
+                    verb
+                    for verb in self.simple
                     if verb.pattern in ("transitive", "ditransitive") and set(verb.object) & set(noun.classes)
                 ],
-                "dative": [verb for verb in self.simple if verb.pattern == "dative" and set(verb.object) & set(noun.classes)],
+                "dative": [
+                    verb for verb in self.simple if verb.pattern == "dative" and set(verb.object) & set(noun.classes)
+                ],
             }
             for noun in draw.lexicon.nouns
-        }  # fmt: skip
+        }
 
     def sentence(self, *, nested: int = 0, separable: str = "") -> Clause:
         """A sentence; `nested` clauses inside one another, or by chance one or two where it is 0.
@@ -85,7 +104,12 @@ class Sentences:
         """A clause with `depth` more, each inside the one before."""
         if not depth:
             return self.clauses.clause(name, self.simple, tense, kind=kind, conjunction=conjunction, subject=subject)
-        how = {"complement": self._report, "infinitive": self._intend, "adjunct": self._adjoin, "relative": self._relate}
+        how = {
+            "complement": self._report,
+            "infinitive": self._intend,
+            "adjunct": self._adjoin,
+            "relative": self._relate,
+        }
         made_of = self.draw.pick(_MADE_OF if kind == "statement" else ("complement", "infinitive", "relative"))
         clause = how[made_of](name, depth, tense, subject)
         clause.kind, clause.conjunction = kind, conjunction
@@ -129,10 +153,19 @@ class Sentences:
         inside = f"{name}.{conjunction}"
         if temporal:
             clause.adjunct = self.clauses.clause(
-                inside, self.action, inner, kind="final", conjunction=conjunction, subject=subject, timed=False, plain=True
+                inside,
+                self.action,
+                inner,
+                kind="final",
+                conjunction=conjunction,
+                subject=subject,
+                timed=False,
+                plain=True,
             )
         else:
-            clause.adjunct = self._tree(inside, depth - 1, inner, kind="final", conjunction=conjunction, subject=subject)
+            clause.adjunct = self._tree(
+                inside, depth - 1, inner, kind="final", conjunction=conjunction, subject=subject
+            )
         if draw.chance(35):
             clause.front = "adjunct"
         return clause
@@ -156,7 +189,9 @@ class Sentences:
         phrase = draw.pick(phrases)
         noun = phrase.head
         assert isinstance(noun, Noun)
-        role: Role = draw.pick([role for role in ("subject", "subject", "accusative", "dative") if self.taking[noun][role]])
+        role: Role = draw.pick(
+            [role for role in ("subject", "subject", "accusative", "dative") if self.taking[noun][role]]
+        )
         name = f"{phrase.id}.relative"
         gap = Phrase(f"{name}.{role}", Gap("relative", phrase), phrase.plural)
         inner: Tense = "present" if tense in ("present", "future", "would") else draw.pick(("preterite", "perfect"))

@@ -4,9 +4,9 @@ from itertools import combinations
 
 from seq2seq.text.grammar import english_words as words
 from seq2seq.text.grammar.alignment import COMMA, Token
-from seq2seq.text.grammar.frame import Adverbial, Clause, Clock, Gap, Phrase, Pronoun, Role
 from seq2seq.text.grammar.english_verbs import verb_group
-from seq2seq.text.grammar.lexicon import Name, Noun
+from seq2seq.text.grammar.entries import Name, Noun
+from seq2seq.text.grammar.frame import Adverbial, Clause, Clock, Gap, Phrase, Pronoun, Role
 
 _DETERMINERS = {
     "definite": ("the", "the"), "this": ("this", "these"), "every": ("every", ""), "which": ("which", "which"),
@@ -22,9 +22,9 @@ _END = (*_MIDDLE, "goal", "agent", "manner", "place", "clock", "time", "why")
 class English:
     """Realises one frame in one style.
 
-    A style is a set of choices, each other than the default: `relative` (that for who, which for that), `time` (the adverb at the
-    sentence's other end), `particle` (behind the object), `recipient` (to the woman), `that` (left out). `met` gathers the choices
-    that the frame offers.
+    A style is a set of choices, each other than the default: `relative` (that for who, which for that), `time` (the
+    adverb at the sentence's other end), `particle` (behind the object), `recipient` (to the woman), `that` (left
+    out). `met` gathers the choices that the frame offers.
     """
 
     def __init__(self, style: frozenset[str] = frozenset()) -> None:
@@ -113,9 +113,13 @@ class English:
         operator, verbs = verb_group(clause, subject, inverted=clause.kind == "question" and asked != "subject")
         before, after = self._adverbials(clause)
         first = [*self._opening(clause), *before]
-        if asked not in ("", "subject", "adverbial"):
-            first += self.phrase(objects[asked])
-        middle = [token for adverbial in clause.adverbials if adverbial.slot in _MIDDLE for token in self._adverbial(adverbial)]
+        first += [token for role, phrase in objects.items() if role == asked for token in self.phrase(phrase)]
+        middle = [
+            token
+            for adverbial in clause.adverbials
+            if adverbial.slot in _MIDDLE
+            for token in self._adverbial(adverbial)
+        ]
         rest = [*middle, *verbs, *self._objects(clause, objects, asked)]
         if clause.predicate is not None:
             rest += self._predicate(clause)

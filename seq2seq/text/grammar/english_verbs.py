@@ -2,8 +2,10 @@
 
 from seq2seq.text.grammar import english_words as words
 from seq2seq.text.grammar.alignment import Token
+from seq2seq.text.grammar.entries import Verb
 from seq2seq.text.grammar.frame import Clause, Phrase
-from seq2seq.text.grammar.lexicon import Verb
+
+Verbal = tuple[str, tuple[str, ...], tuple[str, ...], str]
 
 _INVARIANT = ("can", "will", "would")
 
@@ -11,8 +13,9 @@ _INVARIANT = ("can", "will", "would")
 def verb_group(clause: Clause, subject: Phrase, *, inverted: bool) -> tuple[list[Token], list[Token]]:
     """The operator with `not`, and the rest.
 
-    The verbs are a chain from the outside in, each asking a form of the next: will, have + participle, be + ing, be + participle.
-    The first is the operator if it is an auxiliary; where a question or `not` needs one and there is none, `do` is.
+    The verbs are a chain from the outside in, each asking a form of the next: will, have + participle, be + ing, be +
+    participle. The first is the operator if it is an auxiliary; where a question or `not` needs one and there is
+    none, `do` is.
     """
     name = clause.id
     chain = _chain(clause)
@@ -38,10 +41,10 @@ def verb_group(clause: Clause, subject: Phrase, *, inverted: bool) -> tuple[list
     return [*start, *operator, *negation], [*tokens, *_tail(clause)]
 
 
-def _chain(clause: Clause) -> list[tuple[str, tuple[str, ...], tuple[str, ...], str]]:
+def _chain(clause: Clause) -> list[Verbal]:
     """Word, sure units, possible units, and the form that it asks of the next word ("" leaves the form as it is)."""
     name, possible = clause.id, (f"{clause.id}.verb",)
-    chain: list[tuple[str, tuple[str, ...], tuple[str, ...], str]] = []
+    chain: list[Verbal] = []
     if clause.tense in ("future", "would"):
         chain.append(("will" if clause.tense == "future" else "would", (f"{name}.{clause.tense}",), possible, "base"))
     if clause.modal is not None:
@@ -58,11 +61,11 @@ def _chain(clause: Clause) -> list[tuple[str, tuple[str, ...], tuple[str, ...], 
     return chain
 
 
-def _modal(modal: Verb, unit: str, *, past: bool) -> list[tuple[str, tuple[str, ...], tuple[str, ...], str]]:
+def _modal(modal: Verb, unit: str, *, past: bool) -> list[Verbal]:
     """can, have to, be allowed to: the first word is inflected, the others are fixed."""
     first, *rest = ((modal.past if past else "") or modal.english).split(" ")
     asks = "base" if not rest or first in _INVARIANT else "fixed"
-    chain = [(first, (unit,), (), asks)]
+    chain: list[Verbal] = [(first, (unit,), (), asks)]
     return chain + [(word, (unit,), (), "base" if word == "to" else "fixed") for word in rest]
 
 

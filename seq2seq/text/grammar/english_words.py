@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from seq2seq.text.grammar.lexicon import Adjective, Noun, Verb
+from seq2seq.text.grammar.entries import Adjective, Noun, Verb
 
 _VOWELS = "aeiou"
 _BE = {"present": ("am", "are", "is", "are", "are", "are"), "past": ("was", "were", "was", "were", "were", "were")}

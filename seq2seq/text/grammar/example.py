@@ -9,7 +9,9 @@ from seq2seq.text.grammar.frame import Clause
 
 
 class Example(NamedTuple):
-    """A pair of sentences. Links are between words, that is what spaces separate; `acceptable` holds other right translations."""
+    """A pair of sentences. Links are between words, that is what spaces separate; `acceptable` holds other right
+    translations.
+    """
 
     source: str
     target: str

@@ -1,13 +1,13 @@
 """The frame: what a sentence says, before either language has words for it.
 
-Every part has an id that is a path (`subject`, `because:subject`), and every unit of meaning in it an id below (`subject.noun`).
-Both realisers speak of the same units; where they meet, words are linked.
+Every part has an id that is a path (`subject`, `because:subject`), and every unit of meaning in it an id below
+(`subject.noun`). Both realisers speak of the same units; where they meet, words are linked.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from seq2seq.text.grammar.lexicon import Adjective, Adverb, Modifier, Name, Noun, Preposition, Verb
+from seq2seq.text.grammar.entries import Adjective, Adverb, Modifier, Name, Noun, Preposition, Verb
 
 Tense = Literal["present", "preterite", "perfect", "pluperfect", "future", "would"]
 Kind = Literal["statement", "question", "imperative", "final", "infinitive"]
@@ -37,7 +37,9 @@ PRONOUNS = {
 
 @dataclass(slots=True, eq=False)
 class Gap:
-    """What a question asks for or a relative clause is about: `who`, `what`, or the phrase that the relative pronoun stands for."""
+    """What a question asks for or a relative clause is about: `who`, `what`, or the phrase that the relative pronoun
+    stands for.
+    """
 
     word: Literal["who", "what", "relative"]
     antecedent: "Phrase | None" = None
@@ -76,7 +78,9 @@ class Phrase:
 
 @dataclass(slots=True, eq=False)
 class Clock:
-    """A time of day. Hours and minutes are a German and an English word; after `half` the German hour is the one to come."""
+    """A time of day. Hours and minutes are a German and an English word; after `half` the German hour is the one to
+    come.
+    """
 
     relation: Literal["o'clock", "half", "past", "to"]
     hour: tuple[str, str]
@@ -110,7 +114,9 @@ class Predicate:
 
 @dataclass(slots=True, eq=False)
 class Clause:
-    """One clause; `front` is the part that German puts first, `conjunction` is what links the clause to the one above."""
+    """One clause; `front` is the part that German puts first, `conjunction` is what links the clause to the one
+    above.
+    """
 
     id: str
     verb: Verb
@@ -131,8 +137,12 @@ class Clause:
 
     @property
     def definite_past(self) -> bool:
-        """Whether a time of the past is named: then the German perfect is the English simple past (hat gestern gelesen: read)."""
+        """Whether a time of the past is named: then the German perfect is the English simple past (hat gestern
+        gelesen: read).
+        """
         return any(
-            adverbial.clock is not None or adverbial.question == "when" or (adverbial.adverb is not None and adverbial.adverb.kind == "past")
+            adverbial.clock is not None
+            or adverbial.question == "when"
+            or (adverbial.adverb is not None and adverbial.adverb.kind == "past")
             for adverbial in self.adverbials
         )

@@ -1,17 +1,26 @@
 """German: a frame becomes tokens with unit ids."""
 
+from itertools import pairwise
+
 from seq2seq.text.grammar import german_words as words
 from seq2seq.text.grammar.alignment import COMMA, Token
+from seq2seq.text.grammar.entries import Name, Preposition, Verb
 from seq2seq.text.grammar.frame import Adverbial, Clause, Clock, Gap, Phrase, Pronoun
-from seq2seq.text.grammar.lexicon import Name, Preposition, Verb
 
 _GAPS = {"who": {"nominative": "wer", "accusative": "wen", "dative": "wem"}}
 _QUESTIONS = {"where": "wo", "when": "wann", "why": "warum"}
 _DEFINITE = {"definite", "this", "every", "all", "which", *words.POSSESSIVES}
 CONJUNCTIONS = {
-    "that": "dass", "whether": "ob", "because": "weil", "although": "obwohl", "if": "wenn", "when": "als", "before": "bevor",
-    "after": "nachdem", "while": "während",
-}  # fmt: skip
+    "that": "dass",
+    "whether": "ob",
+    "because": "weil",
+    "although": "obwohl",
+    "if": "wenn",
+    "when": "als",
+    "before": "bevor",
+    "after": "nachdem",
+    "while": "während",
+}
 
 
 def phrase_tokens(phrase: Phrase, case: str) -> list[Token]:
@@ -35,7 +44,11 @@ def phrase_tokens(phrase: Phrase, case: str) -> list[Token]:
         tokens.append(Token(phrase.number[0], (name + ".number",)))
     ending = words.adjective_ending(phrase.determiner, slot, case)
     for k, adjective in enumerate(phrase.adjectives):
-        text = adjective.comparative + ending if phrase.comparative else words.inflected_adjective(adjective.german, ending)
+        text = (
+            adjective.comparative + ending
+            if phrase.comparative
+            else words.inflected_adjective(adjective.german, ending)
+        )
         tokens.append(Token(text, (f"{name}.adjective{k}",)))
     noun = words.noun_form(head, phrase.plural, case)
     if phrase.modifier is not None:
@@ -115,7 +128,9 @@ def clause_tokens(clause: Clause) -> list[Token]:
 
 
 def _fields(clause: Clause) -> dict[str, list[Token]]:
-    """The middle field in its order: pronouns, time, known objects, frequency, nicht, new objects, manner, place, goal."""
+    """The middle field in its order: pronouns, time, known objects, frequency, nicht, new objects, manner, place,
+    goal.
+    """
     fields: dict[str, list[Token]] = {}
     objects, adverbials = clause.objects, {adverbial.slot: adverbial for adverbial in clause.adverbials}
     if clause.kind not in ("imperative", "infinitive"):
@@ -125,7 +140,9 @@ def _fields(clause: Clause) -> dict[str, list[Token]]:
             fields[role] = phrase_tokens(objects[role], role)
     if clause.kind == "imperative":
         fields["please"] = [Token("bitte", (f"{clause.id}.please",))]
-    known = [role for role in ("dative", "accusative") if role in objects and role not in fields and _known(objects[role])]
+    known = [
+        role for role in ("dative", "accusative") if role in objects and role not in fields and _known(objects[role])
+    ]
     new = [role for role in ("dative", "accusative") if role in objects and role not in fields and role not in known]
     for slot in ("time", "clock"):
         if slot in adverbials:
@@ -168,14 +185,19 @@ def _predicate(clause: Clause) -> list[Token]:
     than = phrase_tokens(predicate.than, "nominative")
     if predicate.degree == "comparative":
         return [Token(predicate.adjective.comparative, unit), Token("als", (f"{name}.than",)), *than]
-    return [Token("so", (f"{name}.so",)), Token(predicate.adjective.german, unit), Token("wie", (f"{name}.than",)), *than]
+    return [
+        Token("so", (f"{name}.so",)),
+        Token(predicate.adjective.german, unit),
+        Token("wie", (f"{name}.than",)),
+        *than,
+    ]
 
 
 def _bracket(clause: Clause) -> tuple[list[Token], list[Token]]:
     """The finite verb and what closes the clause.
 
-    The verbs are a chain from the inside (the full verb) to the outside (the finite one); each asks a form of the one before,
-    and the clause's end is the chain in this order: repariert werden muss.
+    The verbs are a chain from the inside (the full verb) to the outside (the finite one); each asks a form of the one
+    before, and the clause's end is the chain in this order: repariert werden muss.
     """
     name, verb = clause.id, clause.verb
     chain: list[tuple[Verb, str]] = [(verb, "verb")]
@@ -188,7 +210,7 @@ def _bracket(clause: Clause) -> tuple[list[Token], list[Token]]:
     if clause.tense in ("future", "would"):
         chain.append((words.AUXILIARIES["werden"], clause.tense))
     tokens: list[Token] = []
-    for (inner, unit), (_, outer) in zip(chain, chain[1:], strict=False):
+    for (inner, unit), (_, outer) in pairwise(chain):
         participle = outer in ("perfect", "passive")
         text = inner.particle * (not participle) + (inner.participle if participle else inner.infinitive)
         tokens.append(_verb_token(text, name, unit, inner))
@@ -199,7 +221,10 @@ def _bracket(clause: Clause) -> tuple[list[Token], list[Token]]:
     if clause.kind == "final" or not outermost.particle:
         return [_verb_token(outermost.particle * (clause.kind == "final") + form, name, unit, outermost)], tokens
     units = (f"{name}.particle",) if verb.english_particle or verb.tail else (f"{name}.particle", f"{name}.verb")
-    return [Token(form, (f"{name}.verb",), (f"{name}.particle",))], [*tokens, Token(verb.particle, units, (f"{name}.verb",))]
+    return [Token(form, (f"{name}.verb",), (f"{name}.particle",))], [
+        *tokens,
+        Token(verb.particle, units, (f"{name}.verb",)),
+    ]
 
 
 def _finite(clause: Clause, verb: Verb) -> str:
@@ -213,7 +238,9 @@ def _finite(clause: Clause, verb: Verb) -> str:
 
 
 def _verb_token(text: str, name: str, unit: str, verb: Verb) -> Token:
-    """A separable verb in one word says what its stem and what its particle say; an auxiliary possibly speaks for its verb."""
+    """A separable verb in one word says what its stem and what its particle say; an auxiliary possibly speaks for its
+    verb.
+    """
     if unit == "verb":
         return Token(text, (f"{name}.verb", f"{name}.particle") if verb.particle else (f"{name}.verb",))
     return Token(text, (f"{name}.{unit}",), (f"{name}.verb",))

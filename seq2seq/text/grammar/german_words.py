@@ -1,12 +1,12 @@
 """German inflection: from the principal parts that a dictionary prints to every form.
 
-Cases are named by their first letter's word: nominative, accusative, dative, genitive. A *slot* of an ending table is a gender
-(`m`, `f`, `n`) or `p`, the plural, which knows no gender.
+Cases are named by their first letter's word: nominative, accusative, dative, genitive. A *slot* of an ending table is
+a gender (`m`, `f`, `n`) or `p`, the plural, which knows no gender.
 """
 
 from functools import cache
 
-from seq2seq.text.grammar.lexicon import Noun, Verb
+from seq2seq.text.grammar.entries import Noun, Verb
 
 CASES = ("nominative", "accusative", "dative", "genitive")
 SLOTS = ("m", "f", "n", "p")
@@ -22,12 +22,25 @@ _STRONG = (("er", "e", "es", "e"), ("en", "e", "es", "e"), ("em", "er", "em", "e
 
 # Stem and declension of each determiner; what follows `der` is weak, what follows `ein` is mixed, the rest is strong.
 DETERMINERS = {
-    "definite": ("d", "article"), "this": ("dies", "der"), "every": ("jed", "der"), "which": ("welch", "der"),
-    "all": ("all", "der"), "indefinite": ("ein", "ein"), "negative": ("kein", "ein"), "no": ("kein", "ein"),
-    "my": ("mein", "ein"), "your": ("dein", "ein"), "his": ("sein", "ein"), "her": ("ihr", "ein"), "our": ("unser", "ein"),
-    "their": ("ihr", "ein"), "many": ("viel", "strong"), "some": ("einig", "strong"), "bare": ("", "none"),
+    "definite": ("d", "article"),
+    "this": ("dies", "der"),
+    "every": ("jed", "der"),
+    "which": ("welch", "der"),
+    "all": ("all", "der"),
+    "indefinite": ("ein", "ein"),
+    "negative": ("kein", "ein"),
+    "no": ("kein", "ein"),
+    "my": ("mein", "ein"),
+    "your": ("dein", "ein"),
+    "his": ("sein", "ein"),
+    "her": ("ihr", "ein"),
+    "our": ("unser", "ein"),
+    "their": ("ihr", "ein"),
+    "many": ("viel", "strong"),
+    "some": ("einig", "strong"),
+    "bare": ("", "none"),
     "number": ("", "none"),
-}  # fmt: skip
+}
 POSSESSIVES = ("my", "your", "his", "her", "our", "their")
 
 _CONTRACTED = {
@@ -152,10 +165,25 @@ def infinitive(verb: Verb, *, with_zu: bool = False) -> str:
 
 def _auxiliary(infinitive: str, present: str, preterite: str, participle: str) -> Verb:
     return Verb(
-        infinitive=infinitive, particle="", present=present, preterite=preterite, participle=participle, auxiliary="sein",
-        english="", tail=(), english_particle="", past="", english_participle="", ing="", pattern="", subject=(), object=(),
-        preposition=None, manner=(), flags=(),
-    )  # fmt: skip
+        infinitive=infinitive,
+        particle="",
+        present=present,
+        preterite=preterite,
+        participle=participle,
+        auxiliary="sein",
+        english="",
+        tail=(),
+        english_particle="",
+        past="",
+        english_participle="",
+        ing="",
+        pattern="",
+        subject=(),
+        object=(),
+        preposition=None,
+        manner=(),
+        flags=(),
+    )
 
 
 AUXILIARIES = {

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
+from seq2seq.text.grammar.entries import Name, Noun
 from seq2seq.text.grammar.frame import Adverbial, Clause, Gap, Phrase, Pronoun
-from seq2seq.text.grammar.lexicon import Name, Noun
+from seq2seq.text.grammar.german_words import DETERMINERS
+
+_TWO_WAY = ("in", "auf", "an", "unter", "neben", "hinter", "vor")
 
 
 Part = tuple[str, str, str]
@@ -67,7 +70,8 @@ def _clause_tags(clause: Clause) -> set[str]:
     verb = clause.verb
     found: set[str] = {clause.tense, verb.pattern}
     if clause.kind in ("statement", "question", "imperative"):
-        found.add({"statement": "statement", "imperative": "request"}.get(clause.kind, "wh-question" if clause.front else "yes-no"))
+        question = "wh-question" if clause.front else "yes-no"
+        found.add({"statement": "statement", "imperative": "request"}.get(clause.kind, question))
     if clause.kind == "statement" and clause.front != "subject":
         objects = ("accusative", "dative")
         found.add("fronted-object" if clause.front in objects else f"fronted-{clause.front}")
@@ -102,13 +106,14 @@ def _separable(clause: Clause) -> str:
         return "participle"
     if clause.kind == "infinitive":
         return "zu"
-    return "joined" if clause.kind == "final" or clause.modal is not None or clause.tense in ("future", "would") else "split"
+    joined = clause.kind == "final" or clause.modal is not None or clause.tense in ("future", "would")
+    return "joined" if joined else "split"
 
 
 def _adverbial_tags(adverbial: Adverbial) -> set[str]:
     if adverbial.clock is not None:
         return {"clock"}
-    if adverbial.preposition is not None and adverbial.preposition.german in ("in", "auf", "an", "unter", "neben", "hinter", "vor"):
+    if adverbial.preposition is not None and adverbial.preposition.german in _TWO_WAY:
         return {"two-way-place" if adverbial.preposition.case == "dative" else "two-way-motion"}
     return set()
 
@@ -136,7 +141,5 @@ def _phrase_tags(phrase: Phrase) -> set[str]:
 
 def ending_kind(determiner: str) -> str:
     """weak, mixed or strong."""
-    from seq2seq.text.grammar.german_words import DETERMINERS
-
     kind = DETERMINERS[determiner][1]
     return {"article": "weak", "der": "weak", "ein": "mixed"}.get(kind, "strong")

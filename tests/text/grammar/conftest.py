@@ -1,4 +1,6 @@
-"""The generated corpora, made once. They are made in a process of their own, where no shape checks slow every call down."""
+"""The generated corpora, made once. They are made in a process of their own, where no shape checks slow every call
+down.
+"""
 
 import pickle
 import subprocess
@@ -25,7 +27,9 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Grammar
         if (preset, seed, hash_seed) not in made:
             path: Path = tmp_path_factory.mktemp("grammar") / "corpus"
             command = [sys.executable, "-c", _PROGRAM, preset, str(seed), str(path)]
-            subprocess.run(command, check=True, env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[3])})
+            subprocess.run(
+                command, check=True, env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[3])}
+            )
             made[preset, seed, hash_seed] = pickle.loads(path.read_bytes())
         return made[preset, seed, hash_seed]
 

@@ -10,18 +10,59 @@ from seq2seq.text.grammar import CHALLENGES, PRESETS, Example, Grammar
 from seq2seq.text.grammar.corpus import LEXICON
 from seq2seq.text.grammar.lexicon import read_lexicon
 
-# The text of each preset with seed 1: one line for each pair. A change of grammar or lexicon changes them, and nothing else may.
+# The text of each preset with seed 1: one line for each pair. A change of grammar or lexicon changes them, and
+# nothing else may.
 SHA256 = {
     "tiny": "?",
     "small": "?",
     "full": "?",
 }
-PHENOMENA = """
-    statement yes-no wh-question request fronted-time fronted-clock fronted-place fronted-object fronted-adjunct subordinate relative
-    zu-infinitive perfect-haben perfect-sein pluperfect modal future would passive separable-split separable-joined separable-zu
-    separable-participle adjective-strong adjective-weak adjective-mixed n-declension two-way-motion two-way-place dative swapped
-    nicht kein compound comparative equal clock number name sie genitive present preterite perfect
-""".split()
+PHENOMENA = [
+    "statement",
+    "yes-no",
+    "wh-question",
+    "request",
+    "fronted-time",
+    "fronted-clock",
+    "fronted-place",
+    "fronted-object",
+    "fronted-adjunct",
+    "subordinate",
+    "relative",
+    "zu-infinitive",
+    "perfect-haben",
+    "perfect-sein",
+    "pluperfect",
+    "modal",
+    "future",
+    "would",
+    "passive",
+    "separable-split",
+    "separable-joined",
+    "separable-zu",
+    "separable-participle",
+    "adjective-strong",
+    "adjective-weak",
+    "adjective-mixed",
+    "n-declension",
+    "two-way-motion",
+    "two-way-place",
+    "dative",
+    "swapped",
+    "nicht",
+    "kein",
+    "compound",
+    "comparative",
+    "equal",
+    "clock",
+    "number",
+    "name",
+    "sie",
+    "genitive",
+    "present",
+    "preterite",
+    "perfect",
+]
 
 
 def splits(corpus: Grammar) -> dict[str, list[Example]]:
@@ -38,7 +79,11 @@ def words(sentence: str) -> list[str]:
 
 
 def text(corpus: Grammar) -> str:
-    lines = [f"{name}\t{e.source}\t{e.target}\t{e.links}\t{e.tags}\t{e.acceptable}" for name, es in splits(corpus).items() for e in es]
+    lines = [
+        f"{name}\t{e.source}\t{e.target}\t{e.links}\t{e.tags}\t{e.acceptable}"
+        for name, es in splits(corpus).items()
+        for e in es
+    ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -135,7 +180,12 @@ def test_words_of_the_held_out_sets_are_known(small: Grammar) -> None:
     known = Counter(word for example in small.train for word in words(example.source))
     for name, examples in splits(small).items():
         if name not in ("train", "compounds", "names"):
-            rare = [w for e in examples for w in words(e.source) if known[w] < 3 and not {"compound", "name", "genitive"} & set(e.tags)]
+            rare = [
+                w
+                for e in examples
+                for w in words(e.source)
+                if known[w] < 3 and not {"compound", "name", "genitive"} & set(e.tags)
+            ]
             assert not rare, (name, rare)
     english = Counter(word for example in small.train for word in words(example.target))
     unseen = [w for e in small.test for w in words(e.target) if not english[w]]
@@ -165,9 +215,16 @@ def test_deeper(small: Grammar) -> None:
 
 
 def compounds(corpus: list[Example]) -> set[tuple[str, str]]:
-    """Pairs of modifier and head, found in the text: a word that is a modifier followed by the form of a noun in lower case."""
+    """Pairs of modifier and head, found in the text: a word that is a modifier followed by the form of a noun in
+    lower case.
+    """
     lexicon = read_lexicon(LEXICON)
-    heads = {form.lower(): noun.german for noun in lexicon.nouns for form in (noun.german, noun.genitive, noun.plural, noun.plural + "n") if form}
+    heads = {
+        form.lower(): noun.german
+        for noun in lexicon.nouns
+        for form in (noun.german, noun.genitive, noun.plural, noun.plural + "n")
+        if form
+    }
     whole = {form for noun in lexicon.nouns for form in (noun.german, noun.genitive, noun.plural)}
     found = set()
     for example in corpus:
@@ -201,7 +258,9 @@ def test_names_are_new(small: Grammar) -> None:
         )
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("separable-2-4", 2, 4), ("separable-5-8", 5, 8), ("separable-9", 9, 99)])
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("separable-2-4", 2, 4), ("separable-5-8", 5, 8), ("separable-9", 9, 99)]
+)
 def test_separable_verbs_stand_apart(small: Grammar, name: str, low: int, high: int) -> None:
     """Found in the text alone: the particle stands alone, and a form of its verb stands so many words before."""
     assert all(low <= distance(example) <= high for example in small.challenges[name])
@@ -212,7 +271,9 @@ def test_training_has_no_far_particle(small: Grammar) -> None:
 
 
 def distance(example: Example) -> int:
-    """Words between the two halves of a verb: the widest gap between a stem and a particle that share an English word for sure."""
+    """Words between the two halves of a verb: the widest gap between a stem and a particle that share an English word
+    for sure.
+    """
     particles = {verb.particle for verb in read_lexicon_once().verbs if verb.particle}
     source = example.source.split(" ")
     by_target: dict[int, list[int]] = {}
@@ -234,7 +295,9 @@ def read_lexicon_once(cache: list = []) -> object:  # noqa: B006 (the one lexico
 
 
 def test_pairs_are_new_and_their_words_are_not(small: Grammar) -> None:
-    """Held out by verb and noun: no training sentence has sure links from both of the words that only this set combines."""
+    """Held out by verb and noun: no training sentence has sure links from both of the words that only this set
+    combines.
+    """
     known = {word for example in small.train for word in words(example.source)}
     for example in small.challenges["pairs"]:
         plain = "compound" not in example.tags and "name" not in example.tags

@@ -4,7 +4,8 @@ import pytest
 
 from seq2seq.text.grammar import english_words as words
 from seq2seq.text.grammar.corpus import LEXICON
-from seq2seq.text.grammar.lexicon import Lexicon, read_lexicon
+from seq2seq.text.grammar.entries import Lexicon
+from seq2seq.text.grammar.lexicon import read_lexicon
 
 
 @pytest.fixture(scope="module")
@@ -15,13 +16,23 @@ def lexicon() -> Lexicon:
 @pytest.mark.parametrize(
     ("base", "third", "past", "ing"),
     [
-        ("carry", "carries", "carried", "carrying"), ("plan", "plans", "planned", "planning"), ("open", "opens", "opened", "opening"),
-        ("wash", "washes", "washed", "washing"), ("dance", "dances", "danced", "dancing"), ("play", "plays", "played", "playing"),
-        ("lie", "lies", "lay", "lying"), ("see", "sees", "saw", "seeing"), ("put", "puts", "put", "putting"),
-        ("get", "gets", "got", "getting"), ("answer", "answers", "answered", "answering"), ("show", "shows", "showed", "showing"),
-        ("wake", "wakes", "woke", "waking"), ("swim", "swims", "swam", "swimming"), ("cook", "cooks", "cooked", "cooking"),
+        ("carry", "carries", "carried", "carrying"),
+        ("plan", "plans", "planned", "planning"),
+        ("open", "opens", "opened", "opening"),
+        ("wash", "washes", "washed", "washing"),
+        ("dance", "dances", "danced", "dancing"),
+        ("play", "plays", "played", "playing"),
+        ("lie", "lies", "lay", "lying"),
+        ("see", "sees", "saw", "seeing"),
+        ("put", "puts", "put", "putting"),
+        ("get", "gets", "got", "getting"),
+        ("answer", "answers", "answered", "answering"),
+        ("show", "shows", "showed", "showing"),
+        ("wake", "wakes", "woke", "waking"),
+        ("swim", "swims", "swam", "swimming"),
+        ("cook", "cooks", "cooked", "cooking"),
     ],
-)  # fmt: skip
+)
 def test_verbs_by_hand(lexicon: Lexicon, base: str, third: str, past: str, ing: str) -> None:
     verb = next(entry for entry in lexicon.verbs if entry.english == base)
     assert (words.third_person(base), words.past(verb), words.ing(verb)) == (third, past, ing)
@@ -55,9 +66,20 @@ def test_one_english_noun_for_each_german_one(lexicon: Lexicon) -> None:
 
 @pytest.mark.parametrize(
     ("adjective", "comparative"),
-    [("big", "bigger"), ("happy", "happier"), ("famous", "more famous"), ("nice", "nicer"), ("cheap", "cheaper"), ("hot", "hotter"),
-     ("new", "newer"), ("beautiful", "more beautiful"), ("clever", "cleverer"), ("sad", "sadder"), ("tired", "more tired")],
-)  # fmt: skip
+    [
+        ("big", "bigger"),
+        ("happy", "happier"),
+        ("famous", "more famous"),
+        ("nice", "nicer"),
+        ("cheap", "cheaper"),
+        ("hot", "hotter"),
+        ("new", "newer"),
+        ("beautiful", "more beautiful"),
+        ("clever", "cleverer"),
+        ("sad", "sadder"),
+        ("tired", "more tired"),
+    ],
+)
 def test_comparatives_by_hand(lexicon: Lexicon, adjective: str, comparative: str) -> None:
     entry = next(entry for entry in lexicon.adjectives if entry.english == adjective)
     assert " ".join(words.comparative(entry)) == comparative
@@ -65,13 +87,25 @@ def test_comparatives_by_hand(lexicon: Lexicon, adjective: str, comparative: str
 
 @pytest.mark.parametrize(
     ("following", "article"),
-    [("apple", "an"), ("honest", "an"), ("hour", "an"), ("useful", "a"), ("university", "a"), ("umbrella", "an"), ("house", "a"), ("old", "an")],
-)  # fmt: skip
+    [
+        ("apple", "an"),
+        ("honest", "an"),
+        ("hour", "an"),
+        ("useful", "a"),
+        ("university", "a"),
+        ("umbrella", "an"),
+        ("house", "a"),
+        ("old", "an"),
+    ],
+)
 def test_a_or_an(following: str, article: str) -> None:
     assert words.article(following) == article
 
 
-@pytest.mark.parametrize(("person", "plural", "present", "past"), [(1, False, "am", "was"), (2, False, "are", "were"), (3, False, "is", "was"), (3, True, "are", "were")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("person", "plural", "present", "past"),
+    [(1, False, "am", "was"), (2, False, "are", "were"), (3, False, "is", "was"), (3, True, "are", "were")],
+)
 def test_be(person: int, plural: bool, present: str, past: str) -> None:
     assert words.be("present", person, plural) == present
     assert words.be("past", person, plural) == past

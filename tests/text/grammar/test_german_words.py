@@ -4,12 +4,16 @@ import pytest
 
 from seq2seq.text.grammar import german_words as words
 from seq2seq.text.grammar.corpus import LEXICON
-from seq2seq.text.grammar.lexicon import Lexicon, Noun, Verb, read_lexicon
+from seq2seq.text.grammar.entries import Lexicon, Noun, Verb
+from seq2seq.text.grammar.lexicon import read_lexicon
 
 # The definite article, and the last letters that mark gender and case on whatever word must show them.
 ARTICLES = {
-    "nominative": "der die das die", "accusative": "den die das die", "dative": "dem der dem den", "genitive": "des der des der",
-}  # fmt: skip
+    "nominative": "der die das die",
+    "accusative": "den die das die",
+    "dative": "dem der dem den",
+    "genitive": "des der des der",
+}
 MARKS = {"der": "er", "die": "e", "das": "es", "den": "en", "dem": "em", "des": "es"}
 
 
@@ -95,8 +99,16 @@ def test_every_adjective_with_every_ending(lexicon: Lexicon) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stem", "form"), [("teuer", "teures"), ("dunkel", "dunkles"), ("hoch", "hohes"), ("müde", "müdes"), ("neu", "neues"), ("leer", "leeres")]
-)  # fmt: skip
+    ("stem", "form"),
+    [
+        ("teuer", "teures"),
+        ("dunkel", "dunkles"),
+        ("hoch", "hohes"),
+        ("müde", "müdes"),
+        ("neu", "neues"),
+        ("leer", "leeres"),
+    ],
+)
 def test_stems_that_change(stem: str, form: str) -> None:
     assert words.inflected_adjective(stem, "es") == form
 
@@ -137,15 +149,23 @@ def test_every_verb_in_every_person(lexicon: Lexicon) -> None:
 @pytest.mark.parametrize(
     ("infinitive", "present", "preterite"),
     [
-        ("arbeiten", "arbeite arbeitest arbeitet arbeiten arbeitet arbeiten", "arbeitete arbeitetest arbeitete arbeiteten arbeitetet arbeiteten"),
+        (
+            "arbeiten",
+            "arbeite arbeitest arbeitet arbeiten arbeitet arbeiten",
+            "arbeitete arbeitetest arbeitete arbeiteten arbeitetet arbeiteten",
+        ),
         ("lesen", "lese liest liest lesen lest lesen", "las last las lasen last lasen"),
         ("laden", "lade lädst lädt laden ladet laden", "lud ludest lud luden ludet luden"),
         ("essen", "esse isst isst essen esst essen", "aß aßest aß aßen aßt aßen"),
-        ("lächeln", "lächle lächelst lächelt lächeln lächelt lächeln", "lächelte lächeltest lächelte lächelten lächeltet lächelten"),
+        (
+            "lächeln",
+            "lächle lächelst lächelt lächeln lächelt lächeln",
+            "lächelte lächeltest lächelte lächelten lächeltet lächelten",
+        ),
         ("wissen", "weiß weißt weiß wissen wisst wissen", "wusste wusstest wusste wussten wusstet wussten"),
         ("finden", "finde findest findet finden findet finden", "fand fandest fand fanden fandet fanden"),
     ],
-)  # fmt: skip
+)
 def test_verbs_by_hand(lexicon: Lexicon, infinitive: str, present: str, preterite: str) -> None:
     verb = next(entry for entry in lexicon.verbs if entry.infinitive == infinitive)
     assert " ".join(persons(verb, "present")) == present
@@ -155,9 +175,21 @@ def test_verbs_by_hand(lexicon: Lexicon, infinitive: str, present: str, preterit
 
 @pytest.mark.parametrize(
     ("infinitive", "form"),
-    [("lesen", "lies"), ("geben", "gib"), ("essen", "iss"), ("helfen", "hilf"), ("fahren", "fahr"), ("warten", "warte"),
-     ("machen", "mach"), ("laden", "lade"), ("sehen", "sieh"), ("liegen", "lieg"), ("vergessen", "vergiss"), ("schreiben", "schreib")],
-)  # fmt: skip
+    [
+        ("lesen", "lies"),
+        ("geben", "gib"),
+        ("essen", "iss"),
+        ("helfen", "hilf"),
+        ("fahren", "fahr"),
+        ("warten", "warte"),
+        ("machen", "mach"),
+        ("laden", "lade"),
+        ("sehen", "sieh"),
+        ("liegen", "lieg"),
+        ("vergessen", "vergiss"),
+        ("schreiben", "schreib"),
+    ],
+)
 def test_requests_by_hand(lexicon: Lexicon, infinitive: str, form: str) -> None:
     verb = next(entry for entry in lexicon.verbs if entry.infinitive == infinitive)
     assert words.imperative(verb, False) == form

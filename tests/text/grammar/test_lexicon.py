@@ -67,7 +67,7 @@ def test_a_cell_too_few(folder: Path) -> None:
 def test_wrong_columns_no_entries_no_file_no_utf8(folder: Path) -> None:
     names = folder / "names.tsv"
     names.write_text("name\tsex\nAnna\tf\n", encoding="utf-8")
-    with pytest.raises(InputError, match="line 1: .*name gender"):
+    with pytest.raises(InputError, match=r"line 1: .*name gender"):
         read_lexicon(folder)
     names.write_text("name\tgender\n", encoding="utf-8")
     with pytest.raises(InputError, match="at least one line"):
@@ -89,5 +89,5 @@ def test_a_new_entry_is_used(folder: Path) -> None:
 
 
 def test_an_unknown_preset() -> None:
-    with pytest.raises(InputError, match="'huge'.*tiny, small, full"):
+    with pytest.raises(InputError, match=r"'huge'.*tiny, small, full"):
         generate("huge", seed=1)
