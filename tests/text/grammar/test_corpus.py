@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -159,10 +160,15 @@ def test_links_point_at_words_and_leave_few_alone(small: Grammar) -> None:
         assert any(link.sure for link in example.links)
         target_words, target_linked = target_words + len(target), target_linked + len({j for _, j in pairs})
         source_words, source_linked = source_words + len(source), source_linked + len({i for i, _ in pairs})
-        crossing += any(i < k and j > m for i, j in pairs for k, m in pairs)
+        crossing += crosses(pairs)
     assert target_linked / target_words > 0.99
     assert source_linked / source_words > 0.99
     assert crossing > len(small.train) // 2
+
+
+def crosses(pairs: list[tuple[int, int]]) -> bool:
+    """Whether a later word is linked further left; `pairs` are sorted."""
+    return any(i < k and j > m for (i, j), (k, m) in pairwise(pairs))
 
 
 def test_names_and_capitals_are_copied(small: Grammar) -> None:

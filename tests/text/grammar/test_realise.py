@@ -1,0 +1,273 @@
+"""Frames made by hand, and the sentences and links that a reader expects of them."""
+
+import pytest
+
+from seq2seq.text.grammar.corpus import LEXICON
+from seq2seq.text.grammar.entries import Adjective, Lexicon, Noun, Preposition, Verb
+from seq2seq.text.grammar.example import Example, realise, translate
+from seq2seq.text.grammar.frame import PRONOUNS, Adverbial, Clause, Clock, Gap, Phrase, Predicate
+from seq2seq.text.grammar.lexicon import read_lexicon
+
+LEXICON_ENTRIES: Lexicon = read_lexicon(LEXICON)
+
+
+def noun(german: str) -> Noun:
+    return next(entry for entry in LEXICON_ENTRIES.nouns if entry.german == german)
+
+
+def verb(name: str) -> Verb:
+    return next(entry for entry in (*LEXICON_ENTRIES.verbs, *LEXICON_ENTRIES.modals) if entry.name == name)
+
+
+def the(role: str, german: str, **more: object) -> Phrase:
+    return Phrase(f"main.{role}", noun(german), determiner="definite", **more)  # type: ignore[arg-type]
+
+
+def adjective(german: str) -> Adjective:
+    return next(entry for entry in LEXICON_ENTRIES.adjectives if entry.german == german)
+
+
+def adverb(german: str, slot: str) -> Adverbial:
+    entry = next(entry for entry in LEXICON_ENTRIES.adverbs if " ".join(entry.german) == german)
+    return Adverbial("main.time", slot, adverb=entry)
+
+
+def pronoun(role: str, name: str) -> Phrase:
+    return Phrase(f"main.{role}", PRONOUNS[name], PRONOUNS[name].plural)
+
+
+def example(clause: Clause) -> Example:
+    return translate(realise(clause))
+
+
+def links(made: Example) -> str:
+    return " ".join(f"{link.source}{'-' if link.sure else 'p'}{link.target}" for link in made.links)
+
+
+def test_a_separable_verb_in_a_main_clause() -> None:
+    made = example(
+        Clause(
+            "main",
+            verb("aufräumen"),
+            the("subject", "Junge"),
+            "preterite",
+            objects={"accusative": the("accusative", "Zimmer")},
+        )
+    )
+    assert made.source == "Der Junge räumte das Zimmer auf."
+    assert made.target == "The boy tidied up the room."
+    assert made.acceptable == ("The boy tidied the room up.",)
+    # der-the, Junge-boy, räumte-tidied (possibly up), das-the, Zimmer-room, auf-up (possibly tidied)
+    assert links(made) == "0-0 1-1 2-2 2p3 3-4 4-5 5p2 5-3"
+
+
+def test_one_english_word_for_both_halves() -> None:
+    made = example(
+        Clause(
+            "main",
+            verb("aufmachen"),
+            pronoun("subject", "er"),
+            "present",
+            progressive=True,
+            objects={"accusative": the("accusative", "Tür")},
+        )
+    )
+    assert (made.source, made.target) == ("Er macht die Tür auf.", "He is opening the door.")
+    assert links(made) == "0-0 1p1 1-2 2-3 3-4 4p1 4-2"
+
+
+def test_swapped_arguments() -> None:
+    made = example(
+        Clause(
+            "main",
+            verb("gefallen"),
+            the("subject", "Film"),
+            "present",
+            front="dative",
+            objects={"dative": the("dative", "Kind", plural=True)},
+        )
+    )
+    assert (made.source, made.target) == ("Den Kindern gefällt der Film.", "The children like the film.")
+    assert links(made) == "0-0 1-1 2-2 3-3 4-4"
+
+
+def test_a_fronted_object_crosses() -> None:
+    made = example(
+        Clause(
+            "main",
+            verb("fragen"),
+            the("subject", "Frau"),
+            "preterite",
+            front="accusative",
+            objects={"accusative": the("accusative", "Student")},
+        )
+    )
+    assert (made.source, made.target) == ("Den Studenten fragte die Frau.", "The woman asked the student.")
+    assert links(made) == "0-3 1-4 2-2 3-0 4-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "german", "english"),
+    [("she", "Sie lacht.", "She is laughing."), ("they", "Sie lachen.", "They are laughing.")],
+)
+def test_agreement_tells_she_from_they(name: str, german: str, english: str) -> None:
+    made = example(Clause("main", verb("lachen"), pronoun("subject", name), "present", progressive=True))
+    assert (made.source, made.target) == (german, english)
+
+
+@pytest.mark.parametrize(
+    ("german", "slot", "source", "target"),
+    [
+        ("gestern", "time", "Wir haben gestern die Suppe gegessen.", "We ate the soup yesterday."),
+        ("schon", "already", "Wir haben die Suppe schon gegessen.", "We have already eaten the soup."),
+    ],
+)
+def test_the_perfect_is_past_with_a_time_of_the_past(german: str, slot: str, source: str, target: str) -> None:
+    made = example(
+        Clause(
+            "main",
+            verb("essen"),
+            pronoun("subject", "wir"),
+            "perfect",
+            objects={"accusative": the("accusative", "Suppe")},
+            adverbials=[adverb(german, slot)],
+        )
+    )
+    assert (made.source, made.target) == (source, target)
+
+
+def test_a_passive_with_a_modal_and_nicht() -> None:
+    made = example(
+        Clause(
+            "main",
+            verb("reparieren"),
+            the("subject", "Auto", plural=True),
+            "preterite",
+            modal=verb("müssen"),
+            passive=True,
+            negation="nicht",
+        )
+    )
+    assert made.source == "Die Autos mussten nicht repariert werden."
+    assert made.target == "The cars did not have to be repaired."
+    # mussten-have to (possibly did), nicht-not, repariert-repaired (possibly did, be), werden-be
+    assert "2-4" in links(made).split()
+    assert "3-3" in links(made).split()
+    assert "4-7" in links(made).split()
+    assert "5-6" in links(made).split()
+
+
+@pytest.mark.parametrize(
+    ("clock", "german", "english"),
+    [
+        (Clock("half", ("drei", "two")), "um halb drei", "at half past two"),
+        (Clock("half", ("eins", "twelve")), "um halb eins", "at half past twelve"),
+        (Clock("o'clock", ("eins", "one")), "um ein Uhr", "at one o'clock"),
+        (Clock("to", ("vier", "four"), ("Viertel", "quarter")), "um Viertel vor vier", "at quarter to four"),
+        (Clock("past", ("acht", "eight"), ("zehn", "ten")), "um zehn nach acht", "at ten past eight"),
+    ],
+)
+def test_clock_times(clock: Clock, german: str, english: str) -> None:
+    made = example(
+        Clause(
+            "main",
+            verb("ankommen"),
+            the("subject", "Zug"),
+            "preterite",
+            adverbials=[Adverbial("main.clock", "clock", clock=clock)],
+        )
+    )
+    assert made.source == f"Der Zug kam {german} an."
+    assert made.target == f"The train arrived {english}."
+    assert all(any(link.sure for link in made.links if link.source == i) for i in range(len(made.source.split(" "))))
+
+
+def test_kein_is_not_a() -> None:
+    made = example(
+        Clause("main", verb("kaufen"), pronoun("subject", "ich"), "preterite", negation="kein",
+               objects={"accusative": Phrase("main.accusative", noun("Apfel"), determiner="negative")})
+    )  # fmt: skip
+    assert (made.source, made.target) == ("Ich kaufte keinen Apfel.", "I did not buy an apple.")
+    assert links(made) == "0-0 1p1 1-3 2-2 2-4 3-5"
+
+
+def test_a_compound_is_two_english_words_and_im_is_in_the() -> None:
+    modifier = next(entry for entry in LEXICON_ENTRIES.modifiers if entry.german == "Blumen")
+    place = Adverbial(
+        "main.place",
+        "place",
+        preposition=Preposition("in", "dative", ("in",)),
+        phrase=the("place", "Garten", modifier=modifier),
+    )
+    made = example(Clause("main", verb("schlafen"), pronoun("subject", "du"), "preterite", adverbials=[place]))
+    assert (made.source, made.target) == ("Du schliefst im Blumengarten.", "You slept in the flower garden.")
+    assert links(made) == "0-0 1-1 2-2 2-3 3-4 3-5"
+
+
+def test_a_relative_clause_and_n_declension() -> None:
+    boy = the("accusative", "Junge")
+    gap = Phrase("main.accusative.relative.subject", Gap("relative", boy))
+    boy.relative = Clause("main.accusative.relative", verb("weinen"), gap, "present", kind="final", progressive=True)
+    made = example(Clause("main", verb("kennen"), pronoun("subject", "she"), "present", objects={"accusative": boy}))
+    assert (made.source, made.target) == ("Sie kennt den Jungen, der weint.", "She knows the boy who is crying.")
+    assert made.acceptable == ("She knows the boy that is crying.",)
+
+
+def test_zu_in_the_middle_of_a_word() -> None:
+    subject = pronoun("subject", "er")
+    to = Clause("main.to", verb("aufstehen"), subject, "present", kind="infinitive", front="", conjunction="to")
+    made = example(Clause("main", verb("versuchen"), subject, "perfect", complement=to))
+    assert (made.source, made.target) == ("Er hat versucht, aufzustehen.", "He has tried to get up.")
+
+
+@pytest.mark.parametrize(
+    ("degree", "german", "english"),
+    [
+        ("comparative", "älter als der Park", "older than the park"),
+        ("equal", "so alt wie der Park", "as old as the park"),
+    ],
+)
+def test_comparisons(degree: str, german: str, english: str) -> None:
+    predicate = Predicate(adjective("alt"), degree, the("than", "Park"))  # type: ignore[arg-type]
+    made = example(Clause("main", verb("sein"), the("subject", "Haus"), "present", predicate=predicate))
+    assert (made.source, made.target) == (f"Das Haus ist {german}.", f"The house is {english}.")
+
+
+def test_an_adjective_compared_before_its_noun() -> None:
+    new = Phrase(
+        "main.accusative", noun("Auto"), determiner="indefinite", adjectives=(adjective("neu"),), comparative=True
+    )
+    made = example(Clause("main", verb("kaufen"), pronoun("subject", "wir"), "future", objects={"accusative": new}))
+    assert (made.source, made.target) == ("Wir werden ein neueres Auto kaufen.", "We will buy a newer car.")
+
+
+def test_a_question_strands_the_preposition() -> None:
+    asked = Phrase("main.prepositional", Gap("who"))
+    made = example(
+        Clause(
+            "main",
+            verb("warten"),
+            the("subject", "Kunde"),
+            "present",
+            kind="question",
+            front="prepositional",
+            progressive=True,
+            objects={"prepositional": asked},
+        )
+    )
+    assert (made.source, made.target) == ("Auf wen wartet der Kunde?", "Who is the customer waiting for?")
+
+
+def test_a_request() -> None:
+    made = example(
+        Clause(
+            "main",
+            verb("anziehen"),
+            Phrase("main.subject", PRONOUNS["du"], True),
+            "present",
+            kind="imperative",
+            front="",
+            objects={"accusative": the("accusative", "Mantel", plural=True)},
+        )
+    )
+    assert (made.source, made.target) == ("Zieht bitte die Mäntel an!", "Please put on the coats!")
