@@ -5,13 +5,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.config import Search, Translate, load
 from seq2seq.errors import InputError
-from seq2seq.filter import line_groups, translate_stream
+from seq2seq.filter import _line, line_groups, translate_stream
+from seq2seq.translation import Translation
 
 PIECES = st.lists(st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\xff", b"\0", "\u2028".encode()])).map(b"".join))
 
@@ -133,9 +135,11 @@ def test_a_line_too_long_is_told_and_left_empty_or_cut(concat: Filter, capsys: p
     assert capsys.readouterr().err == ""
 
 
-def test_a_tab_cannot_pass_for_the_end_of_a_column(general: Filter) -> None:
-    for line in general("Der\tHund\tsieht.\n" * 3, scores=True, alignments=True):
-        assert line.count("\t") == 2
+def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
+    values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "plot": None, "search": {}}
+    options = load(Translate, {**values, "device": {"kind": "cpu", "threads": 1}})
+    translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
+    assert _line(translation, 7, options, ranked=True) == "7\t-1.5000\ta b\t"
 
 
 @pytest.mark.parametrize("rule", ["general", "concat"])
