@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from seq2seq.errors import InputError
 from seq2seq.text.grammar import tags
+from seq2seq.text.grammar.core import core
 from seq2seq.text.grammar.draw import Draw
 from seq2seq.text.grammar.draw_sentence import Sentences
 from seq2seq.text.grammar.entries import Lexicon
@@ -18,22 +19,23 @@ from seq2seq.text.grammar.lexicon import read_lexicon
 VERSION = "1"  # part of the key: raise it when the same lexicon gives other sentences
 LEXICON = Path(__file__).resolve().parents[3] / "data" / "lexicon"
 LONGEST, DEEPEST, FARTHEST = 16, 2, 8  # of training: source words, nested clauses, words between verb and particle
-HELD_PERCENT = 10
+HELD_OUT = 10  # one in so many compounds, verbs with their object, and names is kept out of training
 
 
 class Preset(NamedTuple):
-    """How many examples, and how often training must have shown each word of a held-out one."""
+    """How many examples, how often training must have shown each word of a held-out one, how much of the lexicon."""
 
     train: int
     held: int
     challenge: int
     known: int
+    percent: int
 
 
 PRESETS = {
-    "tiny": Preset(2_000, 200, 25, 1),
-    "small": Preset(20_000, 1_000, 300, 3),
-    "full": Preset(100_000, 2_000, 300, 3),
+    "tiny": Preset(2_000, 200, 25, 1, 30),
+    "small": Preset(20_000, 1_000, 300, 3, 45),
+    "full": Preset(100_000, 2_000, 300, 3, 100),
 }
 
 
@@ -71,7 +73,7 @@ def _dealer(preset: str, seed: int, lexicon: Path) -> tuple["_Dealer", Preset]:
         raise InputError(f"grammar: found preset '{preset}', expected one of: {', '.join(PRESETS)}")
     tables, size = read_lexicon(lexicon), PRESETS[preset]
     key = hashlib.sha256(f"{VERSION} {preset} {seed} {tables.digest}".encode()).hexdigest()
-    return _Dealer(tables, key, size.known), size
+    return _Dealer(core(tables, size.percent), key, size.known), size
 
 
 def _beyond(name: str) -> Callable[[Drawn, set[str]], bool]:
@@ -168,4 +170,9 @@ def held_parts(lexicon: Lexicon, draw: Draw) -> set[tags.Part]:
         for noun in draw.nouns(verb.object)
     ]  # fmt: skip
     names = [("name", name.text, "") for name in lexicon.names]
-    return {part for part in (*compounds, *pairs, *names) if draw.chance(HELD_PERCENT)}
+    return {part for parts in (compounds, pairs, names) for part in _by_lot(parts, 1 + len(parts) // HELD_OUT, draw)}
+
+
+def _by_lot(parts: list[tags.Part], count: int, draw: Draw) -> list[tags.Part]:
+    left = list(parts)
+    return [left.pop(int(draw.random() * len(left))) for _ in range(count)]

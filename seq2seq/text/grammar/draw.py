@@ -98,6 +98,8 @@ class Draw:
 
     def _determiner(self, noun: Noun, plural: bool, subject: bool, possessives: tuple[str, ...]) -> str:
         die = int(self.random() * 100)
+        if plural and "parent" in noun.classes:
+            return "definite"
         if "own" in noun.classes and possessives and die < (65 if "kin" in noun.classes else 18):
             return self.pick(possessives)
         if noun.mass:
@@ -122,7 +124,10 @@ class Draw:
             phrase.owner = Phrase(name, owner, self.chance(20), "definite")
 
     def name(self) -> Name:
-        name = self.pick(self.lexicon.names)
+        for _ in range(5):
+            name = self.pick(self.lexicon.names)
+            if name not in self.used:
+                break
         self.used.append(name)
         return name
 
@@ -182,7 +187,7 @@ class Draw:
     def _fitting_spots(self, classes: tuple[str, ...]) -> list[tuple[Preposition, Preposition, tuple[str, ...]]]:
         if classes not in self._spots:
             common = [
-                (where, whither, tuple(name for name in names if name in classes))
+                (where, whither, tuple(name for name in names if name in classes and self.nouns((name,))))
                 for where, whither, names in self.spots
             ]
             self._spots[classes] = [spot for spot in common if spot[2]]

@@ -37,6 +37,8 @@ class Clauses:
         verb = draw.pick(verbs)
         while not _has_tense(verb, tense) and any(_has_tense(other, tense) for other in verbs):
             verb = draw.pick(verbs)
+        if not _has_tense(verb, tense):
+            tense = "preterite" if tense in ("perfect", "pluperfect") else "present"
         passive = verb.pattern == "transitive" and "no-passive" not in verb.flags and tense != "would"
         passive = (
             passive
@@ -51,6 +53,8 @@ class Clauses:
             )
         elif subject is None:
             subject = draw.subject(f"{name}.subject", verb.subject)
+            while verb.pattern == "copula" and isinstance(subject.head, Noun) and not draw.adjectives[subject.head]:
+                subject = draw.subject(f"{name}.subject", verb.subject)
         clause = Clause(name, verb, subject, tense, kind=kind, conjunction=conjunction, passive=passive)
         clause.front = "subject" if kind in ("statement", "question") else ""
         if not passive:
@@ -104,7 +108,7 @@ class Clauses:
         draw, verb, name = self.draw, clause.verb, clause.id
         if clause.passive and draw.chance(35):
             clause.adverbials.append(draw.agent(f"{name}.agent", verb.subject))
-        if draw.manners[verb] and not clause.adverbials and draw.chance(22):
+        if draw.manners[verb] and not clause.adverbials and clause.kind != "imperative" and draw.chance(22):
             clause.adverbials.append(draw.manner(f"{name}.manner", draw.manners[verb]))
         if verb.pattern == "position":
             clause.adverbials.append(draw.spot(f"{name}.place", verb.object, goal=False))

@@ -182,7 +182,10 @@ class Sentences:
         phrases += clause.objects.values()
         phrases = [
             phrase for phrase in phrases
-            if isinstance(phrase.head, Noun) and phrase.determiner in ("definite", "indefinite") and not phrase.owner
+            if isinstance(phrase.head, Noun)
+            and any(self.taking[phrase.head].values())
+            and phrase.determiner in ("definite", "indefinite")
+            and not phrase.owner
         ]  # fmt: skip
         if not phrases:
             return
@@ -260,6 +263,8 @@ def _again(subject: Phrase, name: str) -> Phrase | None:
     if isinstance(head, Pronoun):
         return Phrase(name, head, subject.plural)
     if isinstance(head, Gap) or not subject.human or subject.determiner in ("every", "no"):
+        return None
+    if head.gender == "n" and not subject.plural:  # das Kind: sein, es; English would have to know more
         return None
     pronoun = PRONOUNS["they" if subject.plural else "er" if head.gender == "m" else "she"]
     return Phrase(name, pronoun, pronoun.plural)

@@ -132,6 +132,7 @@ def _fields(clause: Clause) -> dict[str, list[Token]]:
     goal.
     """
     fields: dict[str, list[Token]] = {}
+    late: list[Token] = []
     objects, adverbials = clause.objects, {adverbial.slot: adverbial for adverbial in clause.adverbials}
     if clause.kind not in ("imperative", "infinitive"):
         fields["subject"] = phrase_tokens(clause.subject, "nominative")
@@ -147,11 +148,15 @@ def _fields(clause: Clause) -> dict[str, list[Token]]:
     for slot in ("time", "clock"):
         if slot in adverbials:
             fields[slot] = _adverbial(adverbials[slot])
+    if clause.front not in ("subject", "") and not objects and not _known(clause.subject) and "subject" in fields:
+        late = fields.pop("subject")  # a new subject waits: gestern schlief oft ein Hund
     for role in known:
         fields[role] = phrase_tokens(objects[role], role)
     for slot in ("often", "never", "already"):
         if slot in adverbials:
             fields[slot] = _adverbial(adverbials[slot])
+    if late:
+        fields["subject"] = late
     if clause.negation == "nicht":
         fields["negation"] = [Token("nicht", (f"{clause.id}.negation",))]
     for role in new:

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from seq2seq.errors import InputError
 from seq2seq.text.grammar.entries import Adjective, Adverb, Lexicon, Modifier, Name, Noun, Spot, Verb
 from seq2seq.text.grammar.table import Row, read_table
 
@@ -142,6 +143,13 @@ def _adverb(row: Row) -> Adverb:
     return Adverb(german, english, tuple(links), row.choice("kind", ADVERB_KINDS), row.items("groups"))
 
 
+def _complete(path: Path, column: str, needed: Sequence[str], found: Sequence[str]) -> None:
+    """The grammar draws of each of these, so a table without one cannot do."""
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise InputError(f"{path}: found no entry of {column} {missing[0]}, expected at least one")
+
+
 def read_lexicon(folder: Path) -> Lexicon:
     """Read every table of `folder`. Raises `InputError` for a bad cell."""
     modifiers = read_table(
@@ -163,6 +171,9 @@ def read_lexicon(folder: Path) -> Lexicon:
         "preposition manner flags",
         lambda row: _verb(row, classes, manners),
     )
+    _complete(folder / "nouns.tsv", "class", ("person",), classes)
+    _complete(folder / "verbs.tsv", "pattern", PATTERNS, [verb.pattern for verb in verbs])
+    _complete(folder / "adverbs.tsv", "kind", ADVERB_KINDS, [adverb.kind for adverb in adverbs])
     tables = sorted(folder.glob("*.tsv"))
     return Lexicon(
         nouns=nouns,

@@ -80,9 +80,17 @@ def test_wrong_columns_no_entries_no_file_no_utf8(folder: Path) -> None:
         read_lexicon(folder)
 
 
+def test_a_table_without_a_needed_kind(folder: Path) -> None:
+    verbs = folder / "verbs.tsv"
+    lines = verbs.read_text(encoding="utf-8").split("\n")
+    verbs.write_text("\n".join(line for line in lines if "\tswapped\t" not in line), encoding="utf-8")
+    with pytest.raises(InputError, match=r"verbs.tsv: found no entry of pattern swapped"):
+        read_lexicon(folder)
+
+
 def test_a_new_entry_is_used(folder: Path) -> None:
     table = folder / "names.tsv"
-    table.write_text(table.read_text(encoding="utf-8") + "Zenzi\tf\n", encoding="utf-8")
+    table.write_text(table.read_text(encoding="utf-8").replace("gender\n", "gender\nZenzi\tf\n"), encoding="utf-8")
     before, after = generate("tiny", seed=1), generate("tiny", seed=1, lexicon=folder)
     assert before.key != after.key
     assert any("Zenzi" in example.source and "Zenzi" in example.target for example in after.train)
