@@ -67,6 +67,7 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         source_vocabulary=len(tokenizers.source),
         target_vocabulary=len(tokenizers.target),
         embedding_size=sizes.embedding,
+        embedding_scale=sizes.embedding_scale,
         tie=sizes.tie,
         dropout=sizes.dropout,
         positions=positions,

@@ -74,6 +74,7 @@ class Model(Section):
     """Widths. `encoder_hidden` is one direction's, so encoder outputs are twice as wide."""
 
     embedding: PositiveInt
+    embedding_scale: Positive
     encoder_hidden: PositiveInt
     decoder_hidden: PositiveInt
     tie: Annotated[str, _one_of(TIES)]

@@ -39,6 +39,7 @@ def tiny_model(
         source_vocabulary=TARGET_VOCABULARY if tie == "all" else SOURCE_VOCABULARY,
         target_vocabulary=TARGET_VOCABULARY,
         embedding_size=EMBEDDING,
+        embedding_scale=3.0,
         tie=tie,
         dropout=dropout,
         positions=POSITIONS,

@@ -1,7 +1,5 @@
 """The translation model: embeddings, encoder, decoder, output layer."""
 
-import math
-
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -22,12 +20,15 @@ class Model(nn.Module):
         source_vocabulary: int,
         target_vocabulary: int,
         embedding_size: int,
+        embedding_scale: float,
         tie: str,
         dropout: float,
         positions: int,
     ) -> None:
         """`tie` says which of the three matrices (source, target, output) are one: none, `target` and output, or all.
 
+        Embeddings start with entries of size `1 / sqrt(embedding_size)`; `embedding_scale` multiplies them where they
+        are read (`sqrt(embedding_size)` in Vaswani et al. 2017, section 3.4), not in the output layer.
         `positions` is the greatest source length (EOS counted) that the attention rule can score.
         """
         super().__init__()
@@ -35,6 +36,7 @@ class Model(nn.Module):
         assert tie != "all" or source_vocabulary == target_vocabulary
         self.encoder = encoder
         self.decoder = decoder
+        self.scale = embedding_scale
         self.dropout = nn.Dropout(dropout)
         self.target_embedding = nn.Embedding(target_vocabulary, embedding_size)
         self.source_embedding = self.target_embedding
@@ -43,9 +45,7 @@ class Model(nn.Module):
         self.output = nn.Linear(embedding_size, target_vocabulary)
         if tie != "none":
             self.output.weight = self.target_embedding.weight
-        # Small entries keep an untrained model's logits near 0 and its loss near log V. Where a matrix is read as an
-        # embedding it is scaled up to entries of size 1 (Vaswani et al. 2017, section 3.4): the GRUs learn faster so.
-        self.scale = math.sqrt(embedding_size)
+        # Small entries keep an untrained model's logits near 0 and its loss near log V.
         for matrix in dict.fromkeys((self.source_embedding.weight, self.target_embedding.weight, self.output.weight)):
             nn.init.normal_(matrix, std=embedding_size**-0.5)
         nn.init.zeros_(self.output.bias)

@@ -151,6 +151,7 @@ def test_all_needs_one_vocabulary() -> None:
             source_vocabulary=SOURCE_VOCABULARY,
             target_vocabulary=TARGET_VOCABULARY,
             embedding_size=EMBEDDING,
+            embedding_scale=3.0,
             tie="all",
             dropout=0.0,
             positions=POSITIONS,
@@ -179,3 +180,19 @@ def test_dropout_is_off_when_evaluating(place: str) -> None:
     assert not torch.equal(model(*given)[0], model(*given)[0])
     model.eval()
     assert torch.equal(model(*given)[0], plain(*given)[0])
+
+
+def test_the_scale_multiplies_embeddings_where_they_are_read() -> None:
+    model = tiny_model(tie="none")
+    source = torch.tensor([[5, 7, 3]])
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    target = torch.tensor([[2, 6, 4, 8]])
+    expected, _ = model(source, mask, target)
+    logits = model.output(expected)
+    with torch.no_grad():
+        for matrix in dict.fromkeys((model.source_embedding.weight, model.target_embedding.weight)):
+            matrix.mul_(model.scale)
+    model.scale = 1.0
+    found, _ = model(source, mask, target)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.allclose(model.output(found), logits, atol=1e-6)
