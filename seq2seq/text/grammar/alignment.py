@@ -42,23 +42,22 @@ def sentence(tokens: list[Token], mark: str) -> tuple[str, list[Token]]:
 
 def links(source: list[Token], target: list[Token]) -> tuple[Link, ...]:
     """A link is sure where sure units meet, possible where any do."""
-    sure: dict[str, list[int]] = {}
-    either: dict[str, list[int]] = {}
-    for j, token in enumerate(target):
-        for unit in token.sure:
-            sure.setdefault(unit, []).append(j)
-            either.setdefault(unit, []).append(j)
-        for unit in token.possible:
-            either.setdefault(unit, []).append(j)
+    speaking: dict[str, list[tuple[int, bool]]] = {}  # of a unit: target words, and whether they surely speak of it
+    for j, (_, sure, possible) in enumerate(target):
+        for unit in sure:
+            speaking.setdefault(unit, []).append((j, True))
+        for unit in possible:
+            speaking.setdefault(unit, []).append((j, False))
     found: dict[tuple[int, int], bool] = {}
-    for i, token in enumerate(source):
-        for unit in token.sure:
-            for j in either.get(unit, ()):
-                found.setdefault((i, j), False)
-            for j in sure.get(unit, ()):
-                found[i, j] = True
-        for unit in token.possible:
-            for j in either.get(unit, ()):
+    for i, (_, sure, possible) in enumerate(source):
+        for unit in sure:
+            for j, surely in speaking.get(unit, ()):
+                if surely:
+                    found[i, j] = True
+                else:
+                    found.setdefault((i, j), False)
+        for unit in possible:
+            for j, _ in speaking.get(unit, ()):
                 found.setdefault((i, j), False)
     return tuple([_link(i, j, found[i, j]) for i, j in sorted(found)])
 

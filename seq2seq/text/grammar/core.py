@@ -27,7 +27,6 @@ def core(lexicon: Lexicon, percent: int) -> Lexicon:
             if classes.intersection(entry.classes)
         ],
         names=_first(lexicon.names, percent, lambda name: name.gender),
-        modifiers=_first(lexicon.modifiers, percent, lambda modifier: modifier.group),
         spots=[spot for spot in lexicon.spots if classes.intersection(spot.classes)],
     )
 

@@ -37,13 +37,16 @@ class Drawn(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        """What training must have shown: the German words in lower case, a compound by its parts, a name not at all."""
+        """What training must have shown: the German words in lower case, compounds and objects by their halves.
+
+        A name need not be known.
+        """
         words = [
             token.text.lower() for token in self.german
             if not any([unit.endswith((".name", ".modifier")) for unit in token.sure])
         ]  # fmt: skip
-        compounds = [part for part in self.parts if part[0] == "compound"]
-        return words + [f"modifier {part[1]}" for part in compounds] + [f"head {part[2]}" for part in compounds]
+        halves = [part for part in self.parts if part[0] != "name"]
+        return words + [f"{kind} {half}" for kind, first, second in halves for half in (first + "-", "-" + second)]
 
 
 def realise(frame: Clause) -> Drawn:

@@ -7,16 +7,25 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seq2seq.text.grammar import Grammar
 
-_PROGRAM = """
+_GENERATE = """
 import pickle, sys
 from seq2seq.text.grammar import generate
-pickle.dump(generate(sys.argv[1], seed=int(sys.argv[2])), open(sys.argv[3], "wb"))
+pickle.dump(generate(sys.argv[2], seed=int(sys.argv[3])), open(sys.argv[1], "wb"))
 """
+
+
+def run_apart(program: str, folder: Path, *arguments: str, hash_seed: str = "0") -> Any:
+    """What the program pickles into the file that is its first argument."""
+    path = folder / "result"
+    environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[3])}
+    subprocess.run([sys.executable, "-c", program, str(path), *arguments], check=True, env=environment)
+    return pickle.loads(path.read_bytes())
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +33,10 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Grammar
     made: dict[tuple[str, int, str], Grammar] = {}
 
     def corpus(preset: str, *, seed: int = 1, hash_seed: str = "0") -> Grammar:
-        if (preset, seed, hash_seed) not in made:
-            path: Path = tmp_path_factory.mktemp("grammar") / "corpus"
-            command = [sys.executable, "-c", _PROGRAM, preset, str(seed), str(path)]
-            subprocess.run(
-                command, check=True, env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[3])}
-            )
-            made[preset, seed, hash_seed] = pickle.loads(path.read_bytes())
-        return made[preset, seed, hash_seed]
+        key = (preset, seed, hash_seed)
+        if key not in made:
+            made[key] = run_apart(_GENERATE, tmp_path_factory.mktemp("grammar"), preset, str(seed), hash_seed=hash_seed)
+        return made[key]
 
     return corpus
 
