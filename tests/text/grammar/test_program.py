@@ -1,0 +1,48 @@
+"""scripts/grammar.py: what it prints and writes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts" / "grammar.py"), *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, cwd=ROOT)
+
+
+def test_written_files_agree_line_by_line(tmp_path: Path) -> None:
+    assert run("--write", str(tmp_path / "out")).returncode == 0
+    for name, size in (("train", 2000), ("validation", 200), ("test", 200), ("challenge-compounds", 25)):
+        lines = {
+            ending: (tmp_path / "out" / f"{name}.{ending}").read_text(encoding="utf-8").split("\n")
+            for ending in ("de", "en", "align", "tags")
+        }
+        assert {len(column) - 1 for column in lines.values()} == {size}
+        for source, target, links in zip(lines["de"][:-1], lines["en"], lines["align"], strict=False):
+            for link in links.split(" "):
+                i, j = link.replace("p", "-").split("-")
+                assert int(i) < len(source.split(" "))
+                assert int(j) < len(target.split(" "))
+
+
+def test_the_traced_pair_is_the_shown_one() -> None:
+    shown = run("--show", "--number", "8").stdout.split("\n\n")[7]
+    traced = run("--trace", "7").stdout
+    source, target = shown.split("\n")[:2]
+    assert f"German: {source}\n" in traced
+    assert f"English: {target}\n" in traced
+    assert "verb: " in traced
+    assert shown.split("links: ")[1].split("\n")[0] in traced
+
+
+def test_a_mistake_is_one_line() -> None:
+    result = run("--split", "dev")
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    assert "'dev'" in result.stderr
+    assert "challenge-longer" in result.stderr
+    assert "expected 0 to 1999" in run("--trace", "2000").stderr
