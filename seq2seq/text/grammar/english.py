@@ -111,15 +111,16 @@ class English:
             objects["accusative"] = clause.subject
         asked = _asked(clause, subject, objects)
         operator, verbs = verb_group(clause, subject, inverted=clause.kind == "question" and asked != "subject")
-        before, after = self._adverbials(clause)
+        heavy = any(phrase.relative is not None for phrase in objects.values())
+        before, after = self._adverbials(clause, heavy=heavy)
         first = [*self._opening(clause), *before]
         first += [token for role, phrase in objects.items() if role == asked for token in self.phrase(phrase)]
-        middle = [
-            token
-            for adverbial in clause.adverbials
-            if adverbial.slot in _MIDDLE
-            for token in self._adverbial(adverbial)
-        ]
+        middle = [token for each in clause.adverbials if each.slot in _MIDDLE for token in self._adverbial(each)]
+        if heavy:
+            main = next(k for k, token in enumerate(verbs) if token.sure[:1] == (f"{clause.id}.verb",))
+            verbs[main:main] = [
+                token for each in clause.adverbials if each.slot == "manner" for token in self._adverbial(each)
+            ]
         rest = [*middle, *verbs, *self._objects(clause, objects, asked)]
         if clause.predicate is not None:
             rest += self._predicate(clause)
@@ -146,12 +147,19 @@ class English:
             return []
         return [Token(clause.conjunction, (f"{clause.id}.conjunction",))]
 
-    def _adverbials(self, clause: Clause) -> tuple[list[Token], list[Token]]:
-        """What stands before the subject and what stands at the end; `time` may change its end in a statement."""
+    def _adverbials(self, clause: Clause, *, heavy: bool) -> tuple[list[Token], list[Token]]:
+        """What stands before the subject and what stands at the end; `time` may change its end in a statement.
+
+        Behind a heavy object, one with a relative clause, an adverb would seem to belong to that clause: it comes
+        earlier.
+        """
         before: list[Token] = []
         after: list[Token] = []
         for adverbial in sorted(clause.adverbials, key=lambda adverbial: _END.index(adverbial.slot)):
-            if adverbial.slot in _MIDDLE:
+            if adverbial.slot in _MIDDLE or (heavy and adverbial.slot == "manner"):
+                continue
+            if heavy and adverbial.slot in ("time", "clock"):
+                before += self._adverbial(adverbial)
                 continue
             fronted = clause.front == adverbial.slot and adverbial.slot not in ("manner", "goal")
             movable = clause.kind == "statement" and (fronted or adverbial.slot == "time")

@@ -1,14 +1,16 @@
 """A bad cell is refused with file, line, column and what would do."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from seq2seq.errors import InputError
-from seq2seq.text.grammar import generate
+from seq2seq.text.grammar import Grammar, generate
 from seq2seq.text.grammar.corpus import LEXICON
 from seq2seq.text.grammar.lexicon import read_lexicon
+from tests.text.grammar.conftest import run_apart
 
 
 @pytest.fixture
@@ -88,12 +90,21 @@ def test_a_table_without_a_needed_kind(folder: Path) -> None:
         read_lexicon(folder)
 
 
-def test_a_new_entry_is_used(folder: Path) -> None:
+_WITH_LEXICON = """
+import pickle, sys
+from pathlib import Path
+from seq2seq.text.grammar import Grammar, generate
+corpus = generate("tiny", seed=1, lexicon=Path(sys.argv[2]))
+pickle.dump((corpus.key, [example[:2] for example in corpus.train]), open(sys.argv[1], "wb"))
+"""
+
+
+def test_a_new_entry_is_used(folder: Path, generated: Callable[..., Grammar]) -> None:
     table = folder / "names.tsv"
     table.write_text(table.read_text(encoding="utf-8").replace("gender\n", "gender\nZenzi\tf\n"), encoding="utf-8")
-    before, after = generate("tiny", seed=1), generate("tiny", seed=1, lexicon=folder)
-    assert before.key != after.key
-    assert any("Zenzi" in example.source and "Zenzi" in example.target for example in after.train)
+    key, pairs = run_apart(_WITH_LEXICON, folder.parent, str(folder))
+    assert key != generated("tiny").key
+    assert any("Zenzi" in source and "Zenzi" in target for source, target in pairs)
 
 
 def test_an_unknown_preset() -> None:

@@ -271,3 +271,25 @@ def test_a_request() -> None:
         )
     )
     assert (made.source, made.target) == ("Zieht bitte die Mäntel an!", "Please put on the coats!")
+
+
+def test_no_adverb_stands_behind_a_relative_clause() -> None:
+    door = the("accusative", "Tür")
+    gap = Phrase("main.accusative.relative.accusative", Gap("relative", door))
+    me = Phrase("main.accusative.relative.subject", PRONOUNS["ich"])
+    door.relative = Clause(
+        "main.accusative.relative",
+        verb("putzen"),
+        me,
+        "preterite",
+        kind="final",
+        front="accusative",
+        objects={"accusative": gap},
+    )
+    carefully = Adverbial("main.manner", "manner", adverb=adverb("vorsichtig", "manner").adverb)
+    made = example(
+        Clause("main", verb("zumachen"), pronoun("subject", "er"), "preterite", objects={"accusative": door},
+               adverbials=[carefully, adverb("gestern", "time")])
+    )  # fmt: skip
+    assert made.source == "Er machte gestern die Tür, die ich putzte, vorsichtig zu."
+    assert made.target == "Yesterday he carefully closed the door that I cleaned."
