@@ -117,6 +117,7 @@ def model(tokenizers: Tokenizers) -> Model:
         source_vocabulary=len(tokenizers.source),
         target_vocabulary=len(tokenizers.target),
         embedding_size=EMBEDDING,
+        embedding_scale=2.0,
         tie="all",
         dropout=0.5,
         positions=POSITIONS,

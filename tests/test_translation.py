@@ -51,6 +51,7 @@ def model(tokenizers: Tokenizers, rule: str) -> Model:
         source_vocabulary=len(tokenizers.source),
         target_vocabulary=len(tokenizers.target),
         embedding_size=24,
+        embedding_scale=2.0,
         tie="target",
         dropout=0.1,
         positions=POSITIONS,
