@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,10 @@ def test_every_picture_and_file_that_is_linked_exists() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_traced_sentence_is_what_the_program_prints() -> None:
+    (block,) = re.findall(r"--trace 11`[^`]*```\n(.*?)```", README, re.DOTALL)
+    command = [sys.executable, "scripts/grammar.py", "--preset", "tiny", "--trace", "11"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line for line in block.splitlines() if line.strip() != "..." and line not in printed] == []
