@@ -35,9 +35,11 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
     """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`."""
     device.set_up(configuration.device.threads)
     place = device.choose(configuration.device.kind)
-    text = build.corpus(configuration.dataset)
+    data = configuration.dataset
+    log.info("dataset %s, %s to %s; prepared once and kept in %s", data.name, data.source, data.target, data.cache)
+    text = build.corpus(data)
     validation, test = hold(text.validation), hold(text.test)
-    prepared = build.prepared(configuration.dataset, text)
+    prepared = build.prepared(data, text)
     torch.manual_seed(configuration.training.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
     model = build.model(configuration, prepared.tokenizers, positions=positions).to(place)
@@ -60,23 +62,29 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
         translator = build.translator(configuration.search, model, prepared.tokenizers, place)
         for name, split in (("validation", validation), ("test", test)):
             results[name] = evaluate(model, prepared.tokenizers, translator, split, place).scores
-            log.info("%s  %s", name, summary(results[name]))
+            log.info("%s  %s", name, _summary(results[name]))
         if text.challenges:
             results["challenges"] = {
                 split.name: challenge(model, prepared.tokenizers, translator, hold(split), place)
                 for split in text.challenges
             }
         write_json(folder / "results.json", results)
-        final = {f"{name}_{metric}": results[name][metric] for name in ("validation", "test") for metric in METRICS}
-        board.hyperparameters(_flat(configuration.model_dump(mode="json")), final)
+        board.hyperparameters(_flat(configuration.model_dump(mode="json")), _final(results))
     log.info("results in %s", folder / "results.json")
     return results
 
 
-METRICS = ("bleu", "chrf", "ter", "perplexity")
+def _final(results: Mapping[str, Any]) -> dict[str, float]:
+    """The scores that stand beside the hyper-parameters."""
+    return {
+        f"{split}_{metric}": results[split][metric]
+        for split in ("validation", "test")
+        for metric in ("bleu", "chrf", "ter", "perplexity", "exact", "aer")
+        if metric in results[split]
+    }
 
 
-def summary(found: Mapping[str, Any]) -> str:
+def _summary(found: Mapping[str, Any]) -> str:
     """One line of scores."""
     aer = f"alignment error {found['aer']:.3f}  " if "aer" in found else ""
     return (
