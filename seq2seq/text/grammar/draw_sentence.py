@@ -31,7 +31,7 @@ _REPORTED: dict[Tense, tuple[Tense, ...]] = {
 _ASKABLE = ("transitive", "dative", "ditransitive", "prepositional")
 # How often each verb of a pattern stands in the urn: patterns of few verbs are drawn more, those with a clause by
 # other means.
-_WEIGHTS = {"clause": 0, "infinitive": 0, "copula": 12, "swapped": 4, "position": 2, "put": 2, "motion": 2}
+_WEIGHTS = {"clause": 0, "infinitive": 0, "copula": 12, "swapped": 2, "position": 2, "put": 2, "motion": 2}
 _MADE_OF = ("complement", "complement", "infinitive", "adjunct", "adjunct", "relative", "relative")
 
 
