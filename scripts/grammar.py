@@ -96,8 +96,11 @@ def trace(drawn: Drawn) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", choices=list(PRESETS), default="tiny")
-    parser.add_argument("--seed", type=int, default=1)
+    presets = ", ".join(f"{preset.train:,}" for preset in PRESETS.values())
+    parser.add_argument(
+        "--preset", choices=list(PRESETS), default="tiny", help=f"{presets} training pairs (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the corpus, as dataset.seed (default: %(default)s)")
     parser.add_argument("--split", default="train", help="train, validation, test or challenge-NAME (default: train)")
     parser.add_argument("--number", type=int, default=10, metavar="N", help="how many pairs to print (default: 10)")
     parser.add_argument("--show", action="store_true", help="with acceptable variants, links and tags")

@@ -179,7 +179,9 @@ class Search(Section):
     @model_validator(mode="after")
     def _enough(self) -> "Search":
         if self.n_best > self.size:
-            raise ValueError(f"search.n_best={self.n_best} asks for more than the beam holds: search.size={self.size}")
+            raise ValueError(
+                f"search.n_best={self.n_best} is more than the beam holds: search.size={self.size}; search=beam has 5"
+            )
         return self
 
 

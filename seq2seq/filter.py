@@ -39,7 +39,9 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
             if problem is not None:
                 failed += 1
                 print(f"line {number}: {problem}; left empty", file=sys.stderr)
-            translations: Sequence[Translation | None] = [None] if isinstance(result, TooLong) else result
+            translations: Sequence[Translation | None] = [None]
+            if problem is None and isinstance(result, list):
+                translations = result
             for translation in translations:
                 print(_line(translation, number, options, ranked=search.n_best > 1), file=target)
             first = translations[0]
