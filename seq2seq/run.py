@@ -35,11 +35,9 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
     """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`."""
     device.set_up(configuration.device.threads)
     place = device.choose(configuration.device.kind)
-    data = configuration.dataset
-    log.info("dataset %s, %s to %s; prepared once and kept in %s", data.name, data.source, data.target, data.cache)
-    text = build.corpus(data)
+    text = build.corpus(configuration.dataset)
     validation, test = hold(text.validation), hold(text.test)
-    prepared = build.prepared(data, text)
+    prepared = build.prepared(configuration.dataset, text)
     torch.manual_seed(configuration.training.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
     model = build.model(configuration, prepared.tokenizers, positions=positions).to(place)
