@@ -1,0 +1,54 @@
+"""Exact matches and alignment error of a split, counted by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from seq2seq.errors import InputError
+from seq2seq.evaluation import outcomes, shares
+from seq2seq.forcing import Likelihood, Reading
+from seq2seq.scoring import _with_alignments
+from seq2seq.text.alignment import Diagnostics, Link
+from seq2seq.text.corpus import Pair
+from seq2seq.text.gold import Gold, Held
+
+PAIRS = [Pair("der Hund schläft", "the dog sleeps"), Pair("ja", "yes"), Pair("nein danke", "no thanks")]
+GOLD = [
+    Gold(frozenset({Link(0, 0), Link(1, 1), Link(2, 2, sure=False)}), tags=("a", "b")),
+    Gold(frozenset({Link(0, 0)}), acceptable=("yeah",), tags=("a",)),
+    Gold(frozenset({Link(0, 0), Link(1, 1)}), tags=("b",)),
+]
+READING = Reading(Likelihood(1.0, 1), Diagnostics(), [{(0, 0), (2, 1), (2, 2)}, {(0, 0)}, None])
+
+
+def test_a_hypothesis_is_right_where_it_is_the_reference_or_another_right_answer() -> None:
+    found = outcomes(Held("test", PAIRS, GOLD), ["the dog sleeps", "yeah", "no"], READING)
+    assert [outcome.exact for outcome in found] == [True, True, False]
+    assert [outcome.length for outcome in found] == [3, 1, 2]
+    assert shares(found)["exact"] == pytest.approx(2 / 3)
+
+
+def test_alignment_error_is_divided_once_over_the_sentences_that_were_read() -> None:
+    found = outcomes(Held("test", PAIRS, GOLD), ["", "", ""], READING)
+    # A: 3 + 1 links, S: 2 + 1; A and S: (0,0) + (0,0); A and P: (0,0), (2,2) + (0,0). The third was too long to read.
+    assert shares(found)["aer"] == pytest.approx(1 - (2 + 3) / (4 + 3))
+
+
+def test_without_gold_there_is_no_alignment_error() -> None:
+    assert set(shares(outcomes(Held("test", PAIRS), ["", "", ""], READING))) == {"exact"}
+
+
+def test_gold_of_a_persons_own_is_checked_against_the_sentences(tmp_path: Path) -> None:
+    held, file = Held("test", PAIRS), tmp_path / "gold.align"
+    file.write_text("0-0 1-1 2p2\n0-0\n0-0 1p1\n")
+    assert _with_alignments(held, file).gold == [
+        Gold(frozenset({Link(0, 0), Link(1, 1), Link(2, 2, sure=False)})),
+        Gold(frozenset({Link(0, 0)})),
+        Gold(frozenset({Link(0, 0), Link(1, 1, sure=False)})),
+    ]
+    file.write_text("0-0\n0-0\n0-2\n")
+    with pytest.raises(InputError, match=r"gold\.align, line 3: 0-2 points at target word 2"):
+        _with_alignments(held, file)
+    file.write_text("0-0\n0-0\n")
+    with pytest.raises(InputError, match="has 2 lines, but test has 3 pairs"):
+        _with_alignments(held, file)
