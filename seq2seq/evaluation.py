@@ -90,9 +90,7 @@ def evaluate(
     another right answer), `attention` (see `Diagnostics.means`), `sentences`, `refused` (sources too long); where the
     split has gold alignments, `aer`; where it has tags, `exact`, `bleu` and `aer` again by tag and by source length.
     """
-    hypotheses = translate(translator, [pair.source for pair in split.pairs])
-    reading = References(split.pairs, tokenizers, longest=translator.longest).read(model, device)
-    results = outcomes(split, hypotheses.texts, reading)
+    hypotheses, reading, results = _examine(model, tokenizers, translator, split, device)
     found = {
         **scores(hypotheses.texts, [pair.target for pair in split.pairs]),
         "loss": reading.likelihood.loss,
@@ -113,10 +111,17 @@ def challenge(
     model: Model, tokenizers: Tokenizers, translator: Translator, split: Held, device: torch.device
 ) -> dict[str, Any]:
     """`sentences`, `bleu`, `exact` and `aer` of a challenge set, and again by source length."""
+    _, _, results = _examine(model, tokenizers, translator, split, device)
+    return {**_group(results), "by_length": _by_length(results)}
+
+
+def _examine(
+    model: Model, tokenizers: Tokenizers, translator: Translator, split: Held, device: torch.device
+) -> tuple[Hypotheses, Reading, list["Outcome"]]:
+    """Translates a split, reads its references, and says what became of each sentence."""
     hypotheses = translate(translator, [pair.source for pair in split.pairs])
     reading = References(split.pairs, tokenizers, longest=translator.longest).read(model, device)
-    results = outcomes(split, hypotheses.texts, reading)
-    return {**_group(results), "by_length": _by_length(results)}
+    return hypotheses, reading, outcomes(split, hypotheses.texts, reading)
 
 
 LENGTHS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 10**9))

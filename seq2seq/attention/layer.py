@@ -55,6 +55,6 @@ class AttentionLayer(nn.Module):
         mask: Bool[Tensor, "batch source"],
     ) -> tuple[Float[Tensor, "batch target output"], Float[Tensor, "batch target source"]]:
         """All three steps, as in the notes: `(output, weights)`."""
-        prepared = key if self.score.location_based else self.score.prepare(key)
+        prepared = key if self.score.location_based else self.prepare(key)
         context, weights = self.attend(query, prepared, value, mask)
         return self.combine(query, context), weights

@@ -120,8 +120,10 @@ class Dot(LuongDot):
         return key / math.sqrt(key.shape[-1])
 
 
-class General(Score):
+class General(LuongDot):
     """`Q.(W K_j)` (Luong et al. 2015, equation 8, "general"): a bilinear form, so the widths may differ."""
+
+    direct = False
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__(sizes)
@@ -129,11 +131,6 @@ class General(Score):
 
     def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source query"]:
         return self.key(key)
-
-    def forward(
-        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source query"]
-    ) -> Float[Tensor, "batch target source"]:
-        return query @ key.transpose(1, 2)
 
 
 class Uniform(Score):
