@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 
 from seq2seq import config
+from seq2seq.attention.distributions import DISTRIBUTIONS
+from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.errors import InputError
 from seq2seq.nn.decoder import DECODERS, Widths
-from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.built_in import built_in
 from seq2seq.text.corpus import Corpus, files, tsv
@@ -46,21 +48,32 @@ def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
     )
 
 
+def rule(attention: config.Attention) -> Rule:
+    """The classes that the configuration names, with their options."""
+    return Rule(
+        SCORES[attention.score],
+        DISTRIBUTIONS[attention.distribution],
+        heads=attention.heads,
+        window=attention.window,
+        temperature=attention.temperature,
+    )
+
+
 def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int) -> Model:
     """A model with fresh weights. `positions` is the greatest source length in tokens, EOS counted."""
     sizes = configuration.model
-    encoder = GRUEncoder(
+    gru = GRUEncoder(
         embedding_size=sizes.embedding,
         hidden_size=sizes.encoder_hidden,
         layers=configuration.encoder.layers,
         dropout=sizes.dropout,
     )
+    attention = configuration.encoder.attention
+    encoder = gru if attention is None else SelfAttentionEncoder(gru, rule(attention), positions=positions)
     widths = Widths(
         embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
     )
-    decoder = DECODERS[configuration.decoder.place](
-        SCORES[configuration.attention.score], widths, dropout=sizes.dropout
-    )
+    decoder = DECODERS[configuration.decoder.place](rule(configuration.attention), widths, dropout=sizes.dropout)
     return Model(
         encoder,
         decoder,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
+from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.scores import SCORES
 from seq2seq.errors import InputError
 from seq2seq.nn.decoder import DECODERS
@@ -58,7 +59,21 @@ class Section(BaseModel):
 
 
 class Attention(Section):
+    """`heads` is for multihead, `window` for local_m and local_p (tokens to each side), `temperature` for hard."""
+
     score: Annotated[str, _one_of(SCORES)]
+    distribution: Annotated[str, _one_of(DISTRIBUTIONS)]
+    heads: PositiveInt
+    window: PositiveInt
+    temperature: Positive
+
+    @model_validator(mode="after")
+    def _chooses(self) -> "Attention":
+        if SCORES[self.score].constant and DISTRIBUTIONS[self.distribution].chooses:
+            raise ValueError(
+                f"distribution={self.distribution} takes the best score and score={self.score} has none: all are equal"
+            )
+        return self
 
 
 class Decoder(Section):
@@ -66,8 +81,19 @@ class Decoder(Section):
 
 
 class Encoder(Section):
-    kind: Annotated[str, _one_of(("gru",))]
+    """A GRU, whose outputs attend to one another where `attention` is given."""
+
     layers: PositiveInt
+    attention: Attention | None
+
+    @model_validator(mode="after")
+    def _stands_still(self) -> "Encoder":
+        if self.attention is not None and DISTRIBUTIONS[self.attention.distribution].follows_target:
+            raise ValueError(
+                f"encoder.attention.distribution={self.attention.distribution} follows the target's words, which the "
+                "encoder does not see; local_p finds its own place"
+            )
+        return self
 
 
 class Model(Section):
@@ -201,6 +227,19 @@ class Train(Section):
     def _fits(self) -> "Train":
         if self.model.tie == "all" and not self.dataset.joint:
             raise ValueError("model.tie=all needs one vocabulary for both languages: dataset.joint=true")
+        value = 2 * self.model.encoder_hidden
+        for key, attention, query in (
+            ("attention", self.attention, self.model.decoder_hidden),
+            ("encoder.attention", self.encoder.attention, value),
+        ):
+            if (
+                attention is not None
+                and attention.score == "multihead"
+                and (query % attention.heads or value % attention.heads)
+            ):
+                raise ValueError(
+                    f"{key}.heads={attention.heads} must divide the widths of query and value, {query} and {value}"
+                )
         if SCORES[self.attention.score].direct and self.model.decoder_hidden != 2 * self.model.encoder_hidden:
             raise ValueError(
                 f"attention.score={self.attention.score} multiplies query and key as they are, so model.decoder_hidden "

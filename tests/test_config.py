@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from seq2seq import build
+from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate, keys, load, near, search_as_given
 from seq2seq.errors import InputError
@@ -35,6 +36,7 @@ def composed(program: str, *overrides: str) -> dict[str, Any]:
 
 
 TRAIN = composed("train")
+SELF: dict[str, Any] = composed("train", "encoder=self_attention")["encoder"]["attention"]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,25 @@ def test_every_file_composes_and_builds_a_model(group: str, name: str, tokenizer
     configuration = load(Train, composed("train", f"{group}={name}", *needed))
     model = build.model(configuration, tokenizers, positions=17)
     assert sum(parameter.numel() for parameter in model.parameters()) > 0
+
+
+@pytest.mark.parametrize("distribution", sorted(DISTRIBUTIONS))
+@pytest.mark.parametrize("attention", choices("attention"))
+def test_every_rule_goes_with_every_distribution_in_decoder_and_encoder(
+    attention: str, distribution: str, tokenizers: Tokenizers
+) -> None:
+    if SCORES[attention].constant and DISTRIBUTIONS[distribution].chooses:
+        pytest.skip("refused: see test_values_that_do_not_go_together")
+    here = [f"attention={attention}", f"attention.distribution={distribution}"]
+    there = ["encoder=self_attention", f"encoder.attention.score={attention}"]
+    if not DISTRIBUTIONS[distribution].follows_target:
+        there.append(f"encoder.attention.distribution={distribution}")
+    configuration = load(Train, composed("train", "model=tiny", *here, *there))
+    model = build.model(configuration, tokenizers, positions=17)
+    assert type(model.decoder.attention.score) is SCORES[attention]
+    assert type(model.decoder.attention.distribution) is DISTRIBUTIONS[distribution]
+    assert model.encoder.output_size == 64
+    assert (model.longest_source == 17) == SCORES[attention].location_based
 
 
 @pytest.mark.parametrize("decoder", choices("decoder"))
@@ -147,9 +168,12 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("dataset.vocabulary", 7, ["greater than or equal to 8"]),
         ("dataset.target", "../../x", ['found "../../x"']),
         ("dataset", None, ["dataset.source", "found null"]),
-        ("attention.score", "evil", ["no such choice 'evil'", "concat, dot"]),
+        ("attention.score", "evil", ["no such choice 'evil'", "concat, cosine, dot"]),
         ("attention.score", "__class__", ["no such choice"]),
-        ("encoder.kind", "lstm", ["gru"]),
+        ("attention.distribution", "softmux", ["no such choice 'softmux'", "did you mean softmax"]),
+        ("attention.heads", 0, ["greater than 0", "found 0"]),
+        ("encoder.layers", 0, ["greater than 0", "found 0"]),
+        ("encoder.attention", 7, ["encoder.attention.score", "found 7"]),
     ],
 )
 def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: object, words: list[str]) -> None:
@@ -169,6 +193,13 @@ def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: ob
         ({"search.n_best": 4}, ["search.n_best=4", "search.size=1"]),
         ({"attention.score": "dot", "model.decoder_hidden": 99}, ["model.decoder_hidden", "256", "not 99"]),
         ({"dataset.source": "fr"}, ["dataset.source=de dataset.target=en"]),
+        ({"attention.score": "uniform", "attention.distribution": "hard"}, ["score=uniform", "all are equal"]),
+        ({"attention.score": "multihead", "attention.heads": 7}, ["attention.heads=7", "256 and 256"]),
+        (
+            {"encoder.attention": SELF | {"distribution": "local_m"}},
+            ["encoder.attention.distribution=local_m", "local_p"],
+        ),
+        ({"encoder.attention": SELF | {"score": "multihead", "heads": 3}}, ["encoder.attention.heads=3", "256"]),
     ],
 )
 def test_values_that_do_not_go_together(changes: dict[str, object], words: list[str]) -> None:
@@ -206,7 +237,12 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-PLACES = sorted(key for key in keys(Train) if key.count(".") == 0 or key.split(".")[1] in TRAIN[key.split(".")[0]])
+PLACES = sorted(
+    key
+    for key in keys(Train)
+    if not key.startswith("encoder.attention.")  # null in the default
+    and (key.count(".") == 0 or key.split(".")[1] in TRAIN[key.split(".")[0]])
+)
 
 
 @given(key=st.sampled_from(PLACES), value=VALUES)

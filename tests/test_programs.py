@@ -65,7 +65,7 @@ def test_a_run_folder_holds_what_a_run_leaves(sweep: Path) -> None:
         assert names == {".hydra", "train.log", "tensorboard", "checkpoints", "results.json"}
         assert {path.name for path in (run / "checkpoints").iterdir()} == {"best", "best-2", "last"}
         assert f"attention={name}" in yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text())
-        assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["attention"] == {"score": name}
+        assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["attention"]["score"] == name
         assert yaml.safe_load((run / ".hydra" / "hydra.yaml").read_text())["hydra"]["job"]["name"] == "train"
     assert not list(sweep.rglob("*.partial"))
 

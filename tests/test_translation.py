@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS, Widths
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
@@ -15,6 +14,7 @@ from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
 from seq2seq.training import Schedule, make_optimizer, updates
 from seq2seq.translation import TooLong, Translation, Translator
+from tests.tiny import tiny_rule
 
 POSITIONS = 40
 WORDS = ["".join(random.Random(seed).choices("abdegilmnorstü", k=3 + seed % 4)) for seed in range(40)]
@@ -47,7 +47,7 @@ def model(tokenizers: Tokenizers, rule: str) -> Model:
     widths = Widths(embedding=24, value=40, hidden=36, positions=POSITIONS)
     return Model(
         GRUEncoder(embedding_size=24, hidden_size=20, layers=1, dropout=0.0),
-        DECODERS["luong"](SCORES[rule], widths, dropout=0.0),
+        DECODERS["luong"](tiny_rule(rule), widths, dropout=0.0),
         source_vocabulary=len(tokenizers.source),
         target_vocabulary=len(tokenizers.target),
         embedding_size=24,

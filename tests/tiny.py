@@ -5,36 +5,64 @@ import random
 
 import torch
 
+from seq2seq.attention.distributions import DISTRIBUTIONS
+from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS, Decoder, Widths
-from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.encoder import Encoder, GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, batch_pairs
 
 PLACES = sorted(DECODERS)
 RULES = sorted(SCORES)
 EVERY = list(itertools.product(PLACES, RULES))
-"""Each rule in each place."""
+"""Each rule in each place of the decoder."""
+EVERYWHERE = [
+    (place, rule, distribution)
+    for place, rule, distribution in itertools.product([*PLACES, "self_attention"], RULES, DISTRIBUTIONS)
+    if not (SCORES[rule].constant and DISTRIBUTIONS[distribution].chooses)
+    and not (place == "self_attention" and DISTRIBUTIONS[distribution].follows_target)
+]
+"""Each rule with each distribution in each place, the encoder too, but for what `seq2seq.config` refuses."""
 
 EMBEDDING, VALUE, HIDDEN, POSITIONS = 10, 12, 14, 16
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
 
 
-def tiny_decoder(place: str, rule: str, *, dropout: float = 0.0, seed: int = 1) -> tuple[Decoder, Widths]:
+def tiny_rule(rule: str, distribution: str = "softmax") -> Rule:
+    """An attention by name, with two heads where it has several."""
+    return Rule(SCORES[rule], DISTRIBUTIONS[distribution], heads=2, window=2, temperature=0.7)
+
+
+def tiny_decoder(
+    place: str, rule: str, distribution: str = "softmax", *, dropout: float = 0.0, seed: int = 1
+) -> tuple[Decoder, Widths]:
     """A decoder alone, with fresh weights that the seed decides."""
     torch.manual_seed(seed)
     hidden = VALUE if SCORES[rule].direct else HIDDEN
     widths = Widths(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS)
-    return DECODERS[place](SCORES[rule], widths, dropout=dropout), widths
+    return DECODERS[place](tiny_rule(rule, distribution), widths, dropout=dropout), widths
 
 
 def tiny_model(
-    place: str = "bahdanau", rule: str = "additive", *, tie: str = "none", dropout: float = 0.0, seed: int = 1
+    place: str = "bahdanau",
+    rule: str = "additive",
+    distribution: str = "softmax",
+    *,
+    tie: str = "none",
+    dropout: float = 0.0,
+    seed: int = 1,
 ) -> Model:
-    """A model with fresh weights that the seed decides."""
-    decoder, _ = tiny_decoder(place, rule, dropout=dropout, seed=seed)
+    """A model with fresh weights that the seed decides; in place `self_attention` the rule is the encoder's."""
+    torch.manual_seed(seed)
+    encoder: Encoder = GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, dropout=dropout)
+    if place == "self_attention":
+        decoder, _ = tiny_decoder("luong", "general", dropout=dropout, seed=seed)
+        encoder = SelfAttentionEncoder(encoder, tiny_rule(rule, distribution), positions=POSITIONS)
+    else:
+        decoder, _ = tiny_decoder(place, rule, distribution, dropout=dropout, seed=seed)
     return Model(
-        GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, dropout=dropout),
+        encoder,
         decoder,
         source_vocabulary=TARGET_VOCABULARY if tie == "all" else SOURCE_VOCABULARY,
         target_vocabulary=TARGET_VOCABULARY,

@@ -1,17 +1,194 @@
-"""What makes weights of scores. Every distribution gives 0 on padding, and nothing that is no number."""
+"""What makes weights of scores. Every distribution gives 0 on padding, and nothing that is no number.
 
-from jaxtyping import Bool, Float
-from torch import Tensor
+To add one: one class here, one line in `DISTRIBUTIONS`; `attention.distribution=NAME` works then.
+"""
+
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+Scores = Float[Tensor, "batch target source"]
+Weights = Float[Tensor, "batch target source"]
+Mask = Bool[Tensor, "batch #target source"]
+Query = Float[Tensor, "batch target query"]
+Step = Int[Tensor, "batch target"]
 
 
-def masked_softmax(
-    scores: Float[Tensor, "batch target source"], mask: Bool[Tensor, "batch source"]
-) -> Float[Tensor, "batch target source"]:
+class Shape(NamedTuple):
+    """What a distribution may need to know.
+
+    `query` is the width of a query; `window` is D, so that a local distribution sees 2 D + 1 positions; `temperature`
+    divides the scores that a hard distribution draws from while it trains.
+    """
+
+    query: int
+    window: int
+    temperature: float
+
+
+class Distribution(nn.Module):
+    """Weights over a sentence's tokens from their scores.
+
+    `follows_target` says that the weights depend on how many target words were read, so that an encoder has no use
+    for it; `chooses` says that it takes the best score alone, so that a rule of equal scores has no use for it.
+    """
+
+    follows_target: ClassVar[bool] = False
+    chooses: ClassVar[bool] = False
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+        """`step` counts the target words before each query."""
+        raise NotImplementedError
+
+
+def masked_softmax(scores: Scores, mask: Mask) -> Weights:
     """`softmax` over the positions where the mask is True; exactly 0 elsewhere.
 
     A row without a single token has all weights 0, so its context is 0: softmax over nothing but `-inf` would be NaN,
     and one NaN in a batch ruins every gradient.
     """
-    mask = mask.unsqueeze(1)
     nothing = ~mask.any(dim=-1, keepdim=True)
     return scores.masked_fill(~(mask | nothing), float("-inf")).softmax(dim=-1).masked_fill(~mask, 0.0)
+
+
+class Softmax(Distribution):
+    """`exp(e_j) / sum_k exp(e_k)`: soft attention, a part of every token."""
+
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+        return masked_softmax(scores, mask)
+
+
+class Hard(Distribution):
+    """Weight 1 for one token, 0 for the others: the best in use, a draw from the softmax in training.
+
+    A choice has no slope, so the gradient is that of the softmax that the draw was made from: the straight-through
+    Gumbel estimator (Jang et al. 2017, section 2.2). It is biased, and it learns.
+    """
+
+    chooses = True
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.temperature = shape.temperature
+
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+        if self.training:  # the best of scores with Gumbel noise is a draw from their softmax
+            scores = (scores - torch.empty_like(scores).exponential_().log()) / self.temperature
+        soft = masked_softmax(scores, mask)
+        chosen = torch.zeros_like(soft).scatter_(-1, soft.argmax(dim=-1, keepdim=True), 1.0)
+        return chosen.masked_fill(~mask, 0.0) + (soft - soft.detach())
+
+
+class LocalM(Distribution):
+    """Softmax over the tokens within D of the target word's own place (Luong et al. 2015, section 3.2, "local-m").
+
+    Where the source is shorter than the target, the window stays at its last token.
+    """
+
+    follows_target = True
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.window = shape.window
+
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+        center = torch.minimum(step.unsqueeze(2), mask.sum(dim=2, keepdim=True) - 1)
+        return masked_softmax(scores, _near(center, mask, self.window))
+
+
+class LocalP(Distribution):
+    """Softmax over the tokens within D of a place `p` that the query predicts (Luong et al. 2015, "local-p").
+
+    `p = (S - 1) sigmoid(v.tanh(W Q))` for places 0 to S - 1. The paper multiplies the weights by a Gaussian around p
+    of deviation D / 2 and leaves their sum below 1; here its logarithm is added to the scores, so that the sum is 1.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.window = shape.window
+        self.hidden = nn.Linear(shape.query, shape.query, bias=False)
+        self.v = nn.Linear(shape.query, 1, bias=False)
+
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+        last = (mask.sum(dim=2, keepdim=True) - 1).clamp(min=0)
+        center = last * torch.sigmoid(self.v(torch.tanh(self.hidden(query))))
+        distance = torch.arange(mask.shape[2], device=mask.device) - center
+        gaussian = -2 * (distance / self.window).square()
+        return masked_softmax(scores + gaussian, _near(center, mask, self.window))
+
+
+def _near(center: Tensor, mask: Mask, window: int) -> Bool[Tensor, "batch target source"]:
+    """The tokens no farther than `window` from the centre, (batch, target, 1)."""
+    places = torch.arange(mask.shape[2], device=mask.device)
+    return mask & ((places - center).abs() <= window)
+
+
+class Sparsemax(Distribution):
+    """The weights nearest to the scores themselves: `max(e_j - t, 0)` (Martins and Astudillo 2016, equation 1).
+
+    Soft attention most of whose weights are exactly 0.
+    """
+
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+        return _masked_entmax(scores, mask, 2.0)
+
+
+class Entmax15(Distribution):
+    """`max(e_j / 2 - t, 0)^2`, midway between softmax and sparsemax (Peters et al. 2019, section 4)."""
+
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+        return _masked_entmax(scores, mask, 1.5)
+
+
+def _masked_entmax(scores: Scores, mask: Mask, alpha: float) -> Weights:
+    nothing = ~mask.any(dim=-1, keepdim=True)
+    tokens = scores.masked_fill(~(mask | nothing), float("-inf"))
+    return _Entmax.apply(tokens, alpha).masked_fill(~mask, 0.0)  # type: ignore[no-untyped-call]
+
+
+class _Entmax(torch.autograd.Function):
+    """`max((alpha - 1) e - t, 0)^(1 / (alpha - 1))` with the t that makes the sum 1, for alpha 2 and 1.5.
+
+    Both thresholds have a closed form once the scores are sorted (Martins and Astudillo 2016, algorithm 1; Peters et
+    al. 2019, algorithm 2). The slope is the same formula for every alpha (Peters et al. 2019, proposition 2).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, alpha: float) -> Tensor:
+        # What is more than 1 below the best has weight 0; so has -2, which unlike -inf can be added.
+        scores = ((alpha - 1) * (scores - scores.amax(dim=-1, keepdim=True))).clamp(min=-2.0)
+        ordered = scores.sort(dim=-1, descending=True).values
+        count = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
+        mean = ordered.cumsum(dim=-1) / count
+        if alpha == 2:
+            thresholds = mean - 1 / count
+        else:
+            spread = ordered.square().cumsum(dim=-1) - count * mean.square()
+            thresholds = mean - ((1 - spread) / count).clamp(min=0).sqrt()
+        support = (thresholds < ordered).sum(dim=-1, keepdim=True)
+        weights = (scores - thresholds.gather(-1, support - 1)).clamp(min=0) ** (1 / (alpha - 1))
+        ctx.alpha = alpha
+        ctx.save_for_backward(weights)
+        return weights
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (weights,) = ctx.saved_tensors
+        slope = torch.where(weights > 0, weights ** (2 - ctx.alpha), 0.0)
+        product = gradient * slope
+        return product - slope * (product.sum(dim=-1, keepdim=True) / slope.sum(dim=-1, keepdim=True)), None
+
+
+DISTRIBUTIONS: dict[str, type[Distribution]] = {
+    "softmax": Softmax,
+    "hard": Hard,
+    "local_m": LocalM,
+    "local_p": LocalP,
+    "sparsemax": Sparsemax,
+    "entmax15": Entmax15,
+}

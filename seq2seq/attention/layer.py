@@ -1,51 +1,110 @@
 """The notes' three steps in one layer, shared by every rule and every place."""
 
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from typing import NamedTuple
 
-from seq2seq.attention.distributions import masked_softmax
-from seq2seq.attention.scores import Score
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from seq2seq.attention.distributions import Distribution, Shape
+from seq2seq.attention.scores import Score, Sizes
+
+
+class Rule(NamedTuple):
+    """An attention as a configuration names it; `heads`, `window` and `temperature` are for those that have them."""
+
+    score: type[Score]
+    distribution: type[Distribution]
+    heads: int
+    window: int
+    temperature: float
+
+    def layer(self, *, query: int, key: int, value: int, positions: int, beside: int, output: int) -> "AttentionLayer":
+        """The layer for these widths, with fresh weights."""
+        return AttentionLayer(
+            self.score(Sizes(query=query, key=key, value=value, positions=positions, heads=self.heads)),
+            self.distribution(Shape(query=query, window=self.window, temperature=self.temperature)),
+            beside_size=beside,
+            value_size=value,
+            output_size=output,
+        )
 
 
 class AttentionLayer(nn.Module):
     """Weights and context by a rule, `[Q; context]`, and Linear to the wanted width: the combine layer.
 
-    1. `weights = softmax(score(Q, K))` over the source's tokens, `context = weights V`   (`attend`)
+    1. `weights = distribution(score(Q, K))` over the source's tokens, `context = weights V`   (`weigh`, `mix`)
     2. `[Q; context]`
-    3. `output = Linear([Q; context])`                                                    (`combine`)
+    3. `output = Linear([Q; context])`                                                         (`combine`)
     """
 
-    def __init__(self, score: Score, *, combine_size: int, value_size: int, output_size: int) -> None:
-        """`combine_size` is the width of what stands beside the context in step 2 (the query, in the notes)."""
+    def __init__(
+        self, score: Score, distribution: Distribution, *, beside_size: int, value_size: int, output_size: int
+    ) -> None:
+        """`beside_size` is the width of what stands beside the context in step 2 (the query, in the notes)."""
         super().__init__()
         self.score = score
-        self.linear = nn.Linear(combine_size + value_size, output_size)
+        self.distribution = distribution
+        self.linear = nn.Linear(beside_size + value_size, output_size)
 
-    def prepare(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch source key"]:
-        """The keys of a sentence, computed once: K = V up to what the rule can do ahead of the query."""
-        return self.score.prepare(value)
-
-    def attend(
+    def weigh(
         self,
         query: Float[Tensor, "batch target query"],
         key: Float[Tensor, "batch positions key"],
-        value: Float[Tensor, "batch source value"],
         mask: Bool[Tensor, "batch source"],
-    ) -> tuple[Float[Tensor, "batch target value"], Float[Tensor, "batch target source"]]:
-        """Step 1: context and weights. `key` has been through `prepare`, or is the rule's one vector beside Q."""
+        step: Int[Tensor, "batch target"],
+    ) -> Float[Tensor, "batch rows source"]:
+        """Weights, a row for each head of each target word.
+
+        `key` has been through `score.prepare`, or is the rule's one vector beside Q. `step` counts the target words
+        before each query.
+        """
         scores = self.score(query, key)
         if self.score.location_based:  # one score for each position there can be: keep those of this batch
             assert scores.shape[-1] >= mask.shape[-1], f"{mask.shape[-1]} tokens, {scores.shape[-1]} positions"
             scores = scores[..., : mask.shape[-1]]
-        weights = masked_softmax(scores, mask)
-        return weights @ value, weights
+        if self.score.heads > 1:
+            query, step = (given.repeat_interleave(self.score.heads, dim=1) for given in (query, step))
+        return self.distribution(scores, mask.unsqueeze(1), query, step)
+
+    def mix(
+        self, weights: Float[Tensor, "batch rows source"], value: Float[Tensor, "batch source value"]
+    ) -> Float[Tensor, "batch target value"]:
+        """`context = weights V`, each head with its part of the width. `value` has been through `prepare_value`."""
+        if self.score.heads == 1:
+            return weights @ value
+        rows, parts = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
+        return torch.einsum("bths,bshv->bthv", rows, parts).flatten(2)
+
+    def shown(self, weights: Float[Tensor, "batch rows source"]) -> Float[Tensor, "batch target source"]:
+        """One row for each target word: the mean of its heads."""
+        return weights if self.score.heads == 1 else weights.unflatten(1, (-1, self.score.heads)).mean(dim=2)
 
     def combine(
         self, beside: Float[Tensor, "batch target beside"], context: Float[Tensor, "batch target value"]
     ) -> Float[Tensor, "batch target output"]:
         """Steps 2 and 3."""
         return self.linear(torch.cat((beside, context), dim=-1))
+
+    def fold(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch mixed output"]:
+        """Values that have been through the combine layer, once a sentence: `Linear([Q; w V]) = A Q + b + w (B V)`.
+
+        `combine(beside, mix(weights, value)) = beside(beside) + mix_folded(weights, fold(value))`, for loops over time.
+        """
+        by_head = self.linear.weight[:, -value.shape[-1] :].unflatten(1, (self.score.heads, -1))
+        parts = value.unflatten(2, (self.score.heads, -1))
+        return torch.einsum("bshv,ohv->bhso", parts, by_head).flatten(1, 2)
+
+    def beside(self, beside: Float[Tensor, "batch target beside"]) -> Float[Tensor, "batch target output"]:
+        """`A Q + b`: what the combine layer makes of all but the context."""
+        return linear(beside, self.linear.weight[:, : beside.shape[-1]], self.linear.bias)
+
+    def mix_folded(
+        self, weights: Float[Tensor, "batch rows source"], folded: Float[Tensor, "batch mixed output"]
+    ) -> Float[Tensor, "batch target output"]:
+        """`w (B V)`, the sum over heads."""
+        return weights.unflatten(1, (-1, self.score.heads)).flatten(2) @ folded
 
     def forward(
         self,
@@ -54,7 +113,8 @@ class AttentionLayer(nn.Module):
         value: Float[Tensor, "batch source value"],
         mask: Bool[Tensor, "batch source"],
     ) -> tuple[Float[Tensor, "batch target output"], Float[Tensor, "batch target source"]]:
-        """All three steps, as in the notes: `(output, weights)`."""
-        prepared = key if self.score.location_based else self.prepare(key)
-        context, weights = self.attend(query, prepared, value, mask)
-        return self.combine(query, context), weights
+        """All three steps, as in the notes: `(output, weights)`. Queries count from target word 0."""
+        step = torch.arange(query.shape[1], device=query.device).expand(query.shape[:2])
+        weights = self.weigh(query, key if self.score.location_based else self.score.prepare(key), mask, step)
+        context = self.mix(weights, self.score.prepare_value(value))
+        return self.combine(query, context), self.shown(weights)

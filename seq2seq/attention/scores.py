@@ -11,25 +11,31 @@ from typing import ClassVar, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 
 class Sizes(NamedTuple):
-    """What a rule may need to know: widths of query and key, and the greatest source length, in tokens."""
+    """What a rule may need to know: widths of query, key and value, the greatest source length, the number of heads."""
 
     query: int
     key: int
+    value: int
     positions: int
+    heads: int
 
 
 class Score(nn.Module):
     """A rule. Content-based rules compare the query with every key; a location-based rule looks at no key at all.
 
     `location_based` says which vectors the decoder hands over as Q and K (the table stands in `nn/decoder.py`).
-    `direct` says that query and key are multiplied as they are, so that both must have the same width.
+    `direct` says that query and key are multiplied as they are, so that both must have the same width. `constant` says
+    that all scores are equal. A rule of several `heads` scores each position once a head.
     """
 
     location_based: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    constant: ClassVar[bool] = False
+    heads: int = 1
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -39,9 +45,14 @@ class Score(nn.Module):
         """What of the keys does not depend on the query: done once a sentence, not once a step."""
         return key
 
+    def prepare_value(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch source value"]:
+        """The values that the weights mix; head h mixes the h-th part of their width."""
+        return value
+
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source prepared"]
-    ) -> Float[Tensor, "batch target source"]:
+    ) -> Float[Tensor, "batch rows source"]:
+        """`rows` is target x heads, the heads of one target word side by side."""
         raise NotImplementedError
 
 
@@ -133,8 +144,56 @@ class General(LuongDot):
         return self.key(key)
 
 
+class Multihead(Score):
+    """`(W_h Q).(U_h K_j) / sqrt(d)` for each head h, d the width of a head (Vaswani et al. 2017, section 3.2.2).
+
+    Each head mixes its own projection of the values; the combine layer is the paper's W^O.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes)
+        assert sizes.query % sizes.heads == sizes.value % sizes.heads == 0, sizes
+        self.heads = sizes.heads
+        self.query = nn.Linear(sizes.query, sizes.query, bias=False)
+        self.key = nn.Linear(sizes.key, sizes.query, bias=False)
+        self.value = nn.Linear(sizes.value, sizes.value, bias=False)
+
+    def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source query"]:
+        return self.key(key)
+
+    def prepare_value(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch source value"]:
+        return self.value(value)
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source query"]
+    ) -> Float[Tensor, "batch rows source"]:
+        queries, keys = (vectors.unflatten(2, (self.heads, -1)).transpose(1, 2) for vectors in (self.query(query), key))
+        scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1])  # batch, heads, target, source
+        return scores.transpose(1, 2).flatten(1, 2)
+
+
+class Cosine(Score):
+    """`exp(b) cos(Q, K_j)` with a learned b, 0 at first (the key strength of Graves et al. 2014, equations 5 and 6)."""
+
+    direct = True
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__(sizes)
+        self.strength = nn.Parameter(torch.zeros(()))
+
+    def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source key"]:
+        return normalize(key, dim=-1)
+
+    def forward(
+        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source query"]
+    ) -> Float[Tensor, "batch target source"]:
+        return self.strength.exp() * (normalize(query, dim=-1) @ key.transpose(1, 2))
+
+
 class Uniform(Score):
     """All scores 0, so the context is the mean of the values at every step: the no-attention baseline."""
+
+    constant = True
 
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source key"]
@@ -149,5 +208,7 @@ SCORES: dict[str, type[Score]] = {
     "additive": Additive,
     "general": General,
     "luong_dot": LuongDot,
+    "multihead": Multihead,
+    "cosine": Cosine,
     "uniform": Uniform,
 }

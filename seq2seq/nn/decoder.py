@@ -1,13 +1,18 @@
 """The places where a decoder can attend.
 
-What Q, K and V are in each place (y: embedded previous word, s: decoder state, h: encoder outputs):
+What Q, K and V are in each place (y: embedded previous word, s: decoder state, s': state between the two GRUs, h:
+encoder outputs); the last row is the encoder that attends to itself (`nn/encoder.py`):
 
-| place    | rule           | Q         | K         | V | beside the context in the combine layer |
-|----------|----------------|-----------|-----------|---|-----------------------------------------|
-| bahdanau | content-based  | s_{i-1}   | h         | h | y_{i-1}                                 |
-| bahdanau | location-based | y_{i-1}   | s_{i-1}   | h | y_{i-1}                                 |
-| luong    | content-based  | s_i       | h         | h | s_i                                     |
-| luong    | location-based | y_{i-1}   | s_i       | h | s_i                                     |
+| place          | rule           | Q         | K         | V | beside the context in the combine layer |
+|----------------|----------------|-----------|-----------|---|-----------------------------------------|
+| bahdanau       | content-based  | s_{i-1}   | h         | h | y_{i-1}                                 |
+| bahdanau       | location-based | y_{i-1}   | s_{i-1}   | h | y_{i-1}                                 |
+| luong          | content-based  | s_i       | h         | h | s_i                                     |
+| luong          | location-based | y_{i-1}   | s_i       | h | s_i                                     |
+| conditional    | content-based  | s'_i      | h         | h | s'_i                                    |
+| conditional    | location-based | y_{i-1}   | s'_i      | h | s'_i                                    |
+| self_attention | content-based  | h_i       | h         | h | h_i                                     |
+| self_attention | location-based | h_i       | h_i       | h | h_i                                     |
 
 A decoder is called with any number of embedded target words: all of them in training, one in search. It is the same
 arithmetic, so there is no second path that could differ.
@@ -18,16 +23,22 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
-from seq2seq.attention.layer import AttentionLayer
-from seq2seq.attention.scores import Score, Sizes
+from seq2seq.attention.layer import Rule
+from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.recurrence import GRU, StepwiseLinear, gru_step
 
 
 class Memory(NamedTuple):
-    """Encoded sources: what a decoder attends to. It stays the same from step to step."""
+    """Encoded sources: what a decoder attends to. It stays the same from step to step.
+
+    `key` and `value` are prepared for the rule, `folded` is `value` after the combine layer (`AttentionLayer.fold`).
+    """
 
     key: Float[Tensor, "batch source key"]
     value: Float[Tensor, "batch source value"]
+    folded: Float[Tensor, "batch mixed output"]
     mask: Bool[Tensor, "batch source"]
 
     def select(self, rows: Int[Tensor, "rows"]) -> "Memory":
@@ -36,9 +47,10 @@ class Memory(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a decoder carries from one step to the next."""
+    """What a decoder carries from one step to the next; `step` counts the target words read."""
 
     hidden: Float[Tensor, "batch hidden"]
+    step: Int[Tensor, "batch"]
 
     def select(self, rows: Int[Tensor, "rows"]) -> "State":
         """The given rows, in their order; a row may be taken more than once."""
@@ -55,77 +67,50 @@ class Widths(NamedTuple):
 
 
 class Decoder(nn.Module):
-    """What both places share: the bridge from the encoder, the choice of Q and K, the attention layer.
+    """What the places share: the bridge from the encoder, the choice of Q and K, the attention layer.
 
     Outputs are as wide as an embedding, so that the output layer can share its weight with the embeddings.
     """
 
-    def __init__(
-        self, rule: type[Score], widths: Widths, *, dropout: float, combine_size: int, combined_size: int
-    ) -> None:
-        """`combine_size` is the width of what stands beside the context, `combined_size` what comes of both."""
+    def __init__(self, rule: Rule, widths: Widths, *, dropout: float, beside: int, combined: int) -> None:
+        """`beside` is the width of what stands beside the context, `combined` of what the combine layer makes of it."""
         super().__init__()
         query, key = (
-            (widths.embedding, widths.hidden) if rule.location_based else (widths.hidden, widths.value)
+            (widths.embedding, widths.hidden) if rule.score.location_based else (widths.hidden, widths.value)
         )  # the table above
-        self.attention = AttentionLayer(
-            rule(Sizes(query=query, key=key, positions=widths.positions)),
-            combine_size=combine_size,
-            value_size=widths.value,
-            output_size=combined_size,
+        self.attention = rule.layer(
+            query=query, key=key, value=widths.value, positions=widths.positions, beside=beside, output=combined
         )
         self.bridge = nn.Linear(widths.value, widths.hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def start(self, final: Float[Tensor, "batch value"]) -> State:
         """The first state from the encoder's last: `tanh(W final + b)`, the bridge."""
-        return State(torch.tanh(self.bridge(final)))
+        step = torch.zeros(final.shape[0], dtype=torch.long, device=final.device)
+        return State(torch.tanh(self.bridge(final)), step)
 
-    def attend(
+    def remember(self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]) -> Memory:
+        """All that attention can do ahead of the queries."""
+        value = self.attention.score.prepare_value(outputs)
+        return Memory(self.attention.score.prepare(outputs), value, self.attention.fold(value), mask)
+
+    def weigh(
         self,
         embedded: Float[Tensor, "batch target embedding"],
         hidden: Float[Tensor, "batch target hidden"],
         memory: Memory,
-    ) -> tuple[Float[Tensor, "batch target value"], Float[Tensor, "batch target source"]]:
-        """Context and weights with Q and K as the table says."""
+        step: Int[Tensor, "batch target"],
+    ) -> Float[Tensor, "batch rows source"]:
+        """The weights, with Q and K as the table says."""
         if self.attention.score.location_based:
-            return self.attention.attend(embedded, hidden, memory.value, memory.mask)
-        return self.attention.attend(hidden, memory.key, memory.value, memory.mask)
+            return self.attention.weigh(embedded, hidden, memory.mask, step)
+        return self.attention.weigh(hidden, memory.key, memory.mask, step)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         """Outputs, the state after the last word, and the weights."""
         raise NotImplementedError
-
-
-class Bahdanau(Decoder):
-    """Attend with the previous state, combine with the embedded word, feed the GRU (Bahdanau et al. 2015).
-
-    This is the notes' attention "as the decoder's input". With y the embedded previous word:
-    `c_i = attend(s_{i-1})`, `s_i = GRU(combine([y_{i-1}; c_i]), s_{i-1})`, and the output is
-    `tanh(W [s_i; y_{i-1}; c_i] + b)` (a deep output as in Pascanu et al. 2014, with tanh for maxout).
-    """
-
-    def __init__(self, rule: type[Score], widths: Widths, *, dropout: float) -> None:
-        super().__init__(rule, widths, dropout=dropout, combine_size=widths.embedding, combined_size=widths.hidden)
-        self.cell = nn.GRUCell(widths.hidden, widths.hidden)
-        self.readout = nn.Linear(widths.hidden + widths.embedding + widths.value, widths.embedding)
-
-    def forward(
-        self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
-        hidden = state.hidden
-        states, contexts, weights = [], [], []
-        for word in embedded.split(1, dim=1):
-            context, weight = self.attend(word, hidden.unsqueeze(1), memory)
-            hidden = self.cell(self.attention.combine(word, context).squeeze(1), hidden)
-            states.append(hidden)
-            contexts.append(context)
-            weights.append(weight)
-        together = torch.cat((torch.stack(states, dim=1), embedded, torch.cat(contexts, dim=1)), dim=-1)
-        outputs = torch.tanh(self.readout(self.dropout(together)))
-        return outputs, State(hidden), torch.cat(weights, dim=1)
 
 
 class Luong(Decoder):
@@ -135,17 +120,113 @@ class Luong(Decoder):
     so the GRU runs over the whole target and attention is one product.
     """
 
-    def __init__(self, rule: type[Score], widths: Widths, *, dropout: float) -> None:
-        super().__init__(rule, widths, dropout=dropout, combine_size=widths.hidden, combined_size=widths.embedding)
-        self.gru = nn.GRU(widths.embedding, widths.hidden, batch_first=True)
+    def __init__(self, rule: Rule, widths: Widths, *, dropout: float) -> None:
+        super().__init__(rule, widths, dropout=dropout, beside=widths.hidden, combined=widths.embedding)
+        self.gru = GRU(widths.embedding, widths.hidden)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
+        step = _steps(state, embedded)
         hidden, last = self.gru(embedded, state.hidden.unsqueeze(0))
         hidden = self.dropout(hidden)
-        context, weights = self.attend(embedded, hidden, memory)
-        return torch.tanh(self.attention.combine(hidden, context)), State(last.squeeze(0)), weights
+        weights = self.weigh(embedded, hidden, memory, step)
+        outputs = torch.tanh(self.attention.beside(hidden) + self.attention.mix_folded(weights, memory.folded))
+        return outputs, State(last.squeeze(0), step[:, -1] + 1), self.attention.shown(weights)
 
 
-DECODERS: dict[str, type[Bahdanau] | type[Luong]] = {"bahdanau": Bahdanau, "luong": Luong}
+class DeepOutput(Decoder):
+    """Attention inside the loop over words: what it finds feeds a GRU, and the output sees all there is.
+
+    With s the GRU's new state, y the embedded previous word and c the context, the output is `tanh(W [s; y; c] + b)`: a
+    deep output as in Pascanu et al. 2014, with tanh for maxout.
+    """
+
+    def __init__(self, rule: Rule, widths: Widths, *, dropout: float, beside: int) -> None:
+        super().__init__(rule, widths, dropout=dropout, beside=beside, combined=widths.hidden)
+        self.cell = nn.GRUCell(widths.hidden, widths.hidden)
+        self.readout = nn.Linear(widths.hidden + widths.embedding + widths.value, widths.embedding)
+
+    def read(
+        self,
+        states: list[Float[Tensor, "batch hidden"]],
+        embedded: Float[Tensor, "batch target embedding"],
+        weights: list[Float[Tensor, "batch heads source"]],
+        memory: Memory,
+    ) -> tuple[Float[Tensor, "batch target embedding"], Float[Tensor, "batch target source"]]:
+        """The outputs of all steps, and the weights to show."""
+        rows = torch.cat(weights, dim=1)
+        together = torch.cat((torch.stack(states, dim=1), embedded, self.attention.mix(rows, memory.value)), dim=-1)
+        return torch.tanh(self.readout(self.dropout(together))), self.attention.shown(rows)
+
+
+class Bahdanau(DeepOutput):
+    """Attend with the previous state, combine with the embedded word, feed the GRU (Bahdanau et al. 2015).
+
+    This is the notes' attention "as the decoder's input". With y the embedded previous word:
+    `c_i = attend(s_{i-1})`, `s_i = GRU(combine([y_{i-1}; c_i]), s_{i-1})`.
+    """
+
+    def __init__(self, rule: Rule, widths: Widths, *, dropout: float) -> None:
+        super().__init__(rule, widths, dropout=dropout, beside=widths.embedding)
+
+    def forward(
+        self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
+        step, hidden = _steps(state, embedded), state.hidden
+        beside = self.attention.beside(embedded)
+        of_input = StepwiseLinear(self.cell.weight_ih, self.cell.bias_ih, like=beside)
+        of_state = StepwiseLinear(self.cell.weight_hh, self.cell.bias_hh, like=beside)
+        states, weights = [], []
+        for i in range(embedded.shape[1]):
+            now = slice(i, i + 1)
+            weights.append(self.weigh(embedded[:, now], hidden.unsqueeze(1), memory, step[:, now]))
+            combined = beside[:, now] + self.attention.mix_folded(weights[i], memory.folded)
+            hidden = gru_step(of_input(combined.squeeze(1)), of_state(hidden), hidden)
+            states.append(hidden)
+        outputs, shown = self.read(states, embedded, weights, memory)
+        return outputs, State(hidden, step[:, -1] + 1), shown
+
+
+class Conditional(DeepOutput):
+    """A GRU, then attend and combine, then another GRU: the conditional GRU (Sennrich et al. 2017, section 4).
+
+    `s'_i = GRU(y_{i-1}, s_{i-1})`, `c_i = attend(s'_i)`, `s_i = GRU(combine([s'_i; c_i]), s'_i)`. So the query has
+    seen the previous word. (In the paper the second GRU reads the context alone.)
+    """
+
+    def __init__(self, rule: Rule, widths: Widths, *, dropout: float) -> None:
+        super().__init__(rule, widths, dropout=dropout, beside=widths.hidden)
+        self.first = nn.GRUCell(widths.embedding, widths.hidden)
+
+    def forward(
+        self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
+        step, hidden = _steps(state, embedded), state.hidden
+        words = linear(embedded, self.first.weight_ih, self.first.bias_ih)
+        of_first = StepwiseLinear(self.first.weight_hh, self.first.bias_hh, like=embedded)
+        of_input = StepwiseLinear(self.cell.weight_ih, self.cell.bias_ih, like=embedded)
+        of_state = StepwiseLinear(self.cell.weight_hh, self.cell.bias_hh, like=embedded)
+        states, weights = [], []
+        for i in range(embedded.shape[1]):
+            now = slice(i, i + 1)
+            between = gru_step(words[:, i], of_first(hidden), hidden)
+            query = between.unsqueeze(1)
+            weights.append(self.weigh(embedded[:, now], query, memory, step[:, now]))
+            combined = self.attention.beside(query) + self.attention.mix_folded(weights[i], memory.folded)
+            hidden = gru_step(of_input(combined.squeeze(1)), of_state(between), between)
+            states.append(hidden)
+        outputs, shown = self.read(states, embedded, weights, memory)
+        return outputs, State(hidden, step[:, -1] + 1), shown
+
+
+def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:
+    """How many target words stand before each of the given."""
+    return state.step.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
+
+
+DECODERS: dict[str, type[Bahdanau] | type[Luong] | type[Conditional]] = {
+    "bahdanau": Bahdanau,
+    "luong": Luong,
+    "conditional": Conditional,
+}

@@ -3,24 +3,19 @@
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from seq2seq.attention.layer import Rule
+from seq2seq.nn.recurrence import GRU
 
 
 class GRUEncoder(nn.Module):
-    """A bidirectional GRU over packed sequences: padding is never read, so it cannot change a number."""
+    """A bidirectional GRU that never reads padding, so that padding cannot change a number."""
 
     def __init__(self, *, embedding_size: int, hidden_size: int, layers: int, dropout: float) -> None:
         """`hidden_size` is the width of one direction; outputs are twice as wide. `dropout` acts between layers."""
         super().__init__()
         self.output_size = 2 * hidden_size
-        self.gru = nn.GRU(
-            embedding_size,
-            hidden_size,
-            num_layers=layers,
-            dropout=dropout if layers > 1 else 0.0,
-            batch_first=True,
-            bidirectional=True,
-        )
+        self.gru = GRU(embedding_size, hidden_size, layers=layers, dropout=dropout, bidirectional=True)
 
     def forward(
         self, embedded: Float[Tensor, "batch source embedding"], mask: Bool[Tensor, "batch source"]
@@ -29,8 +24,27 @@ class GRUEncoder(nn.Module):
 
         Every row of the mask holds at least one token: a source ends in EOS.
         """
-        lengths = mask.sum(dim=1).cpu()
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        outputs, final = self.gru(packed)
-        padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
-        return padded, torch.cat((final[-2], final[-1]), dim=-1)
+        outputs, last = self.gru(embedded, mask=mask)
+        return outputs, torch.cat((last[-2], last[-1]), dim=-1)
+
+
+class SelfAttentionEncoder(nn.Module):
+    """The GRU's outputs attend to one another: `h + Linear([h; context])`, with Q = K = V = h."""
+
+    def __init__(self, gru: GRUEncoder, rule: Rule, *, positions: int) -> None:
+        """`positions` is the greatest source length, in tokens, that the rule can score."""
+        super().__init__()
+        self.recurrent = gru
+        self.output_size = size = gru.output_size
+        self.attention = rule.layer(query=size, key=size, value=size, positions=positions, beside=size, output=size)
+
+    def forward(
+        self, embedded: Float[Tensor, "batch source embedding"], mask: Bool[Tensor, "batch source"]
+    ) -> tuple[Float[Tensor, "batch source value"], Float[Tensor, "batch value"]]:
+        """As in `GRUEncoder`; the last state is the GRU's."""
+        outputs, last = self.recurrent(embedded, mask)
+        attended, _ = self.attention(outputs, outputs, outputs, mask)
+        return outputs + attended.masked_fill(~mask.unsqueeze(2), 0.0), last
+
+
+Encoder = GRUEncoder | SelfAttentionEncoder

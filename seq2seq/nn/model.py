@@ -4,7 +4,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.nn.decoder import Decoder, Memory, State
-from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.encoder import Encoder, SelfAttentionEncoder
 
 TIES = ("none", "target", "all")
 
@@ -14,7 +15,7 @@ class Model(nn.Module):
 
     def __init__(
         self,
-        encoder: GRUEncoder,
+        encoder: Encoder,
         decoder: Decoder,
         *,
         source_vocabulary: int,
@@ -37,7 +38,7 @@ class Model(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.scale = embedding_scale
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.target_embedding = nn.Embedding(target_vocabulary, embedding_size)
         self.source_embedding = self.target_embedding
         if tie != "all":
@@ -53,14 +54,16 @@ class Model(nn.Module):
 
     @property
     def longest_source(self) -> int | None:
-        """The greatest source length in tokens, EOS counted, or None where the rule has no limit."""
-        return self.positions if self.decoder.attention.score.location_based else None
+        """The greatest source length in tokens, EOS counted, or None where no rule has a limit."""
+        rules = [self.decoder.attention]
+        if isinstance(self.encoder, SelfAttentionEncoder):
+            rules.append(self.encoder.attention)
+        return self.positions if any(rule.score.location_based for rule in rules) else None
 
     def encode(self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]) -> tuple[Memory, State]:
         """Everything about the sources that decoding needs."""
         outputs, final = self.encoder(self.dropout(self.scale * self.source_embedding(source)), mask)
-        value = self.dropout(outputs)
-        return Memory(self.decoder.attention.prepare(value), value, mask), self.decoder.start(final)
+        return self.decoder.remember(self.dropout(outputs), mask), self.decoder.start(final)
 
     def decode(
         self, target: Int[Tensor, "batch target"], state: State, memory: Memory

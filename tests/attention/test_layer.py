@@ -1,5 +1,6 @@
 """The notes' three steps, and what must hold of every rule."""
 
+import itertools
 import math
 
 import pytest
@@ -8,25 +9,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seq2seq.attention.layer import AttentionLayer
-from seq2seq.attention.scores import SCORES, Sizes
+from seq2seq.attention.distributions import DISTRIBUTIONS, Softmax
+from seq2seq.attention.layer import AttentionLayer, Rule
+from seq2seq.attention.scores import SCORES
 
 RULES = sorted(SCORES)
 TARGET, SOURCE, VALUE, OUTPUT = 3, 5, 8, 4
 LENGTHS = [5, 2, 1, 3]
 
+EVERY = [
+    (name, distribution)
+    for name, distribution in itertools.product(RULES, DISTRIBUTIONS)
+    if not (SCORES[name].constant and DISTRIBUTIONS[distribution].chooses)  # nothing to choose
+]
+
 every_rule = pytest.mark.parametrize("name", RULES)
+everything = pytest.mark.parametrize(("name", "distribution"), EVERY)
 
 
 def test_there_are_rules() -> None:
     assert {"concat", "tanh_sum", "dot"} < set(RULES)
 
 
-def layer(name: str, *, positions: int = SOURCE) -> AttentionLayer:
-    """Fresh weights, the same ones each time."""
+def layer(name: str, distribution: str = "softmax", *, positions: int = SOURCE) -> AttentionLayer:
+    """Fresh weights, the same ones each time; hard attention takes the best, as in use."""
     torch.manual_seed(1)
-    sizes = Sizes(query=6, key=6 if SCORES[name].direct else 7, positions=positions)
-    return AttentionLayer(SCORES[name](sizes), combine_size=6, value_size=VALUE, output_size=OUTPUT)
+    rule = Rule(SCORES[name], DISTRIBUTIONS[distribution], heads=2, window=2, temperature=0.7)
+    key = 6 if SCORES[name].direct else 7
+    return rule.layer(query=6, key=key, value=VALUE, positions=positions, beside=6, output=OUTPUT).eval()
 
 
 def inputs(name: str, lengths: list[int] = LENGTHS) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -63,8 +73,8 @@ def combined(module: AttentionLayer, query: Tensor, context: Tensor) -> Tensor:
 @settings(max_examples=20, deadline=None)
 def test_rule_1_is_the_notes_code(batch: int, query: int, key: int, positions: int) -> None:
     """Weights `softmax(attn([Q; K]))`, applied to V, and `attn_combine([Q; applied])`; every position holds a token."""
-    sizes = Sizes(query=query, key=key, positions=positions)
-    module = AttentionLayer(SCORES["concat"](sizes), combine_size=query, value_size=VALUE, output_size=OUTPUT)
+    rule = Rule(SCORES["concat"], Softmax, heads=1, window=1, temperature=1.0)
+    module = rule.layer(query=query, key=key, value=VALUE, positions=positions, beside=query, output=OUTPUT)
     q, k, v = torch.randn(batch, 1, query), torch.randn(batch, 1, key), torch.randn(batch, positions, VALUE)
     output, weights = module(q, k, v, torch.ones(batch, positions, dtype=torch.bool))
     attention = module.score.get_submodule("linear")
@@ -76,49 +86,64 @@ def test_rule_1_is_the_notes_code(batch: int, query: int, key: int, positions: i
 
 @every_rule
 def test_context_and_output_are_made_of_the_weights(name: str) -> None:
-    """Whatever the rule: `context = sum_j w_j V_j` over a sentence's own tokens, `output = Linear([Q; context])`."""
+    """Whatever the rule: `context = sum_j w_j V_j` over a sentence's own tokens, `output = Linear([Q; context])`.
+
+    With several heads each mixes its part of the values, and what is shown is the mean of their weights.
+    """
     module, (query, key, value, mask) = layer(name), inputs(name)
-    output, weights = module(query, key, value, mask)
-    assert weights.shape == (len(LENGTHS), TARGET, SOURCE)
+    output, shown = module(query, key, value, mask)
+    assert shown.shape == (len(LENGTHS), TARGET, SOURCE)
+    scores = module.score(query, key if module.score.location_based else module.score.prepare(key))
+    by_head = scores.unflatten(1, (TARGET, module.score.heads))
+    parts = module.score.prepare_value(value).chunk(module.score.heads, dim=2)
     for b, length in enumerate(LENGTHS):
         for t in range(TARGET):
-            context = torch.stack([weights[b, t, j] * value[b, j] for j in range(length)]).sum(dim=0)
-            torch.testing.assert_close(output[b, t], combined(module, query[b, t], context))
+            weights = by_head[b, t, :, :length].softmax(dim=-1)
+            mixed = [
+                torch.stack([row[j] * part[b, j] for j in range(length)]).sum(dim=0)
+                for row, part in zip(weights, parts, strict=True)
+            ]
+            torch.testing.assert_close(output[b, t], combined(module, query[b, t], torch.cat(mixed)))
+            torch.testing.assert_close(shown[b, t, :length], weights.mean(dim=0))
 
 
 @every_rule
-def test_weights_are_the_softmax_of_the_rules_scores(name: str) -> None:
+def test_folding_changes_no_number(name: str) -> None:
+    """`combine` of a mix is a mix of what has been combined: the loop's way and the notes' way."""
     module, (query, key, value, mask) = layer(name), inputs(name)
-    _, weights = module(query, key, value, mask)
-    scores = module.score(query, key if module.score.location_based else module.score.prepare(key))
-    for b, length in enumerate(LENGTHS):
-        torch.testing.assert_close(weights[b, :, :length], scores[b, :, :length].softmax(dim=-1))
+    output, _ = module(query, key, value, mask)
+    step = torch.arange(TARGET).expand(len(LENGTHS), TARGET)
+    prepared = key if module.score.location_based else module.score.prepare(key)
+    weights = module.weigh(query, prepared, mask, step)
+    folded = module.fold(module.score.prepare_value(value))
+    torch.testing.assert_close(module.beside(query) + module.mix_folded(weights, folded), output)
 
 
 def test_weights_by_eye() -> None:
     """Rule 3, width 4: scores 0 and 1, weights (1, e) / (1 + e), context the mix of 10 and 20 in that proportion."""
-    module = AttentionLayer(SCORES["dot"](Sizes(4, 4, 1)), combine_size=4, value_size=1, output_size=2)
+    rule = Rule(SCORES["dot"], Softmax, heads=1, window=1, temperature=1.0)
+    module = rule.layer(query=4, key=4, value=1, positions=1, beside=4, output=2)
     query, key = torch.tensor([[[1.0, 0, 0, 0]]]), torch.tensor([[[0.0, 3, 0, 0], [2, 0, 5, 0], [9, 9, 9, 9]]])
     mask = torch.tensor([[True, True, False]])
-    prepared = module.prepare(key)
-    context, weights = module.attend(query, prepared, torch.tensor([[[10.0], [20.0], [77.0]]]), mask)
+    weights = module.weigh(query, module.score.prepare(key), mask, torch.zeros(1, 1, dtype=torch.long))
+    context = module.mix(weights, torch.tensor([[[10.0], [20.0], [77.0]]]))
     torch.testing.assert_close(weights, torch.tensor([[[1, math.e, 0]]]) / (1 + math.e))
     assert context.item() == pytest.approx((10 + 20 * math.e) / (1 + math.e))
 
 
-@every_rule
-def test_weights_sum_to_1_and_are_0_on_padding(name: str) -> None:
+@everything
+def test_weights_sum_to_1_and_are_0_on_padding(name: str, distribution: str) -> None:
     query, key, value, mask = inputs(name)
-    _, weights = layer(name)(query, key, value, mask)
+    _, weights = layer(name, distribution)(query, key, value, mask)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(len(LENGTHS), TARGET))
     assert (weights[~mask.unsqueeze(1).expand_as(weights)] == 0).all()
     assert (weights >= 0).all()
 
 
-@every_rule
+@everything
 @pytest.mark.parametrize("filling", [0.0, -1.0, 1e4])
-def test_what_stands_in_the_padding_changes_nothing(name: str, filling: float) -> None:
-    module, (query, key, value, mask) = layer(name), inputs(name)
+def test_what_stands_in_the_padding_changes_nothing(name: str, distribution: str, filling: float) -> None:
+    module, (query, key, value, mask) = layer(name, distribution), inputs(name)
     padding = ~mask.unsqueeze(2)
     other_key = key if module.score.location_based else key.masked_fill(padding, filling)
     other = query, other_key, value.masked_fill(padding, filling), mask
@@ -128,9 +153,9 @@ def test_what_stands_in_the_padding_changes_nothing(name: str, filling: float) -
         assert torch.equal(found, wanted)
 
 
-@every_rule
-def test_a_sentence_alone_is_as_in_a_batch(name: str) -> None:
-    module, (query, key, value, mask) = layer(name), inputs(name)
+@everything
+def test_a_sentence_alone_is_as_in_a_batch(name: str, distribution: str) -> None:
+    module, (query, key, value, mask) = layer(name, distribution), inputs(name)
     output, weights = module(query, key, value, mask)
     for b, length in enumerate(LENGTHS):
         row = slice(b, b + 1)
@@ -140,9 +165,9 @@ def test_a_sentence_alone_is_as_in_a_batch(name: str) -> None:
         torch.testing.assert_close(alone[1], weights[row, :, :length])
 
 
-@every_rule
-def test_a_row_of_padding_or_of_one_token_gives_numbers(name: str) -> None:
-    module, (query, key, value, mask) = layer(name), inputs(name, [0, 1, SOURCE])
+@everything
+def test_a_row_of_padding_or_of_one_token_gives_numbers(name: str, distribution: str) -> None:
+    module, (query, key, value, mask) = layer(name, distribution), inputs(name, [0, 1, SOURCE])
     output, weights = module(query, key, value, mask)
     assert torch.equal(weights[0], torch.zeros(TARGET, SOURCE))
     torch.testing.assert_close(output[0], combined(module, query[0], torch.zeros(TARGET, VALUE)))
@@ -151,10 +176,10 @@ def test_a_row_of_padding_or_of_one_token_gives_numbers(name: str) -> None:
         assert gradient.isfinite().all()
 
 
-@every_rule
-def test_extreme_inputs_give_numbers(name: str) -> None:
+@everything
+def test_extreme_inputs_give_numbers(name: str, distribution: str) -> None:
     query, key, value, mask = inputs(name)
-    module = layer(name)
+    module = layer(name, distribution)
     given = 1e4 * query, 1e4 * key, 1e4 * value, mask
     output, weights = module(*given)
     assert output.isfinite().all()
@@ -163,18 +188,18 @@ def test_extreme_inputs_give_numbers(name: str) -> None:
         assert gradient.isfinite().all()
 
 
-@every_rule
-def test_every_parameter_gets_a_gradient(name: str) -> None:
-    module = layer(name)
+@everything
+def test_every_parameter_gets_a_gradient(name: str, distribution: str) -> None:
+    module = layer(name, distribution)
     names = ["query", "key", "value", *(parameter for parameter, _ in module.named_parameters())]
     found = dict(zip(names, gradients(module, *inputs(name)), strict=True))
     without = {parameter for parameter, gradient in found.items() if not gradient.any()}
     assert without == ({"key"} if name == "uniform" else set())
 
 
-@every_rule
-def test_gradients_are_those_of_the_function(name: str) -> None:
-    module = layer(name).double()
+@pytest.mark.parametrize(("name", "distribution"), [one for one in EVERY if one[1] != "hard"])  # no slope of its own
+def test_gradients_are_those_of_the_function(name: str, distribution: str) -> None:
+    module = layer(name, distribution).double()
     query, key, value, mask = inputs(name, [SOURCE, 2, 0])
     leaves = [tensor.double().requires_grad_() for tensor in (query, key, value)]
     parameters = list(module.parameters())
@@ -186,14 +211,20 @@ def test_gradients_are_those_of_the_function(name: str) -> None:
     assert torch.autograd.gradcheck(function, (*leaves, *parameters), fast_mode=True)
 
 
-@every_rule
-def test_what_the_weights_depend_on(name: str) -> None:
+@pytest.mark.parametrize(("name", "distribution"), [one for one in EVERY if one[1] != "hard"])  # its best may stay
+def test_what_the_weights_depend_on(name: str, distribution: str) -> None:
     """On query and keys where the rule is content-based, on no encoder output in rule 1, on nothing without a rule."""
-    module, (query, key, value, mask) = layer(name), inputs(name)
+    module, (query, key, value, mask) = layer(name, distribution), inputs(name)
     weights = module(query, key, value, mask)[1][:2]  # rows of one token have nothing to choose
-    by_query = not torch.allclose(module(query + torch.randn_like(query), key, value, mask)[1][:2], weights)
-    by_key = not torch.allclose(module(query, key + torch.randn_like(key), value, mask)[1][:2], weights)
-    assert (by_query, by_key) == ((False, False) if name == "uniform" else (True, True))
+    by_query, by_key = (
+        any(not torch.allclose(module(*other, value, mask)[1][:2], weights) for other in others)
+        for others in (
+            [(size * torch.randn_like(query), key) for size in (1, 2, 3, 4, 5)],
+            [(query, size * torch.randn_like(key)) for size in (1, 2, 3, 4, 5)],
+        )
+    )
+    wanted = (distribution == "local_p", False) if name == "uniform" else (True, True)
+    assert (by_query, by_key) == wanted
     assert torch.equal(module(query, key, torch.randn_like(value), mask)[1][:2], weights)
 
 

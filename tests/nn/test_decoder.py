@@ -24,8 +24,8 @@ def inputs(decoder: Decoder, widths: Widths) -> tuple[Tensor, State, Memory]:
     mask = torch.arange(SOURCE) < torch.tensor(LENGTHS).unsqueeze(1)
     return (
         torch.randn(len(LENGTHS), TARGET, EMBEDDING),
-        State(torch.randn(len(LENGTHS), widths.hidden).tanh()),
-        Memory(decoder.attention.prepare(value), value, mask),
+        State(torch.randn(len(LENGTHS), widths.hidden).tanh(), torch.tensor([3, 0, 1])),
+        decoder.remember(value, mask),
     )
 
 
@@ -43,15 +43,24 @@ def gru(weights: dict[str, Tensor], vector: Tensor, state: Tensor) -> Tensor:
     return (1 - update) * torch.tanh(from_input[2] + reset * from_state[2]) + update * state
 
 
-def mix(decoder: Decoder, word: Tensor, state: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Context and weights of one sentence, with Q and K from the table in `nn/decoder.py`."""
-    score = decoder.attention.score
+def mix(decoder: Decoder, word: Tensor, state: Tensor, memory: Memory, b: int, length: int) -> tuple[Tensor, Tensor]:
+    """Context and weights of one sentence, with Q and K from the table in `nn/decoder.py`, a head at a time."""
+    score, value = decoder.attention.score, memory.value[b, :length]
     if score.location_based:
-        scores = score(word[None, None], state[None, None])[0, 0, : len(value)]
+        scores = score(word[None, None], state[None, None])[0, :, :length]
     else:
-        scores = score(state[None, None], score.prepare(value[None]))[0, 0]
-    weights = scores.softmax(dim=0)
-    return sum((w * v for w, v in zip(weights, value, strict=True)), torch.zeros(VALUE)), weights
+        scores = score(state[None, None], memory.key[b : b + 1, :length])[0]
+    weights = scores.softmax(dim=1)
+    parts = value.chunk(score.heads, dim=1)
+    mixed = [
+        sum((w * v for w, v in zip(row, part, strict=True)), torch.zeros(part.shape[1]))
+        for row, part in zip(weights, parts, strict=True)
+    ]
+    return torch.cat(mixed), weights.mean(dim=0)
+
+
+def cell(named: dict[str, Tensor], prefix: str, suffix: str = "") -> dict[str, Tensor]:
+    return {name: named[f"{prefix}.{name}{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
 
 
 @pytest.mark.parametrize("rule", [rule for place, rule in EVERY if place == "bahdanau"])
@@ -61,12 +70,11 @@ def test_bahdanau_by_hand(rule: str) -> None:
     embedded, state, memory = inputs(decoder, widths)
     outputs, after, weights = decoder(embedded[:, :1], state, memory)
     named = dict(decoder.named_parameters())
-    cell = {name: named[f"cell.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     for b, length in enumerate(LENGTHS):
         word, before = embedded[b, 0], state.hidden[b]
-        context, wanted = mix(decoder, word, before, memory.value[b, :length])
+        context, wanted = mix(decoder, word, before, memory, b, length)
         combined = named["attention.linear.weight"] @ torch.cat((word, context)) + named["attention.linear.bias"]
-        hidden = gru(cell, combined, before)
+        hidden = gru(cell(named, "cell"), combined, before)
         readout = named["readout.weight"] @ torch.cat((hidden, word, context)) + named["readout.bias"]
         torch.testing.assert_close(weights[b, 0, :length], wanted)
         torch.testing.assert_close(after.hidden[b], hidden)
@@ -80,15 +88,33 @@ def test_luong_by_hand(rule: str) -> None:
     embedded, state, memory = inputs(decoder, widths)
     outputs, after, weights = decoder(embedded[:, :1], state, memory)
     named = dict(decoder.named_parameters())
-    cell = {name: named[f"gru.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
     for b, length in enumerate(LENGTHS):
         word = embedded[b, 0]
-        hidden = gru(cell, word, state.hidden[b])
-        context, wanted = mix(decoder, word, hidden, memory.value[b, :length])
+        hidden = gru(cell(named, "gru", "_l0"), word, state.hidden[b])
+        context, wanted = mix(decoder, word, hidden, memory, b, length)
         combined = named["attention.linear.weight"] @ torch.cat((hidden, context)) + named["attention.linear.bias"]
         torch.testing.assert_close(weights[b, 0, :length], wanted)
         torch.testing.assert_close(after.hidden[b], hidden)
         torch.testing.assert_close(outputs[b, 0], torch.tanh(combined))
+
+
+@pytest.mark.parametrize("rule", [rule for place, rule in EVERY if place == "conditional"])
+def test_conditional_by_hand(rule: str) -> None:
+    """`s' = GRU(y, s_{i-1})`, `c = attend(s')`, `s_i = GRU(combine([s'; c]), s')`, output `tanh(W [s_i; y; c] + b)`."""
+    decoder, widths = tiny_decoder("conditional", rule)
+    embedded, state, memory = inputs(decoder, widths)
+    outputs, after, weights = decoder(embedded[:, :1], state, memory)
+    named = dict(decoder.named_parameters())
+    for b, length in enumerate(LENGTHS):
+        word = embedded[b, 0]
+        between = gru(cell(named, "first"), word, state.hidden[b])
+        context, wanted = mix(decoder, word, between, memory, b, length)
+        combined = named["attention.linear.weight"] @ torch.cat((between, context)) + named["attention.linear.bias"]
+        hidden = gru(cell(named, "cell"), combined, between)
+        readout = named["readout.weight"] @ torch.cat((hidden, word, context)) + named["readout.bias"]
+        torch.testing.assert_close(weights[b, 0, :length], wanted)
+        torch.testing.assert_close(after.hidden[b], hidden)
+        torch.testing.assert_close(outputs[b, 0], torch.tanh(readout))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -117,10 +143,10 @@ def test_a_word_at_a_time_is_all_words_at_once(place: str, rule: str) -> None:
 def test_what_stands_in_the_padding_changes_nothing(place: str, rule: str) -> None:
     decoder, widths = tiny_decoder(place, rule)
     embedded, state, memory = inputs(decoder, widths)
-    found = []
+    raw, found = torch.randn(len(LENGTHS), SOURCE, VALUE), []
     for filling in (0.0, 1e4):
-        value = memory.value.masked_fill(~memory.mask.unsqueeze(2), filling).requires_grad_()
-        filled = Memory(decoder.attention.prepare(value), value, memory.mask)
+        value = raw.masked_fill(~memory.mask.unsqueeze(2), filling).requires_grad_()
+        filled = decoder.remember(value, memory.mask)
         outputs, last, weights = decoder(embedded, state, filled)
         loss = outputs.square().sum() + last.hidden.sum() + weights.square().sum()
         parameters = [parameter for name, parameter in decoder.named_parameters() if not name.startswith("bridge")]
@@ -144,7 +170,7 @@ def test_rows_can_be_reordered_repeated_and_dropped(place: str, rule: str) -> No
 
 
 def test_select_takes_every_field() -> None:
-    memory = Memory(torch.randn(3, 2, 4), torch.randn(3, 2, 5), torch.rand(3, 2) > 0.5)
+    memory = Memory(torch.randn(3, 2, 4), torch.randn(3, 2, 5), torch.randn(3, 2, 6), torch.rand(3, 2) > 0.5)
     selected = memory.select(torch.tensor([1, 1, 2, 0]))
     assert isinstance(selected, Memory)
     for field, whole in zip(selected, memory, strict=True):
@@ -155,7 +181,7 @@ def test_select_takes_every_field() -> None:
 def test_every_parameter_gets_a_gradient(place: str, rule: str) -> None:
     decoder, widths = tiny_decoder(place, rule)
     embedded, _, memory = inputs(decoder, widths)
-    memory = memory._replace(key=decoder.attention.prepare(memory.value))
+    memory = decoder.remember(torch.randn(len(LENGTHS), SOURCE, VALUE), memory.mask)
     outputs, _, _ = decoder(embedded, decoder.start(torch.randn(len(LENGTHS), VALUE)), memory)
     outputs.sum().backward()
     for name, parameter in decoder.named_parameters():

@@ -1,0 +1,42 @@
+"""Dropout whose random numbers cost less."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """`nn.Dropout` (Srivastava et al. 2014), with a probability in steps of 1/65,536.
+
+    On a CPU PyTorch draws one number for each entry, and that was 6 to 8 % of a training step. Here four entries share
+    a number of 64 bits from the same generator.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, inputs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        if not self.training or self.probability == 0:
+            return inputs
+        if inputs.is_cuda:
+            return nn.functional.dropout(inputs, self.probability)
+        return _Dropout.apply(inputs, round(self.probability * 2**16))  # type: ignore[no-untyped-call]
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, dropped: int) -> Tensor:
+        """`dropped` of 65,536 equally likely numbers drop an entry."""
+        numbers = torch.empty(inputs.numel() // 4 + 1, dtype=torch.int64).random_(-(2**63), None)
+        kept = numbers.view(torch.int16)[: inputs.numel()].view(inputs.shape) >= dropped - 2**15
+        ctx.scale = 1 / (1 - dropped / 2**16)
+        ctx.save_for_backward(kept)
+        return (inputs * kept).mul_(ctx.scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (kept,) = ctx.saved_tensors
+        return (gradient * kept).mul_(ctx.scale), None

@@ -1,0 +1,98 @@
+"""The loops for CPUs against PyTorch's own, value and gradient."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from seq2seq.nn.recurrence import GRU, StepwiseLinear, gru_step
+
+INPUT, HIDDEN, STEPS = 5, 3, 6
+LENGTHS = [4, 6, 1, 3]
+BATCH = len(LENGTHS)
+
+many = pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (1, True), (2, False), (2, True)])
+
+
+def pair(layers: int, *, bidirectional: bool) -> tuple[GRU, nn.GRU]:
+    """Ours and PyTorch's with the same weights."""
+    torch.manual_seed(1)
+    ours = GRU(INPUT, HIDDEN, layers=layers, bidirectional=bidirectional).double()
+    theirs = nn.GRU(INPUT, HIDDEN, layers, bidirectional=bidirectional, batch_first=True).double()
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+def vectors(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+
+def same(ours: nn.Module, theirs: nn.Module, found: list[Tensor], wanted: list[Tensor], leaves: list[Tensor]) -> None:
+    """Values, and the gradients of a loss that everything is part of."""
+    gradients = []
+    for module, results in ((ours, found), (theirs, wanted)):
+        torch.manual_seed(4)
+        loss = torch.stack([(result * torch.randn_like(result)).sum() for result in results]).sum()
+        gradients.append(torch.autograd.grad(loss, [*leaves, *module.parameters()]))
+    for one, other in zip([*found, *gradients[0]], [*wanted, *gradients[1]], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@many
+def test_without_a_mask_it_is_pytorchs(layers: int, bidirectional: bool) -> None:
+    ours, theirs = pair(layers, bidirectional=bidirectional)
+    inputs, state = vectors(BATCH, STEPS, INPUT), vectors(layers * (1 + bidirectional), BATCH, HIDDEN)
+    same(ours, theirs, list(ours(inputs, state)), list(theirs(inputs, state)), [inputs, state])
+
+
+@many
+def test_with_a_mask_it_is_pytorchs_on_packed_sequences(layers: int, bidirectional: bool) -> None:
+    ours, theirs = pair(layers, bidirectional=bidirectional)
+    inputs, lengths = vectors(BATCH, STEPS, INPUT), torch.tensor(LENGTHS)
+    packed, last = theirs(pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False))
+    outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=STEPS)
+    found = ours(inputs, mask=torch.arange(STEPS) < lengths.unsqueeze(1))
+    same(ours, theirs, list(found), [outputs, last], [inputs])
+
+
+@many
+def test_its_gradient_is_that_of_the_function(layers: int, bidirectional: bool) -> None:
+    ours, _ = pair(layers, bidirectional=bidirectional)
+    mask = torch.arange(3) < torch.tensor([[3], [1]])
+    inputs, state = vectors(2, 3, INPUT), vectors(layers * (1 + bidirectional), 2, HIDDEN)
+    assert torch.autograd.gradcheck(lambda x, h: ours(x, h, mask), (inputs, state))
+
+
+def test_dropout_acts_between_layers_while_training() -> None:
+    ours = GRU(INPUT, HIDDEN, layers=2, dropout=0.5)
+    inputs = torch.randn(BATCH, STEPS, INPUT)
+    assert not torch.equal(ours(inputs)[0], ours(inputs)[0])
+    ours.eval()
+    assert torch.equal(ours(inputs)[0], ours(inputs)[0])
+    assert GRU(INPUT, HIDDEN, layers=1, dropout=0.5).dropout == 0.0
+
+
+def test_steps_are_those_of_a_cell() -> None:
+    """With something between them that the next step needs, as attention is."""
+    torch.manual_seed(1)
+    cell = nn.GRUCell(INPUT, HIDDEN).double()
+    inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, HIDDEN)
+    results: list[list[Tensor]] = []
+    for ours in (True, False):
+        state, states = start, []
+        of_input = StepwiseLinear(cell.weight_ih, cell.bias_ih, like=inputs)
+        of_state = StepwiseLinear(cell.weight_hh, cell.bias_hh, like=inputs)
+        for vector in inputs.unbind(1):
+            vector = vector * state.sum(dim=1, keepdim=True).sigmoid()
+            state = gru_step(of_input(vector), of_state(state), state) if ours else cell(vector, state)
+            states.append(state)
+        results.append([torch.stack(states)])
+    same(cell, cell, *results, [inputs, start])
+
+
+def test_steps_that_no_loss_sees_give_no_gradient() -> None:
+    layer = nn.Linear(INPUT, HIDDEN).double()
+    inputs = vectors(BATCH, STEPS, INPUT)
+    stepwise = StepwiseLinear(layer.weight, layer.bias, like=inputs)
+    found = [stepwise(vector) for vector in inputs.unbind(1)][2]
+    same(layer, layer, [found], [layer(inputs[:, 2])], [inputs])
