@@ -1,5 +1,6 @@
 """How good is it? BLEU, chrF, TER, perplexity, exact matches, alignment error: sums and counts, divided once."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,24 +17,37 @@ RESAMPLES = 1000
 
 
 class Hypotheses(NamedTuple):
-    """The best translation of each sentence (None where the source was too long), and their texts."""
+    """The best translation of each sentence (None where the source was too long), and the time that took."""
 
     best: list[Translation | None]
+    seconds: float
 
     @property
     def texts(self) -> list[str]:
         """One line a sentence; empty where there is no translation."""
         return ["" if translation is None else translation.text for translation in self.best]
 
+    def lines(self) -> str:
+        """The texts as a file holds them."""
+        return "".join(f"{text}\n" for text in self.texts)
+
     @property
     def refused(self) -> int:
         """Sentences that were too long to translate."""
         return sum(translation is None for translation in self.best)
 
+    def speed(self) -> dict[str, float]:
+        """`sentences`, `seconds` and `sentences_per_second` of translating, tokenizing included."""
+        sentences = len(self.best)
+        return {"sentences": sentences, "seconds": self.seconds, "sentences_per_second": sentences / self.seconds}
+
 
 def translate(translator: Translator, sources: Sequence[str]) -> Hypotheses:
     """The best translation of each sentence."""
-    return Hypotheses([found[0] if isinstance(found, list) else None for found in translator(sources)])
+    started = time.perf_counter()
+    found = translator(sources)
+    seconds = time.perf_counter() - started
+    return Hypotheses([best[0] if isinstance(best, list) else None for best in found], seconds)
 
 
 def quick_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -65,6 +79,22 @@ def scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, An
             found[f"{name}_interval"] = [float(score._mean - score._ci), float(score._mean + score._ci)]
         found["signature" if name == "bleu" else f"{name}_signature"] = metric.get_signature().format()
     return found
+
+
+def paired_bootstrap(baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """sacreBLEU's paired bootstrap test (Koehn 2004): the p-value of two systems' difference in BLEU being chance.
+
+    1 for the same hypotheses, of which sacreBLEU's strict comparison would say 1 / (resamples + 1).
+    """
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.significance import PairedTest
+
+    if list(baseline) == list(hypotheses):
+        return 1.0
+    systems = [("baseline", baseline), ("system", hypotheses)]
+    test = PairedTest(systems, {"BLEU": _in_doubles(BLEU())}, [references], test_type="bs", n_samples=RESAMPLES)
+    result: Any = test()[1]["BLEU"][1]
+    return float(result.p_value)
 
 
 def _in_doubles(metric: Any) -> Any:

@@ -24,6 +24,9 @@ from seq2seq.watch.tensorboard import Board
 
 log = logging.getLogger(__name__)
 
+TRANSLATIONS = "results.test"
+"""The file, but for its language, with the translations of the test split that `results.json` scores."""
+
 
 def check_unused(folder: Path) -> None:
     """Raises InputError where the folder holds a run, which another would mix with."""
@@ -59,8 +62,10 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
         }
         translator = build.translator(configuration.search, model, prepared.tokenizers, place)
         for name, split in (("validation", validation), ("test", test)):
-            results[name] = evaluate(model, prepared.tokenizers, translator, split, place).scores
+            results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, place)
             log.info("%s  %s", name, _summary(results[name]))
+        results["decoding"] = hypotheses.speed()  # of the test split, the last of the two
+        write_text(folder / f"{TRANSLATIONS}.{text.target}", hypotheses.lines())
         if text.challenges:
             results["challenges"] = {
                 split.name: challenge(model, prepared.tokenizers, translator, hold(split), place)

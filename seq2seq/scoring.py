@@ -38,7 +38,7 @@ def score(options: config.Evaluate) -> dict[str, Any]:
             each.name: challenge(model, found.tokenizers, translator, hold(each), place) for each in challenges
         }
     hypotheses = folder / f"hypotheses.{name}.{configuration.dataset.target}"
-    write_text(hypotheses, "".join(f"{text}\n" for text in scored.hypotheses.texts))
+    write_text(hypotheses, scored.hypotheses.lines())
     write_json(folder / "evaluation.json", results)
     kind = "greedy" if search.size == 1 else f"beam {search.size}"
     print(f"{split.name}: {len(split.pairs):,} sentences, {kind}, {options.checkpoint} (step {found.step:,})\n")

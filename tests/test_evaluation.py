@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from seq2seq.errors import InputError
-from seq2seq.evaluation import Hypotheses, evaluate, quick_scores, scores, translate
+from seq2seq.evaluation import Hypotheses, evaluate, paired_bootstrap, quick_scores, scores, translate
 from seq2seq.forcing import Likelihood, References
 from seq2seq.nn.model import Model
 from seq2seq.text.corpus import Pair
@@ -89,6 +89,23 @@ def test_the_ends_of_the_scale() -> None:
     assert [perfect[name] for name in ("bleu", "chrf", "ter")] == pytest.approx([100, 100, 0])
     assert [nothing[name] for name in ("bleu", "chrf", "ter")] == pytest.approx([0, 0, 100])
     assert quick_scores([""], ["a"]) == {"bleu": 0.0, "chrf": 0.0}
+
+
+def test_the_paired_bootstrap_is_that_of_sacrebleus_command(tmp_path: Path) -> None:
+    other = [text if i % 4 else altered(text, i + 1) for i, text in enumerate(HYPOTHESES)]
+    (tmp_path / "other").write_text("".join(f"{text}\n" for text in other), encoding="utf-8")
+    options = ["-i", "hypotheses", "other", "-m", "bleu", "--paired-bs", "-w", "9", "--format", "json"]
+    command(HYPOTHESES, REFERENCES, tmp_path)  # writes the files
+    run = subprocess.run([*SACREBLEU, "references", *options], cwd=tmp_path, capture_output=True, check=True)
+    wanted = json.loads(run.stdout)
+    p_value = paired_bootstrap(HYPOTHESES, other, REFERENCES)
+    assert 0 < p_value < 0.5
+    assert p_value == pytest.approx(wanted[1]["BLEU"]["p_value"], abs=1e-3)
+
+
+def test_a_system_does_not_differ_from_itself_and_does_from_nothing() -> None:
+    assert paired_bootstrap(HYPOTHESES, HYPOTHESES, REFERENCES) == 1
+    assert paired_bootstrap(HYPOTHESES, [""] * len(REFERENCES), REFERENCES) < 0.01
 
 
 def test_perplexity_by_hand() -> None:

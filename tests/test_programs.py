@@ -62,7 +62,7 @@ def test_a_run_folder_holds_what_a_run_leaves(sweep: Path) -> None:
     for name in ("general", "concat"):
         run = sweep / "runs" / name
         names = {path.name for path in run.iterdir()}
-        assert names == {".hydra", "train.log", "tensorboard", "checkpoints", "results.json"}
+        assert names == {".hydra", "train.log", "tensorboard", "checkpoints", "results.json", "results.test.en"}
         assert {path.name for path in (run / "checkpoints").iterdir()} == {"best", "best-2", "last"}
         assert f"attention={name}" in yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text())
         assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["attention"]["score"] == name
@@ -81,6 +81,7 @@ def test_results_hold_the_scores_and_what_they_cost(sweep: Path) -> None:
     assert found["parameters"] == sum(weight.numel() for weight in best.weights.values())
     assert found["train"]["seconds"] > 0
     assert found["train"]["target_tokens_per_second"] == found["train"]["target_tokens"] / found["train"]["seconds"]
+    assert found["decoding"]["sentences_per_second"] == SIZES["test"] / found["decoding"]["seconds"] > 0
     for split, size in (("validation", SIZES["dev"]), ("test", SIZES["test"])):
         assert found[split]["sentences"] == size
         assert 0 <= found[split]["bleu"] <= 100
@@ -120,6 +121,7 @@ def test_a_seed_fixes_everything(sweep: Path, alone: Path) -> None:
     for found in (one, other):
         for name in ("seconds", "target_tokens_per_second"):
             del found["train"][name]
+        del found["decoding"]
     assert one == other
     for name in ("best", "best-2", "last"):
         weights = Path("checkpoints") / name / "weights.safetensors"
@@ -185,6 +187,7 @@ def test_evaluate_finds_the_score_of_the_run_again(sweep: Path, tmp_path: Path, 
     assert found["test"] == results(run)["test"]
     hypotheses = (tmp_path / "new" / str(batch) / "hypotheses.test.en").read_text()
     assert hypotheses.count("\n") == SIZES["test"]
+    assert hypotheses == (run / "results.test.en").read_text()
     printed = ended.stdout.decode()
     assert f"{found['test']['bleu']:.2f}" in printed
     assert found["test"]["signature"] in printed
