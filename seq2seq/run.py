@@ -72,7 +72,7 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
                 for split in text.challenges
             }
         write_json(folder / "results.json", results)
-        board.hyperparameters(_flat(configuration.model_dump(mode="json")), _final(results))
+        board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results))
     log.info("results in %s", folder / "results.json")
     return results
 
@@ -193,8 +193,8 @@ def _numbers(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """`{"a": {"b": 1}}` as `{"a.b": 1}`, for TensorBoard's table."""
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`; what is no plain value is JSON."""
     return dict(_walk(values, prefix))
 
 

@@ -1,0 +1,210 @@
+"""Train one run for each attention rule and seed, and lay them side by side in report.html and report.md.
+
+  python scripts/compare.py attention=concat,dot,additive seeds=1,2,3
+  python scripts/compare.py attention=dot attention.distribution=softmax,sparsemax,local_p training.epochs=3
+  python scripts/compare.py attention=dot,general seeds=1,2 output=runs/dot-or-general
+
+Whatever train.py takes may stand here; every option with several values is compared, each value with each value of the
+others. `seeds` are those of training.seed. The same command with output=FOLDER goes on where it was stopped: what is
+done is not done again. Options or seeds may have more values then.
+"""
+
+import itertools
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from seq2seq.comparison import Planned, check_comparable, compare, differences, finished
+from seq2seq.config import Train, load
+from seq2seq.errors import InputError
+from seq2seq.program import told
+from seq2seq.run import write_text
+from seq2seq.watch.page import page
+from seq2seq.watch.report import markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED = "training.seed"
+
+
+class Axis(NamedTuple):
+    """An option and the values that are compared."""
+
+    key: str
+    values: list[str]
+
+
+class Request(NamedTuple):
+    """The command line taken apart: the same for all runs, what differs, and where it goes."""
+
+    fixed: list[str]
+    axes: list[Axis]
+    output: Path
+
+
+def request(arguments: list[str]) -> Request:
+    """Raises InputError, or what Hydra raises, where the words are not understood or leave nothing to compare."""
+    fixed: list[str] = []
+    axes: list[Axis] = []
+    output = Path("runs") / f"compare-{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        if word.startswith("-"):
+            raise InputError(f"{word}: no such option; options are given as KEY=VALUE, and several values need no -m")
+        if name.startswith("hydra."):
+            raise InputError(f"{name}: the run folders are compare.py's own; output=FOLDER says where they go")
+        if name == "output" and equals:
+            if not value:
+                raise InputError("output: empty; give output=FOLDER")
+            output = Path(value)
+            continue
+        (parsed,) = OverridesParser.create().parse_overrides([f"{SEED}={value}" if name == "seeds" else word])
+        key, values = parsed.get_key_element(), _values(parsed)
+        if key in [axis.key for axis in axes]:
+            raise InputError(f"{key}: given twice")
+        if len(values) > 1:
+            axes.append(Axis(key, values))
+        else:
+            fixed.append(f"{key}={values[0]}" if values else word)
+    if all(axis.key == SEED for axis in axes):
+        raise InputError("nothing to compare: give an option several values, such as attention=concat,dot")
+    return Request(fixed, axes, output)
+
+
+def _values(parsed: Override) -> list[str]:
+    """One or more values; none where it is no KEY=VALUE, as `~key` is none."""
+    if not parsed.is_sweep_override():
+        return [] if parsed.is_delete() else [parsed.get_value_element_as_str()]
+    if not parsed.is_discrete_sweep():
+        raise InputError(f"{parsed.input_line}: no list of values; give them one by one, with commas between")
+    return list(dict.fromkeys(parsed.sweep_string_iterator()))
+
+
+def plan(asked: Request) -> Iterator[tuple[Planned, list[str]]]:
+    """Each run, and the options that train.py gets for it; all variants with one seed, then all with the next."""
+    seeds = [axis for axis in asked.axes if axis.key == SEED]
+    others = [axis for axis in asked.axes if axis.key != SEED]
+    for seed in itertools.product(*(axis.values for axis in seeds)):
+        for values in itertools.product(*(axis.values for axis in others)):
+            chosen = [f"{axis.key}={value}" for axis, value in zip([*others, *seeds], [*values, *seed], strict=True)]
+            words = [*asked.fixed, *chosen]
+            composed = OmegaConf.to_container(compose("train", words), resolve=True, throw_on_missing=True)
+            try:
+                configuration = load(Train, composed)
+            except InputError as error:
+                raise InputError(f"{','.join(chosen)}: {error}") from None
+            if not seeds:
+                chosen.append(f"{SEED}={configuration.training.seed}")
+            name = ", ".join(_label(axis.key, value) for axis, value in zip(others, values, strict=True))
+            folder = asked.output / "runs" / quote(",".join(chosen), safe="=,+@")
+            yield Planned(name, folder, configuration), words
+
+
+def _label(key: str, value: str) -> str:
+    """A word speaks for itself; a number or a switch needs its option's name."""
+    plain = value.strip("'\"")
+    if re.fullmatch(r"[a-z]\w*", plain) and plain not in ("true", "false", "null", "inf", "nan"):
+        return plain
+    return f"{key.rpartition('.')[2]}={plain}"
+
+
+def check_earlier(run: Planned) -> None:
+    """Raises InputError where the run's folder is that of another run."""
+    path = run.folder / ".hydra" / "config.yaml"
+    if not path.is_file():  # nothing, or what was stopped before it began
+        return
+    try:
+        earlier = load(Train, OmegaConf.to_container(OmegaConf.load(path), resolve=True))
+    except (InputError, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not this version's configuration ({error}); give another output=FOLDER") from None
+    if differing := differences(earlier, run.configuration):
+        more = f" (and {len(differing) - 2} more)" if len(differing) > 2 else ""
+        raise InputError(
+            f"{run.folder} holds a run made otherwise: {'; '.join(differing[:2])}{more}; give another output=FOLDER"
+        )
+
+
+def train(run: Planned, words: list[str]) -> str | None:
+    """Runs train.py in place of what was half done; a sentence if it failed."""
+    if run.folder.exists():
+        shutil.rmtree(run.folder)
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    log = run.folder.with_name(f"{run.folder.name}.log")
+    quoted = str(run.folder).replace("\\", "\\\\").replace("'", "\\'")
+    command = [sys.executable, str(ROOT / "train.py"), *words, f"hydra.run.dir='{quoted}'"]
+    with log.open("wb") as file:
+        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file).returncode
+    if status == 0:
+        log.unlink()  # the run folder has it
+        return None
+    said = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+    reason = said.removeprefix("error: ") or f"exit status {status}"
+    return f"{run.variant}, seed {run.seed}, failed: {reason} (its log: {log})"
+
+
+def train_all(planned: dict[Planned, list[str]]) -> list[str]:
+    """Trains what is not done, and says so; the failures."""
+    failed = []
+    for number, (run, words) in enumerate(planned.items(), start=1):
+        name = f"{number} of {len(planned)}: {run.variant}, seed {run.seed}"
+        if finished(run):
+            print(f"{name}: done before", flush=True)
+            continue
+        print(f"{name}: training (what it says: {run.folder}.log)", flush=True)
+        started = time.monotonic()
+        failure = train(run, words)
+        if failure is None:
+            print(f"{name}: trained and scored in {time.monotonic() - started:.0f} s", flush=True)
+        else:
+            print(f"error: {failure}", file=sys.stderr, flush=True)
+            failed.append(failure)
+    return failed
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status: 1 where a run failed."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    asked = request(arguments)
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        planned = dict(plan(asked))
+    for run in planned:
+        check_earlier(run)
+    check_comparable(list(planned))
+    print(f"{len(planned)} runs in {asked.output}", flush=True)
+    failed = train_all(planned)
+    if not any(finished(run) for run in planned):
+        print("error: no run came to its end, so there is nothing to report", file=sys.stderr)
+        return 1
+    words = [word for word in arguments if not word.startswith("output=")]
+    report = compare(
+        list(planned),
+        title=", ".join(dict.fromkeys(run.variant for run in planned)),
+        command=shlex.join(["python", "scripts/compare.py", *words, f"output={asked.output}"]),
+        failed=failed,
+    )
+    text = markdown(report)
+    write_text(asked.output / "report.md", text)
+    write_text(asked.output / "report.html", page(report))
+    print(f"\n{text.partition('## Runs')[0]}{asked.output / 'report.md'}\n{asked.output / 'report.html'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    with told(Train):
+        sys.exit(main(sys.argv[1:]))

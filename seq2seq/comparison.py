@@ -1,0 +1,147 @@
+"""Runs laid side by side: what their folders hold becomes a report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from seq2seq import build, checkpoint, config, device
+from seq2seq.errors import InputError
+from seq2seq.evaluation import paired_bootstrap
+from seq2seq.run import TRANSLATIONS, flat
+from seq2seq.text.corpus import Pair
+from seq2seq.text.gold import Held, hold
+from seq2seq.validation import word_attention
+from seq2seq.watch.curves import curve
+from seq2seq.watch.report import Example, Report, Run, Shown, Variant
+
+EXAMPLES = 3
+
+
+class Planned(NamedTuple):
+    """One run of a comparison: the variant's name, the run's folder and configuration."""
+
+    variant: str
+    folder: Path
+    configuration: config.Train
+
+    @property
+    def seed(self) -> int:
+        """That of the training."""
+        return self.configuration.training.seed
+
+
+def check_comparable(plan: Sequence[Planned]) -> None:
+    """Raises InputError where two variants would be scored on different sentences, or on unreadable ones."""
+    read: dict[config.Dataset, list[Pair]] = {}
+    for run in plan:
+        dataset = run.configuration.dataset
+        if dataset not in read:
+            read[dataset] = hold(build.corpus(dataset).test).pairs
+        if read[dataset] != read[plan[0].configuration.dataset]:
+            raise InputError(
+                f"{plan[0].variant} and {run.variant} have different test splits, and what is scored on different "
+                "sentences cannot be compared"
+            )
+
+
+def differences(one: config.Train, other: config.Train) -> list[str]:
+    """`key: value there, value here` of each key whose values differ."""
+    there, here = (flat(each.model_dump(mode="json")) for each in (one, other))
+    keys = dict.fromkeys([*there, *here])
+    return [f"{key} is {there.get(key)} there, {here.get(key)} here" for key in keys if there.get(key) != here.get(key)]
+
+
+def finished(run: Planned) -> bool:
+    """Whether the run has come to its end, which `results.json` is."""
+    return (run.folder / "results.json").is_file()
+
+
+def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequence[str]) -> Report:
+    """The report of the runs that are finished; at least one must be. `failed` says what became of the others."""
+    done = [run for run in plan if finished(run)]
+    first = done[0].configuration
+    corpus = build.corpus(first.dataset)
+    test = hold(corpus.test)
+    texts = {(run.variant, run.seed): _lines(run.folder / f"{TRANSLATIONS}.{corpus.target}") for run in done}
+    by_name: dict[str, list[Planned]] = {}
+    for run in done:
+        by_name.setdefault(run.variant, []).append(run)
+    return Report(
+        title=title,
+        command=command,
+        facts=_facts(done, test, pairs=f"{corpus.source} to {corpus.target}"),
+        common=_common(plan),
+        seeds=list(dict.fromkeys(run.seed for run in done)),
+        variants=[
+            Variant(name, [_read(run, texts, baseline=plan[0].variant, test=test) for run in runs])
+            for name, runs in by_name.items()
+        ],
+        examples=_examples([runs[0] for runs in by_name.values()], test),
+        failed=failed,
+        languages=(corpus.source, corpus.target),
+    )
+
+
+def _read(run: Planned, texts: Mapping[tuple[str, int], list[str]], *, baseline: str, test: Held) -> Run:
+    """A run's figures, and how it differs from the run of the baseline that has the same seed."""
+    other = texts.get((baseline, run.seed)) if run.variant != baseline else None
+    references = [pair.target for pair in test.pairs]
+    return Run(
+        seed=run.seed,
+        results=json.loads((run.folder / "results.json").read_text(encoding="utf-8")),
+        p_value=None if other is None else paired_bootstrap(other, texts[run.variant, run.seed], references),
+        curve=curve(run.folder, "validation/bleu"),
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    """A file's lines as they were written: nothing but a line feed ends one."""
+    return path.read_bytes().decode().split("\n")[:-1]
+
+
+def _facts(done: Sequence[Planned], test: Held, *, pairs: str) -> list[tuple[str, str]]:
+    """What the figures are of."""
+    dataset = done[0].configuration.dataset
+    preset = f" {dataset.preset}" if isinstance(dataset, config.Grammar) else ""
+    facts = [
+        ("dataset", f"{dataset.name}{preset}, {pairs}"),
+        ("test split", f"{test.name}, {len(test.pairs):,} sentences"),
+        ("seeds", ", ".join(map(str, dict.fromkeys(run.seed for run in done)))),
+    ]
+    searches = {run.configuration.search for run in done}
+    if len(searches) == 1:
+        (search,) = searches
+        facts.append(("search", "greedy" if search.size == 1 else f"beam {search.size}"))
+    return facts
+
+
+def _common(plan: Sequence[Planned]) -> list[tuple[str, str]]:
+    """The configuration as far as all runs share it."""
+    every = [flat(run.configuration.model_dump(mode="json")) for run in plan]
+    return [(key, str(value)) for key, value in every[0].items() if all(one.get(key) == value for one in every)]
+
+
+def _examples(runs: Sequence[Planned], test: Held) -> list[Example]:
+    """A few sentences, from the shorter half of the split to its longer one, as each of the runs translates them."""
+    by_length = sorted(range(len(test.pairs)), key=lambda i: (len(test.pairs[i].source.split()), i))
+    count = min(EXAMPLES, len(by_length))
+    chosen = [test.pairs[by_length[len(by_length) * (2 * i + 1) // (2 * count)]] for i in range(count)]
+    shown = [_translate(run, [pair.source for pair in chosen]) for run in runs]
+    return [Example(*pair, [each[i] for each in shown]) for i, pair in enumerate(chosen)]
+
+
+def _translate(run: Planned, sources: Sequence[str]) -> list[Shown]:
+    device.set_up(run.configuration.device.threads)
+    place = device.choose(run.configuration.device.kind)
+    folder = run.folder / "checkpoints" / "best"
+    found = checkpoint.load(folder)
+    configuration, model = build.trained(found, folder)
+    translator = build.translator(configuration.search, model.to(place), found.tokenizers, place)
+    shown = []
+    for result in translator(sources):
+        best = result[0] if isinstance(result, list) else None
+        text = f"(not translated: {result})" if best is None else best.text
+        attention = word_attention(best) if best is not None and best.target_pieces else None
+        shown.append(Shown(run.variant, text, attention))
+    return shown

@@ -1,0 +1,177 @@
+"""A comparison as one HTML page that needs nothing beside it: no script, no network, pictures within."""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from seq2seq.watch.curves import COLOURS, Series, chart
+from seq2seq.watch.plots import Attention, heatmap
+from seq2seq.watch.report import Example, Report, Shown, Table, notes, runs, signatures, summary
+
+LIGHT = ("#0b62c4", "#c2410c", "#15803d", "#a21caf", "#b8860b", "#0e7490", "#be123c", "#4b5563")
+DARK = ("#6cb2ff", "#fb923c", "#4ade80", "#e879f9", "#facc15", "#22d3ee", "#fb7185", "#cbd5e1")
+assert len(LIGHT) == len(DARK) == COLOURS
+
+STYLE = """
+:root { color-scheme: light dark; --ground: #fff; --ink: #1b1f24; --soft: #57606a; --line: #d7dce2; --box: #f5f7f9;
+  LIGHT }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #14171b; --ink: #e6e9ed; --soft: #9aa5b1; --line: #343b44; --box: #1d2228;
+    DARK }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem; max-width: 72rem; background: var(--ground); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0 1rem; }
+h2 { font-size: 1.2rem; margin: 2.25rem 0 .75rem; }
+h3 { font-size: 1.05rem; margin: 1.75rem 0 .25rem; }
+p, dd, figcaption { max-width: 48rem; }
+p { margin: .25rem 0; }
+.soft, dt, figcaption span { color: var(--soft); }
+pre, .scroll { overflow-x: auto; background: var(--box); border: 1px solid var(--line); border-radius: .5rem; }
+pre { padding: .75rem; margin: 0 0 1rem; font-size: .85rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: 0; font-size: .9rem; }
+dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .45rem .75rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+tr:last-child > * { border-bottom: 0; }
+thead th { font-weight: 600; color: var(--soft); vertical-align: bottom; white-space: normal; min-width: 4.5rem; }
+th:first-child { position: sticky; left: 0; background: var(--box); text-align: left; white-space: normal;
+  min-width: 6rem; max-width: 11rem; }
+.notes { margin-top: .75rem; font-size: .9rem; }
+svg { display: block; width: 100%; max-width: 48rem; height: auto; }
+svg text { fill: var(--soft); font-size: 13px; }
+.grid { stroke: var(--line); }
+polyline { fill: none; stroke-linejoin: round; }
+.mean { stroke-width: 2.5; } .seed { stroke-width: 1; opacity: .45; } .dashed { stroke-dasharray: 7 4; }
+.legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; margin: 0 0 .5rem; list-style: none; }
+.legend svg { display: inline-block; width: 1.75rem; height: .75rem; margin-right: .4rem; vertical-align: middle; }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem;
+  margin-top: .75rem; }
+figure { margin: 0; padding: .75rem; background: var(--box); border: 1px solid var(--line); border-radius: .5rem; }
+figure img { display: block; max-width: 100%; height: auto; margin-bottom: .5rem; background: #fff;
+  border-radius: .25rem; }
+figcaption span { display: block; font-size: .85rem; }
+.failed { border-left: .25rem solid #c2410c; padding-left: .75rem; }
+summary { cursor: pointer; margin: .75rem 0; }
+@media (max-width: 40rem) {
+  svg text { font-size: 21px; }
+  dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; }
+}
+"""
+
+
+def page(report: Report) -> str:
+    """The whole page; every text in it is escaped."""
+    source, target = (escape(language) for language in report.languages)
+    sections = [
+        f"<h1>{escape(report.title)}</h1>",
+        f"<pre tabindex='0'><code>{escape(report.command)}</code></pre>",
+        _definitions([*report.facts, *(("sacreBLEU", line) for line in signatures(report))]),
+        *(f'<p class="failed">{escape(sentence)}</p>' for sentence in report.failed),
+        "<h2>Scores, sizes and speeds</h2>",
+        _table(summary(report), "Scores, sizes and speeds by variant"),
+        f'<div class="notes">{"".join(f"<p>{escape(note)}</p>" for note in notes(report))}</div>',
+        *_curves(report),
+        *(["<h2>Attention on the same sentences</h2>", _key(report)] if report.examples else []),
+        *(_example(example, source=source, target=target) for example in report.examples),
+        "<h2>Details</h2>",
+        f"<details><summary>Every run</summary>{_table(runs(report), 'Every run')}</details>",
+        f"<details><summary>Configuration in common</summary>{_definitions(report.common)}</details>",
+    ]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(report.title)}</title><style>{_style()}</style>"
+    )
+    body = "\n".join(sections)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n'
+    )
+
+
+def _style() -> str:
+    light, dark = (
+        " ".join(f"--series-{number}: {colour};" for number, colour in enumerate(colours)) for colours in (LIGHT, DARK)
+    )
+    strokes = "\n".join(
+        f".series-{number} {{ stroke: var(--series-{number}); }} circle.series-{number} "
+        f"{{ fill: var(--series-{number}); }}"
+        for number in range(COLOURS)
+    )
+    return STYLE.replace("LIGHT", light).replace("DARK", dark) + strokes
+
+
+def _definitions(pairs: Iterable[tuple[str, str]]) -> str:
+    inner = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
+    return f"<dl>{inner}</dl>"
+
+
+def _table(table: Table, label: str) -> str:
+    """A table that scrolls within its own box; the first cell of a row is its heading."""
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in table.headings)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
+        for row in table.rows
+    )
+    inner = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{inner}</div>'
+
+
+def _curves(report: Report) -> list[str]:
+    several = any(len(variant.runs) > 1 for variant in report.variants)
+    series = [Series(variant.name, [run.curve for run in variant.runs]) for variant in report.variants]
+    legend = "".join(
+        f'<li><svg viewBox="0 0 28 12" aria-hidden="true"><polyline class="series-{number % COLOURS} mean'
+        f'{" dashed" if number >= COLOURS else ""}" points="0,6 28,6"/></svg>{escape(each.name)}</li>'
+        for number, each in enumerate(series)
+    )
+    lines = "Thick: the mean over the seeds; thin: each seed. " if several else ""
+    return [
+        "<h2>Learning curves</h2>",
+        f'<ul class="legend">{legend}</ul>',
+        chart(series, across="optimiser steps", up="BLEU"),
+        f'<p class="notes soft">{lines}BLEU on the validation split, greedy search.</p>',
+    ]
+
+
+def _key(report: Report) -> str:
+    return (
+        '<p class="soft">Target words down the side, source words along the top, dark where the weight is great. '
+        f"Sentences of the test split, chosen by their length alone; each variant with seed {report.seeds[0]}, or the "
+        "first of its seeds that there is.</p>"
+    )
+
+
+def _example(example: Example, *, source: str, target: str) -> str:
+    figures = "".join(_figure(shown, target) for shown in example.shown)
+    return (
+        f'<section><h3 lang="{source}">{escape(example.source)}</h3>'
+        f'<p class="soft">Reference: <span lang="{target}">{escape(example.reference)}</span></p>'
+        f'<div class="maps">{figures}</div></section>'
+    )
+
+
+def _figure(shown: Shown, target: str) -> str:
+    picture = "" if shown.attention is None else _picture(shown.attention, shown.variant)
+    return (
+        f"<figure>{picture}<figcaption><span>{escape(shown.variant)}</span>"
+        f'<bdi lang="{target}">{escape(shown.text)}</bdi></figcaption></figure>'
+    )
+
+
+def _picture(attention: Attention, variant: str) -> str:
+    buffer = io.BytesIO()
+    figure = heatmap(attention)
+    figure.savefig(buffer, format="png", dpi=144)
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    data = base64.b64encode(buffer.getvalue()).decode()
+    alternative = escape(f"Attention of {variant}: {_most_attended(attention)}")
+    return f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{alternative}">'
+
+
+def _most_attended(attention: Attention) -> str:
+    """Each target word with the source word that it looks at most."""
+    best: Sequence[int] = attention.weights.argmax(axis=1) if attention.weights.size else []
+    pairs = zip(attention.target, best, strict=False)
+    return "; ".join(f"{word} from {attention.source[int(column)]}" for word, column in pairs)

@@ -1,0 +1,202 @@
+"""What a comparison found, as data; and its tables, as text for Markdown and HTML alike."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any, NamedTuple
+
+from seq2seq.watch.curves import Curve
+from seq2seq.watch.plots import Attention
+
+NOTHING = "–"
+MARKUP = re.compile(r"[\\`*{}\[\]<>#&~!]|(?<!\w)_|_(?!\w)")  # within a word an underscore is none
+
+
+class Run(NamedTuple):
+    """One seed of one variant.
+
+    `results` are those of `results.json`. `p_value` is that of BLEU's difference from the first variant's run with the
+    same seed, where there is one. `curve` is BLEU on the validation split.
+    """
+
+    seed: int
+    results: Mapping[str, Any]
+    p_value: float | None
+    curve: Curve
+
+
+class Variant(NamedTuple):
+    """What differs from the other variants, as a name, and its runs."""
+
+    name: str
+    runs: Sequence[Run]
+
+
+class Shown(NamedTuple):
+    """One variant's translation of an example; no attention where nothing was translated."""
+
+    variant: str
+    text: str
+    attention: Attention | None
+
+
+class Example(NamedTuple):
+    """A sentence of the test split, and what each variant made of it."""
+
+    source: str
+    reference: str
+    shown: Sequence[Shown]
+
+
+class Report(NamedTuple):
+    """Everything that the page says. `facts` and `common` are names with values; `failed` are sentences."""
+
+    title: str
+    command: str
+    facts: Sequence[tuple[str, str]]
+    common: Sequence[tuple[str, str]]
+    seeds: Sequence[int]
+    variants: Sequence[Variant]
+    examples: Sequence[Example]
+    failed: Sequence[str]
+    languages: tuple[str, str]
+
+
+class Table(NamedTuple):
+    """Headings and rows of text; the first column names the row, the others are numbers."""
+
+    headings: list[str]
+    rows: list[list[str]]
+
+
+class _Column(NamedTuple):
+    heading: str
+    of: Callable[[Mapping[str, Any]], Any]  # from results.json; None where it has none
+    form: str
+    spread: bool = True
+
+
+COLUMNS = (
+    _Column("BLEU", lambda found: found["test"]["bleu"], "{:.2f}"),
+    _Column("chrF", lambda found: found["test"]["chrf"], "{:.2f}"),
+    _Column("exact match, %", lambda found: _percent(found["test"].get("exact")), "{:.1f}"),
+    _Column("alignment error, %", lambda found: _percent(found["test"].get("aer")), "{:.1f}"),
+    _Column("parameters", lambda found: found["parameters"], "{:,.0f}", spread=False),
+    _Column("training, target tokens/s", lambda found: found["train"]["target_tokens_per_second"], "{:,.0f}"),
+    _Column("decoding, sentences/s", lambda found: found["decoding"]["sentences_per_second"], "{:,.0f}"),
+)
+
+
+def summary(report: Report) -> Table:
+    """A row a variant: mean and standard deviation over its seeds, and the p-values after chrF."""
+    columns = [column for column in COLUMNS if any(_values(column, variant) for variant in report.variants)]
+    headings = ["variant", *(column.heading for column in columns)]
+    rows = [[variant.name, *(_cell(column, variant) for column in columns)] for variant in report.variants]
+    if any(run.p_value is not None for variant in report.variants for run in variant.runs):
+        headings.insert(2, f"p, seed {', '.join(map(str, report.seeds))}")
+        for row, variant in zip(rows, report.variants, strict=True):
+            row.insert(2, _p_values(variant, report.seeds))
+    return Table(headings, rows)
+
+
+def notes(report: Report) -> list[str]:
+    """What the summary's figures are."""
+    seeds = ", ".join(map(str, report.seeds))
+    several = len(report.seeds) > 1
+    first = report.variants[0].name
+    found = [
+        f"Mean ± standard deviation (n − 1) over the seeds {seeds}." if several else f"One seed: {seeds}.",
+        "Scores are of the test split, with the checkpoint that was best on the validation split.",
+        "Training speed leaves validation out; decoding is of the test split, tokenizing included.",
+    ]
+    if any(run.p_value is not None for variant in report.variants for run in variant.runs):
+        found.insert(
+            1,
+            f"p: sacreBLEU's paired bootstrap test of BLEU against {first}, 1,000 resamples of the test sentences, "
+            + ("each seed against the same seed." if several else "same seed."),
+        )
+    return found
+
+
+def runs(report: Report) -> Table:
+    """A row a run."""
+    headings = ["run", "BLEU", "95 % interval", "chrF", "TER", "best step", "steps", "training, s", "decoding, s"]
+    rows = []
+    for variant in report.variants:
+        for run in variant.runs:
+            test, train = run.results["test"], run.results["train"]
+            low, high = test.get("bleu_interval", (test["bleu"], test["bleu"]))
+            scores = [f"{test['bleu']:.2f}", f"{low:.2f} to {high:.2f}", f"{test['chrf']:.2f}", f"{test['ter']:.2f}"]
+            steps = [f"{run.results['best']['step']:,}", f"{train['steps']:,}"]
+            times = [f"{train['seconds']:,.0f}", f"{run.results['decoding']['seconds']:,.1f}"]
+            rows.append([f"{variant.name}, seed {run.seed}", *scores, *steps, *times])
+    return Table(headings, rows)
+
+
+def signatures(report: Report) -> list[str]:
+    """sacreBLEU's, of BLEU and chrF."""
+    test = report.variants[0].runs[0].results["test"]
+    return [f"BLEU {test['signature']}", f"chrF {test['chrf_signature']}"]
+
+
+def markdown(report: Report) -> str:
+    """The report but for its pictures, text being nothing but text."""
+    lines = [f"# {_literal(report.title)}", "", *_code(report.command), ""]
+    lines += [f"- {_literal(name)}: {_literal(value)}" for name, value in report.facts]
+    lines += [f"- {_literal(line)}" for line in signatures(report)]
+    lines += [f"- failed: {_literal(sentence)}" for sentence in report.failed]
+    lines += ["", *_grid(summary(report)), "", *(f"{_literal(note)}  " for note in notes(report))]
+    lines += ["", "## Runs", "", *_grid(runs(report))]
+    if report.examples:
+        lines += ["", "## Translations"]
+    for example in report.examples:
+        rows = [["source", example.source], ["reference", example.reference]]
+        rows += [[shown.variant, shown.text] for shown in example.shown]
+        lines += ["", *_grid(Table(["", "sentence"], rows), numbers=False)]
+    return "\n".join(lines) + "\n"
+
+
+def _grid(table: Table, *, numbers: bool = True) -> list[str]:
+    """A Markdown table, padded so that it reads well as it stands."""
+    cells = [[_literal(cell).replace("|", "\\|") for cell in row] for row in (table.headings, *table.rows)]
+    widths = [max(3, *(len(cell) for cell in column)) for column in zip(*cells, strict=True)]
+    ruler = ["-" * width if i == 0 or not numbers else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    padded = [
+        [cell.ljust(width) if i == 0 or not numbers else cell.rjust(width) for i, (cell, width) in enumerate(pairs)]
+        for pairs in (list(zip(row, widths, strict=True)) for row in cells)
+    ]
+    return [f"| {' | '.join(row)} |" for row in (padded[0], ruler, *padded[1:])]
+
+
+def _code(text: str) -> list[str]:
+    """An indented code block, in which nothing is markup."""
+    return [f"    {line}" for line in text.splitlines()]
+
+
+def _literal(text: str) -> str:
+    """The text in one line, Markdown's signs after backslashes; those of tables are left to `_grid`."""
+    return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _values(column: _Column, variant: Variant) -> list[float]:
+    return [value for run in variant.runs if (value := column.of(run.results)) is not None]
+
+
+def _cell(column: _Column, variant: Variant) -> str:
+    values = _values(column, variant)
+    if not values:
+        return NOTHING
+    middle = column.form.format(mean(values))
+    return f"{middle} ± {column.form.format(stdev(values))}" if column.spread and len(values) > 1 else middle
+
+
+def _p_values(variant: Variant, seeds: Sequence[int]) -> str:
+    found = {run.seed: run.p_value for run in variant.runs}
+    values = [found.get(seed) for seed in seeds]
+    if all(value is None for value in values):
+        return NOTHING
+    return ", ".join(NOTHING if value is None else f"{value:.3f}" for value in values)
