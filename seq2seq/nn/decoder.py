@@ -27,7 +27,7 @@ from torch.nn.functional import linear
 
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.dropout import Dropout
-from seq2seq.nn.recurrence import GRU, StepwiseLinear, gru_step
+from seq2seq.nn.recurrence import GRU, Stepwise, gru_step
 
 
 class Memory(NamedTuple):
@@ -174,15 +174,13 @@ class Bahdanau(DeepOutput):
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         step, hidden = _steps(state, embedded), state.hidden
-        beside = self.attention.beside(embedded)
-        of_input = StepwiseLinear(self.cell.weight_ih, self.cell.bias_ih, like=beside)
-        of_state = StepwiseLinear(self.cell.weight_hh, self.cell.bias_hh, like=beside)
+        combine = Stepwise(memory.folded, self.attention.beside(embedded))
+        of_input = Stepwise.linear(self.cell.weight_ih, self.cell.bias_ih, like=embedded)
+        of_state = Stepwise.linear(self.cell.weight_hh, self.cell.bias_hh, like=embedded)
         states, weights = [], []
-        for i in range(embedded.shape[1]):
-            now = slice(i, i + 1)
-            weights.append(self.weigh(embedded[:, now], hidden.unsqueeze(1), memory, step[:, now]))
-            combined = beside[:, now] + self.attention.mix_folded(weights[i], memory.folded)
-            hidden = gru_step(of_input(combined.squeeze(1)), of_state(hidden), hidden)
+        for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
+            weights.append(self.weigh(word, hidden.unsqueeze(1), memory, now))
+            hidden = gru_step(of_input(combine(weights[-1].flatten(1))), of_state(hidden), hidden)
             states.append(hidden)
         outputs, shown = self.read(states, embedded, weights, memory)
         return outputs, State(hidden, step[:, -1] + 1), shown
@@ -203,18 +201,19 @@ class Conditional(DeepOutput):
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         step, hidden = _steps(state, embedded), state.hidden
-        words = linear(embedded, self.first.weight_ih, self.first.bias_ih)
-        of_first = StepwiseLinear(self.first.weight_hh, self.first.bias_hh, like=embedded)
-        of_input = StepwiseLinear(self.cell.weight_ih, self.cell.bias_ih, like=embedded)
-        of_state = StepwiseLinear(self.cell.weight_hh, self.cell.bias_hh, like=embedded)
+        products = linear(embedded, self.first.weight_ih, self.first.bias_ih).unbind(1)
+        of_before = Stepwise.linear(self.first.weight_hh, self.first.bias_hh, like=embedded)
+        beside = self.attention.linear.weight[:, : hidden.shape[1]]
+        of_query = Stepwise.linear(beside, self.attention.linear.bias, like=embedded)
+        mix = Stepwise(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
+        of_input = Stepwise.linear(self.cell.weight_ih, self.cell.bias_ih, like=embedded)
+        of_state = Stepwise.linear(self.cell.weight_hh, self.cell.bias_hh, like=embedded)
         states, weights = [], []
-        for i in range(embedded.shape[1]):
-            now = slice(i, i + 1)
-            between = gru_step(words[:, i], of_first(hidden), hidden)
-            query = between.unsqueeze(1)
-            weights.append(self.weigh(embedded[:, now], query, memory, step[:, now]))
-            combined = self.attention.beside(query) + self.attention.mix_folded(weights[i], memory.folded)
-            hidden = gru_step(of_input(combined.squeeze(1)), of_state(between), between)
+        for product, word, now in zip(products, embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
+            between = gru_step(product, of_before(hidden), hidden)
+            weights.append(self.weigh(word, between.unsqueeze(1), memory, now))
+            combined = of_query(between) + mix(weights[-1].flatten(1))
+            hidden = gru_step(of_input(combined), of_state(between), between)
             states.append(hidden)
         outputs, shown = self.read(states, embedded, weights, memory)
         return outputs, State(hidden, step[:, -1] + 1), shown

@@ -166,32 +166,48 @@ def gru_step(
     return _Step.apply(from_input, from_state, state)  # type: ignore[no-untyped-call]
 
 
-class StepwiseLinear:
-    """`W x + b` once a step: the steps use the weight as a constant, and its gradient is taken of all of them."""
+class Stepwise:
+    """`x_t M + b_t` once a step: the steps use M as a constant, and its gradient is taken of all steps together.
+
+    M is one matrix for all sentences, or one for each.
+    """
 
     def __init__(
-        self, weight: Float[Tensor, "out in"], bias: Float[Tensor, "out"], *, like: Float[Tensor, "batch steps width"]
+        self,
+        matrix: Float[Tensor, "in out"] | Float[Tensor, "batch in out"],
+        biases: Float[Tensor, "batch steps out"],
     ) -> None:
-        """`like` has the number of sentences and of steps."""
         self._inputs: list[Tensor] = []
-        biases = bias.expand(like.shape[1], like.shape[0], -1)
-        self._biases: Iterator[Tensor] = iter(_OneProduct.apply(biases, weight, self._inputs).unbind(0))  # type: ignore[no-untyped-call]
-        self._weight = weight.detach().t()
+        self._matrix = matrix.detach()
+        biases = _OneProduct.apply(biases, matrix, self._inputs)  # type: ignore[no-untyped-call]
+        self._biases: Iterator[Tensor] = iter(biases.unbind(1))
+
+    @classmethod
+    def linear(
+        cls, weight: Float[Tensor, "out in"], bias: Float[Tensor, "out"], *, like: Float[Tensor, "batch steps width"]
+    ) -> "Stepwise":
+        """`W x_t + b` for as many sentences and steps as `like` has."""
+        return cls(weight.t(), bias.expand(*like.shape[:2], -1))
 
     def __call__(self, vector: Float[Tensor, "batch in"]) -> Float[Tensor, "batch out"]:
         self._inputs.append(vector.detach())
-        return torch.addmm(next(self._biases), vector, self._weight)
+        bias = next(self._biases)
+        if self._matrix.dim() == 2:
+            return torch.addmm(bias, vector, self._matrix)
+        return torch.baddbmm(bias.unsqueeze(1), vector.unsqueeze(1), self._matrix).squeeze(1)
 
 
 class _OneProduct(torch.autograd.Function):
-    """The biases of all steps; backward, their gradient, and that of the weight which those steps did not give."""
+    """The biases of all steps; backward, their gradient, and that of the matrix which those steps did not give."""
 
     @staticmethod
-    def forward(ctx: Any, biases: Tensor, weight: Tensor, inputs: list[Tensor]) -> Tensor:
-        ctx.inputs = inputs
+    def forward(ctx: Any, biases: Tensor, matrix: Tensor, inputs: list[Tensor]) -> Tensor:
+        ctx.inputs, ctx.one = inputs, matrix.dim() == 2
         return biases.view_as(biases)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        inputs = torch.stack(ctx.inputs)
-        return gradient, gradient.flatten(0, 1).t() @ inputs.flatten(0, 1), None
+        inputs, products = torch.stack(ctx.inputs, dim=1), gradient
+        if ctx.one:
+            inputs, products = inputs.flatten(0, 1), products.flatten(0, 1)
+        return gradient, inputs.transpose(-2, -1) @ products, None

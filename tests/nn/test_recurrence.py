@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seq2seq.nn.recurrence import GRU, StepwiseLinear, gru_step
+from seq2seq.nn.recurrence import GRU, Stepwise, gru_step
 
 INPUT, HIDDEN, STEPS = 5, 3, 6
 LENGTHS = [4, 6, 1, 3]
@@ -80,8 +80,8 @@ def test_steps_are_those_of_a_cell() -> None:
     results: list[list[Tensor]] = []
     for ours in (True, False):
         state, states = start, []
-        of_input = StepwiseLinear(cell.weight_ih, cell.bias_ih, like=inputs)
-        of_state = StepwiseLinear(cell.weight_hh, cell.bias_hh, like=inputs)
+        of_input = Stepwise.linear(cell.weight_ih, cell.bias_ih, like=inputs)
+        of_state = Stepwise.linear(cell.weight_hh, cell.bias_hh, like=inputs)
         for vector in inputs.unbind(1):
             vector = vector * state.sum(dim=1, keepdim=True).sigmoid()
             state = gru_step(of_input(vector), of_state(state), state) if ours else cell(vector, state)
@@ -93,6 +93,18 @@ def test_steps_are_those_of_a_cell() -> None:
 def test_steps_that_no_loss_sees_give_no_gradient() -> None:
     layer = nn.Linear(INPUT, HIDDEN).double()
     inputs = vectors(BATCH, STEPS, INPUT)
-    stepwise = StepwiseLinear(layer.weight, layer.bias, like=inputs)
+    stepwise = Stepwise.linear(layer.weight, layer.bias, like=inputs)
     found = [stepwise(vector) for vector in inputs.unbind(1)][2]
     same(layer, layer, [found], [layer(inputs[:, 2])], [inputs])
+
+
+def test_steps_may_have_a_matrix_for_each_sentence() -> None:
+    matrices, biases, inputs = (
+        vectors(BATCH, INPUT, HIDDEN),
+        vectors(BATCH, STEPS, HIDDEN),
+        vectors(BATCH, STEPS, INPUT),
+    )
+    stepwise = Stepwise(matrices, biases)
+    found = [torch.stack([stepwise(vector) for vector in inputs.unbind(1)], dim=1)]
+    nothing = nn.Module()
+    same(nothing, nothing, found, [biases + inputs @ matrices], [matrices, biases, inputs])
