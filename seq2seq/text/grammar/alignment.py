@@ -36,8 +36,13 @@ def sentence(tokens: list[Token], mark: str) -> tuple[str, list[Token]]:
         elif words[-1].text[-1] != ",":
             last = words[-1]
             words[-1] = Token(last.text + ",", last.sure, last.possible)
-    text = " ".join([word.text for word in words]).rstrip(",")
-    return text[0].upper() + text[1:] + mark, words
+    return spelled(words, mark), words
+
+
+def spelled(tokens: list[Token], mark: str) -> str:
+    """The text alone."""
+    text = " ".join([token[0] for token in tokens]).replace(" ,", ",").replace(",,", ",").rstrip(",")
+    return text[0].upper() + text[1:] + mark
 
 
 def links(source: list[Token], target: list[Token]) -> tuple[Link, ...]:
@@ -48,18 +53,17 @@ def links(source: list[Token], target: list[Token]) -> tuple[Link, ...]:
             speaking.setdefault(unit, []).append((j, True))
         for unit in possible:
             speaking.setdefault(unit, []).append((j, False))
-    found: dict[tuple[int, int], bool] = {}
+    found: list[Link] = []
     for i, (_, sure, possible) in enumerate(source):
+        linked: dict[int, bool] = {}
         for unit in sure:
             for j, surely in speaking.get(unit, ()):
-                if surely:
-                    found[i, j] = True
-                else:
-                    found.setdefault((i, j), False)
+                linked[j] = surely or linked.get(j, False)
         for unit in possible:
             for j, _ in speaking.get(unit, ()):
-                found.setdefault((i, j), False)
-    return tuple([_link(i, j, found[i, j]) for i, j in sorted(found)])
+                linked.setdefault(j, False)
+        found += [_link(i, j, linked[j]) for j in sorted(linked)]
+    return tuple(found)
 
 
 @cache

@@ -12,11 +12,12 @@ Entry = TypeVar("Entry")
 def core(lexicon: Lexicon, percent: int) -> Lexicon:
     """The first `percent` of each group: of nouns and adjectives with one first class, of verbs with one pattern ...
 
-    The order of the tables decides, so what is common stands first. Verbs and adjectives left without a noun go.
+    The order of the tables decides, so what is common stands first. Verbs and adjectives left without a noun go. The
+    names stay all, for names are to be copied, not to be learnt.
     """
     nouns = _first(lexicon.nouns, percent, lambda noun: noun.classes[0])
     classes = {name for noun in nouns for name in noun.classes}
-    verbs = _first(lexicon.verbs, percent, lambda verb: f"{verb.pattern} {bool(verb.particle)}", least=2)
+    verbs = _first(lexicon.verbs, percent, lambda verb: f"{verb.pattern} {bool(verb.particle)}", least=3)
     return replace(
         lexicon,
         nouns=nouns,
@@ -26,7 +27,6 @@ def core(lexicon: Lexicon, percent: int) -> Lexicon:
             for entry in _first(lexicon.adjectives, percent, lambda entry: entry.classes[0])
             if classes.intersection(entry.classes)
         ],
-        names=_first(lexicon.names, percent, lambda name: name.gender),
         spots=[spot for spot in lexicon.spots if classes.intersection(spot.classes)],
     )
 

@@ -11,6 +11,7 @@ from seq2seq.text.grammar.entries import Adverb, Lexicon, Name, Noun, Prepositio
 from seq2seq.text.grammar.frame import PRONOUNS, Adverbial, Clock, Gap, Phrase, Pronoun
 
 Item = TypeVar("Item")
+SPEAKERS = ("my", "your", "our")  # whose a thing may be when no one has been named
 _BY = Preposition("von", "dative", ("by",))
 _SUBJECT_PRONOUNS = tuple(PRONOUNS.values())
 _OBJECT_PRONOUNS = {
@@ -51,7 +52,7 @@ class Draw:
             )
             for spot in lexicon.spots
         ]
-        self.used: list[Noun | Name] = []
+        self.used: list[object] = []  # the entries that the sentence has already
 
     def pick(self, items: Sequence[Item]) -> Item:
         return items[int(self.random() * len(items))]
@@ -65,18 +66,18 @@ class Draw:
             self._nouns[classes] = [noun for noun in self.lexicon.nouns if set(noun.classes) & set(classes)]
         return self._nouns[classes]
 
-    def noun(self, choices: Sequence[Noun]) -> Noun:
-        """A noun that the sentence does not have yet, as far as five draws find one."""
+    def fresh(self, choices: Sequence[Item]) -> Item:
+        """One that the sentence does not have yet, as far as five draws find it."""
         for _ in range(5):
-            noun = self.pick(choices)
-            if noun not in self.used:
+            item = choices[int(self.random() * len(choices))]
+            if item not in self.used:
                 break
-        self.used.append(noun)
-        return noun
+        self.used.append(item)
+        return item
 
     def phrase(self, name: str, choices: Sequence[Noun], *, subject: bool, possessives: tuple[str, ...]) -> Phrase:
         """A phrase around one of the nouns, with determiner, adjectives and perhaps a compound or an owner."""
-        noun = self.noun(choices)
+        noun = self.fresh(choices)
         plural = bool(noun.plural) and self.chance(22)
         phrase = Phrase(name, noun, plural)
         phrase.determiner = self._determiner(noun, plural, subject, possessives)
@@ -85,7 +86,7 @@ class Draw:
         if self.modifiers[noun] and self.chance(35):
             phrase.modifier = self.pick(self.modifiers[noun])
         if self.adjectives[noun] and self.chance(30):
-            phrase.adjectives = (self.pick(self.adjectives[noun]),)
+            phrase.adjectives = (self.fresh(self.adjectives[noun]),)
             phrase.comparative = phrase.determiner in ("indefinite", "this") and self.chance(15)
         if (
             phrase.determiner == "definite"
@@ -100,7 +101,7 @@ class Draw:
         die = int(self.random() * 100)
         if plural and "parent" in noun.classes:
             return "definite"
-        if "own" in noun.classes and possessives and die < (65 if "kin" in noun.classes else 18):
+        if "own" in noun.classes and possessives and die < (85 if "kin" in noun.classes else 18):
             return self.pick(possessives)
         if noun.mass:
             return "definite" if die < 55 or subject else "bare"
@@ -116,20 +117,13 @@ class Draw:
         """Give the phrase an owner: Annas Buch, das Buch des Lehrers, die Tür des Hauses."""
         name = phrase.id + ".owner"
         if "part" in noun.classes:
-            phrase.owner = Phrase(name, self.noun(self.nouns(("building", "room", "vehicle"))), determiner="definite")
+            phrase.modifier = None
+            phrase.owner = Phrase(name, self.fresh(self.nouns(("building", "room", "driven"))), determiner="definite")
         elif self.chance(40):
-            phrase.owner, phrase.determiner = Phrase(name, self.name()), "bare"
+            phrase.owner, phrase.determiner = Phrase(name, self.fresh(self.lexicon.names)), "bare"
         else:
-            owner = self.noun(self.nouns(("person",)))
+            owner = self.fresh(self.nouns(("person",)))
             phrase.owner = Phrase(name, owner, self.chance(20), "definite")
-
-    def name(self) -> Name:
-        for _ in range(5):
-            name = self.pick(self.lexicon.names)
-            if name not in self.used:
-                break
-        self.used.append(name)
-        return name
 
     def pronoun(self, name: str, choices: Sequence[Pronoun]) -> Phrase:
         pronoun = self.pick(choices)
@@ -140,16 +134,18 @@ class Draw:
         if "person" in classes and die < 22:
             return self.pronoun(name, _SUBJECT_PRONOUNS)
         if "person" in classes and die < 42:
-            return Phrase(name, self.name())
-        return self.phrase(name, self.nouns(classes), subject=True, possessives=("my", "your", "our"))
+            return Phrase(name, self.fresh(self.lexicon.names))
+        return self.phrase(name, self.nouns(classes), subject=True, possessives=SPEAKERS)
 
-    def object(self, name: str, case: str, classes: tuple[str, ...], subject: Phrase) -> Phrase:
+    def object(
+        self, name: str, case: str, classes: tuple[str, ...], subject: Phrase, possessives: tuple[str, ...]
+    ) -> Phrase:
         die = int(self.random() * 100)
         if "person" in classes and die < 15:
             return self.pronoun(name, [entry for entry in _OBJECT_PRONOUNS[case] if entry.person != subject.person])
         if "person" in classes and die < 35:
-            return Phrase(name, self.name())
-        return self.phrase(name, self.nouns(classes), subject=False, possessives=possessives(subject))
+            return Phrase(name, self.fresh(self.lexicon.names))
+        return self.phrase(name, self.nouns(classes), subject=False, possessives=possessives)
 
     def adverb(self, name: str, slot: str, kind: str) -> Adverbial:
         return Adverbial(name, slot, adverb=self.pick(self.adverbs[kind]))
@@ -171,17 +167,17 @@ class Draw:
         return Adverbial(name, "clock", clock=clock)
 
     def place(self, name: str) -> Adverbial:
-        noun = self.noun(self.places)
+        noun = self.fresh(self.places)
         return Adverbial(name, "place", preposition=noun.place, phrase=self._thing(name, noun))
 
     def goal(self, name: str) -> Adverbial:
-        noun = self.noun(self.goals)
+        noun = self.fresh(self.goals)
         return Adverbial(name, "goal", preposition=noun.goal, phrase=self._thing(name, noun))
 
     def spot(self, name: str, classes: tuple[str, ...], *, goal: bool) -> Adverbial:
         """On, under, behind something of these classes: dative of place, accusative of motion."""
         where, whither, common = self.pick(self._fitting_spots(classes))
-        phrase = self._thing(name, self.noun(self.nouns(common)))
+        phrase = self._thing(name, self.fresh(self.nouns(common)))
         return Adverbial(name, "goal" if goal else "place", preposition=whither if goal else where, phrase=phrase)
 
     def _fitting_spots(self, classes: tuple[str, ...]) -> list[tuple[Preposition, Preposition, tuple[str, ...]]]:
@@ -202,15 +198,15 @@ class Draw:
         if self.modifiers[noun] and self.chance(30):
             phrase.modifier = self.pick(self.modifiers[noun])
         if self.adjectives[noun] and self.chance(20):
-            phrase.adjectives = (self.pick(self.adjectives[noun]),)
+            phrase.adjectives = (self.fresh(self.adjectives[noun]),)
         return phrase
 
 
 def possessives(subject: Phrase) -> tuple[str, ...]:
     """Whose the object may be: the subject's own, for his, her and their can only mean the subject."""
     head = subject.head
-    if isinstance(head, Pronoun):
-        return (head.possessive,)
+    if isinstance(head, Pronoun):  # a request to several, macht, would need euer
+        return (head.possessive,) if head.plural == subject.plural else ()
     if isinstance(head, Name):
         return ("his" if head.gender == "m" else "her", "my")
     if isinstance(head, Gap):

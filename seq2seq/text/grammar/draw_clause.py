@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from seq2seq.text.grammar import german_words
-from seq2seq.text.grammar.draw import Draw
+from seq2seq.text.grammar.draw import SPEAKERS, Draw, possessives
 from seq2seq.text.grammar.entries import Name, Noun, Verb
 from seq2seq.text.grammar.frame import Clause, Gap, Kind, Phrase, Predicate, Pronoun, Role, Tense
 
@@ -16,6 +16,7 @@ _ROLES: dict[str, tuple[Role, ...]] = {
     "prepositional": ("prepositional",),
 }
 _PUT_AT = ("surface", "container", "furniture", "under")
+_UNKNOWN = ("indefinite", "every", "many", "some", "number")
 _KNOWN = ("definite", "this", *german_words.POSSESSIVES)
 
 
@@ -34,9 +35,9 @@ class Clauses:
         negation.
         """
         draw = self.draw
-        verb = draw.pick(verbs)
+        verb = draw.fresh(verbs)
         while not _has_tense(verb, tense) and any(_has_tense(other, tense) for other in verbs):
-            verb = draw.pick(verbs)
+            verb = draw.fresh(verbs)
         if not _has_tense(verb, tense):
             tense = "preterite" if tense in ("perfect", "pluperfect") else "present"
         passive = verb.pattern == "transitive" and "no-passive" not in verb.flags and tense != "would"
@@ -48,16 +49,16 @@ class Clauses:
             and draw.chance(18)
         )
         if passive:
-            subject = draw.phrase(
-                f"{name}.subject", draw.nouns(verb.object), subject=True, possessives=("my", "your", "our")
-            )
+            subject = draw.phrase(f"{name}.subject", draw.nouns(verb.object), subject=True, possessives=SPEAKERS)
         elif subject is None:
             subject = draw.subject(f"{name}.subject", verb.subject)
             while verb.pattern == "copula" and isinstance(subject.head, Noun) and not draw.adjectives[subject.head]:
                 subject = draw.subject(f"{name}.subject", verb.subject)
         clause = Clause(name, verb, subject, tense, kind=kind, conjunction=conjunction, passive=passive)
         clause.front = "subject" if kind in ("statement", "question") else ""
-        if not passive:
+        if passive:
+            _make_plain(verb, subject)
+        else:
             for role in _ROLES.get(verb.pattern, ()):
                 clause.objects[role] = self._object(clause, role)
         if verb.pattern == "copula":
@@ -69,27 +70,34 @@ class Clauses:
             self._when(clause)
         if not plain and draw.chance(17):
             self._negate(clause)
-        clause.progressive = _progressive(clause)
+        clause.progressive = progressive(clause)
         return clause
 
     def _object(self, clause: Clause, role: Role) -> Phrase:
         verb, name = clause.verb, f"{clause.id}.{role}"
         recipient = role == "dative" and verb.pattern == "ditransitive"
         case = verb.preposition.case if role == "prepositional" and verb.preposition else role
-        return self.draw.object(name, case, ("person",) if recipient else verb.object, clause.subject)
+        # In "Sein Vater fehlt dem Jungen" German and English would look for the owner at different ends.
+        owners = SPEAKERS if verb.pattern == "swapped" else possessives(clause.subject)
+        phrase = self.draw.object(name, case, ("person",) if recipient else verb.object, clause.subject, owners)
+        _make_plain(verb, phrase)
+        return phrase
 
     def _predicate(self, clause: Clause) -> Predicate:
         draw, subject = self.draw, clause.subject
         head = subject.head
         noun = head.antecedent.head if isinstance(head, Gap) and head.antecedent is not None else head
-        adjective = draw.pick(draw.adjectives[noun] if isinstance(noun, Noun) else self.of_people)
+        adjective = draw.fresh(draw.adjectives[noun] if isinstance(noun, Noun) else self.of_people)
+        named = head.antecedent if isinstance(head, Gap) and head.antecedent is not None else subject
+        if adjective in named.adjectives:  # not: the lazy dog is lazy
+            named.adjectives, named.comparative = (), False
         if draw.chance(60) and not isinstance(head, Gap) and subject.determiner in (*_KNOWN, "bare"):
             other = draw.nouns(noun.classes[:1] if isinstance(noun, Noun) else ("person",))
             fitting = [
                 entry for entry in other if adjective in draw.adjectives[entry] and not entry.mass and entry is not noun
             ]
             if fitting:
-                than = Phrase(f"{clause.id}.than", draw.noun(fitting), determiner="definite")
+                than = Phrase(f"{clause.id}.than", draw.fresh(fitting), determiner="definite")
                 return Predicate(adjective, "comparative" if draw.chance(55) else "equal", than)
         return Predicate(adjective)
 
@@ -108,8 +116,11 @@ class Clauses:
         draw, verb, name = self.draw, clause.verb, clause.id
         if clause.passive and draw.chance(35):
             clause.adverbials.append(draw.agent(f"{name}.agent", verb.subject))
-        if draw.manners[verb] and not clause.adverbials and clause.kind != "imperative" and draw.chance(22):
-            clause.adverbials.append(draw.manner(f"{name}.manner", draw.manners[verb]))
+        manners = draw.manners[verb]
+        if clause.modal is not None:  # nobody has to dance badly
+            manners = [entry for entry in manners if "well" not in entry.groups]
+        if manners and not clause.adverbials and clause.kind != "imperative" and draw.chance(22):
+            clause.adverbials.append(draw.manner(f"{name}.manner", manners))
         if verb.pattern == "position":
             clause.adverbials.append(draw.spot(f"{name}.place", verb.object, goal=False))
         elif verb.pattern == "put":
@@ -123,6 +134,8 @@ class Clauses:
         draw, name, tense = self.draw, f"{clause.id}.time", clause.tense
         die = int(draw.random() * 100)
         free = clause.modal is None and "stative" not in clause.verb.flags
+        slots = {adverbial.slot for adverbial in clause.adverbials}
+        repeats = free and "manner" not in slots and clause.verb.pattern != "position"
         add = clause.adverbials.append
         if tense == "future" or (clause.modal is not None and tense == "present"):
             if die < 35:
@@ -135,15 +148,16 @@ class Clauses:
             add(draw.adverb(name, "already", "already"))
         elif tense == "present" and free and die < 22:
             add(draw.adverb(name, "time", "now"))
-        elif tense == "present" and free and die < 34:
+        elif tense == "present" and repeats and die < 34:
             add(draw.adverb(name, "time", "habit"))
-        elif tense in ("present", "preterite") and free and die < 48:
+        elif tense in ("present", "preterite") and repeats and die < 48:
             add(draw.adverb(name, "often", "often"))
-        elif tense in ("present", "preterite") and free and die < 54:
+        elif tense in ("present", "preterite") and repeats and die < 54 and not _unknown(clause):
             add(draw.adverb(name, "never", "never"))
         if (
             draw.chance(10)
             and "stative" not in clause.verb.flags
+            and clause.verb.pattern != "position"
             and tense in ("present", "preterite", "perfect", "future")
             and (
                 all(
@@ -159,7 +173,7 @@ class Clauses:
         """kein for a new object, nicht where everything is known, neither where the scope would be unclear."""
         if any(
             adverbial.slot in ("often", "never", "already", "manner", "clock")
-            or (adverbial.adverb and adverbial.adverb.kind == "habit")
+            or (adverbial.adverb and (adverbial.adverb.kind == "habit" or "soon" in adverbial.adverb.groups))
             for adverbial in clause.adverbials
         ):
             return
@@ -209,13 +223,30 @@ def case_shows(clause: Clause, role: Role) -> bool:
         return False
     if role == "dative" or isinstance(phrase.head, Pronoun):
         return phrase.determiner not in ("bare", "number") or isinstance(phrase.head, Pronoun)
-    if phrase.slot == "m" and phrase.determiner != "bare":
+    if phrase.slot == "m" and (phrase.determiner != "bare" or isinstance(phrase.head, Gap)):
         return True
     if subject.plural != phrase.plural and subject.person == 3:
         return True
     if isinstance(subject.head, Pronoun):
         return subject.head.german[0] != subject.head.german[1]
     return subject.slot == "m" and subject.determiner not in ("bare", "number") and isinstance(subject.head, Noun)
+
+
+def cannot_act(verb: Verb, phrase: Phrase) -> bool:
+    """Whether the verb's meaning tells that the thing is its object: soup does not eat."""
+    head = phrase.head.antecedent.head if isinstance(phrase.head, Gap) and phrase.head.antecedent else phrase.head
+    return isinstance(head, Noun) and not set(head.classes) & set(verb.subject)
+
+
+def _unknown(clause: Clause) -> bool:
+    """Whether something new is spoken of, which neither language says never of."""
+    return any(phrase.determiner in _UNKNOWN for phrase in (clause.subject, *clause.objects.values()))
+
+
+def _make_plain(verb: Verb, phrase: Phrase) -> None:
+    """What is being made has no quality yet: not to cook hot soup."""
+    if "plain" in verb.flags:
+        phrase.adjectives, phrase.comparative = (), False
 
 
 def _has_tense(verb: Verb, tense: Tense) -> bool:
@@ -230,14 +261,17 @@ def _may_be_willed(clause: Clause) -> bool:
     )
 
 
-def _progressive(clause: Clause) -> bool:
-    """The present is progressive unless the verb is stative, something is habitual, or the clause is a condition."""
+def progressive(clause: Clause) -> bool:
+    """The present is progressive unless the verb is stative, something is habitual, asked for its time, or a
+    condition.
+    """
     if clause.tense != "present" or clause.modal is not None or clause.kind in ("imperative", "infinitive"):
         return False
     if "stative" in clause.verb.flags or clause.conjunction == "if":
         return False
     return not any(
         adverbial.slot in ("often", "never", "clock")
+        or adverbial.question == "when"
         or (adverbial.adverb is not None and adverbial.adverb.kind == "habit")
         for adverbial in clause.adverbials
     )

@@ -1,7 +1,7 @@
 """Drawing whole sentences: statements, questions, requests, and clauses inside clauses."""
 
 from seq2seq.text.grammar.draw import Draw
-from seq2seq.text.grammar.draw_clause import Clauses
+from seq2seq.text.grammar.draw_clause import Clauses, cannot_act, case_shows, progressive
 from seq2seq.text.grammar.entries import Noun
 from seq2seq.text.grammar.frame import PRONOUNS, Adverbial, Clause, Gap, Kind, Phrase, Pronoun, Role, Tense
 
@@ -99,11 +99,13 @@ class Sentences:
 
     def _tree(
         self, name: str, depth: int, tense: Tense, *, kind: Kind = "statement", conjunction: str = "",
-        subject: Phrase | None = None,
+        subject: Phrase | None = None, timed: bool = True,
     ) -> Clause:  # fmt: skip
-        """A clause with `depth` more, each inside the one before."""
+        """A clause with `depth` more, each inside the one before; `timed` is for one with none."""
         if not depth:
-            return self.clauses.clause(name, self.simple, tense, kind=kind, conjunction=conjunction, subject=subject)
+            return self.clauses.clause(
+                name, self.simple, tense, kind=kind, conjunction=conjunction, subject=subject, timed=timed
+            )
         how = {
             "complement": self._report,
             "infinitive": self._intend,
@@ -143,11 +145,13 @@ class Sentences:
     def _adjoin(self, name: str, depth: int, tense: Tense, subject: Phrase | None) -> Clause:
         """Two clauses and because, while, after ...; half of the time both are about one person."""
         draw = self.draw
-        choices = _ADJUNCTS[:5] if depth > 1 else _ADJUNCTS
+        choices = [entry for entry in _ADJUNCTS[:5] if entry[1] != "perfect"] if depth > 1 else _ADJUNCTS
         conjunction, outer, inner = draw.pick([entry for entry in choices if entry[1] == tense] or choices)
         temporal = conjunction not in ("because", "although")
+        # Two perfects, one with a time of the past, would be two tenses in English.
+        timed = not temporal and outer != "perfect"
         clause = self.clauses.clause(
-            name, self.action if temporal else self.simple, outer, timed=not temporal, plain=temporal, subject=subject
+            name, self.action if temporal else self.simple, outer, timed=timed, plain=temporal, subject=subject
         )
         subject = _again(clause.subject, f"{name}.{conjunction}.subject") if draw.chance(60) else None
         inside = f"{name}.{conjunction}"
@@ -164,7 +168,13 @@ class Sentences:
             )
         else:
             clause.adjunct = self._tree(
-                inside, depth - 1, inner, kind="final", conjunction=conjunction, subject=subject
+                inside,
+                depth - 1,
+                inner,
+                kind="final",
+                conjunction=conjunction,
+                subject=subject,
+                timed=timed and not clause.says_when,
             )
         if draw.chance(35):
             clause.front = "adjunct"
@@ -197,14 +207,23 @@ class Sentences:
         )
         name = f"{phrase.id}.relative"
         gap = Phrase(f"{name}.{role}", Gap("relative", phrase), phrase.plural)
-        inner: Tense = "present" if tense in ("present", "future", "would") else draw.pick(("preterite", "perfect"))
+        inner: Tense = "present" if tense in ("present", "future", "would") else "preterite"
+        if tense == "perfect" and not clause.definite_past:
+            inner = draw.pick(("preterite", "perfect"))
         verbs = self.taking[noun][role]
         relative = self.clauses.clause(
             name, verbs, inner, kind="final", subject=gap if role == "subject" else None, active=True,
+            timed=not clause.says_when,
         )  # fmt: skip
         relative.front = role
         if role != "subject":
             self._ask(relative, role, gap)
+            if not (case_shows(relative, role) or cannot_act(relative.verb, gap)):
+                return  # die Frau, die das Kind sieht: who sees whom?
+        if phrase is not clause.subject:  # behind so long an object nobody would know what was done well
+            clause.adverbials = [
+                entry for entry in clause.adverbials if not (entry.adverb and "well" in entry.adverb.groups)
+            ]
         if depth > 1:
             self._add_relative(relative, depth - 1, tense)
         phrase.relative = relative
@@ -228,6 +247,9 @@ class Sentences:
             phrase = clause.objects[role]
             if asked == "which" and isinstance(phrase.head, Noun):
                 phrase.determiner, phrase.owner, phrase.number, phrase.comparative = "which", None, None, False
+                if role == "accusative" and not (case_shows(clause, role) or cannot_act(clause.verb, phrase)):
+                    phrase.determiner, clause.front = "this", ""
+                    return clause
             else:
                 human = phrase.human
                 if role != "accusative" and not human:
@@ -243,9 +265,9 @@ class Sentences:
         clause.front = ""
         if asked:
             slot = {"where": "place", "when": "time", "why": "why"}[asked]
-            clause.adverbials = [adverbial for adverbial in clause.adverbials if adverbial.slot != slot]
+            clause.adverbials = [entry for entry in clause.adverbials if entry.slot not in (slot, "already")]
             clause.adverbials.append(Adverbial(f"main.{slot}", slot, question=asked))
-            clause.front = slot
+            clause.front, clause.progressive = slot, progressive(clause)
         return clause
 
     def _request(self) -> Clause:

@@ -112,11 +112,12 @@ class English:
         asked = _asked(clause, subject, objects)
         operator, verbs = verb_group(clause, subject, inverted=clause.kind == "question" and asked != "subject")
         heavy = any(phrase.relative is not None for phrase in objects.values())
-        before, after = self._adverbials(clause, heavy=heavy)
+        early = heavy or any(each.slot == "goal" for each in clause.adverbials)
+        before, after = self._adverbials(clause, heavy=heavy, early=early)
         first = [*self._opening(clause), *before]
         first += [token for role, phrase in objects.items() if role == asked for token in self.phrase(phrase)]
         middle = [token for each in clause.adverbials if each.slot in _MIDDLE for token in self._adverbial(each)]
-        if heavy:
+        if early:
             main = next(k for k, token in enumerate(verbs) if token.sure[:1] == (f"{clause.id}.verb",))
             verbs[main:main] = [
                 token for each in clause.adverbials if each.slot == "manner" for token in self._adverbial(each)
@@ -147,21 +148,24 @@ class English:
             return []
         return [Token(clause.conjunction, (f"{clause.id}.conjunction",))]
 
-    def _adverbials(self, clause: Clause, *, heavy: bool) -> tuple[list[Token], list[Token]]:
+    def _adverbials(self, clause: Clause, *, heavy: bool, early: bool) -> tuple[list[Token], list[Token]]:
         """What stands before the subject and what stands at the end; `time` may change its end in a statement.
 
         Behind a heavy object, one with a relative clause, an adverb would seem to belong to that clause: it comes
-        earlier.
+        earlier. An `early` adverb of manner stands before the verb: carefully put it on the table. What lies
+        somewhere comes first in English, whatever German puts in front.
         """
         before: list[Token] = []
         after: list[Token] = []
         for adverbial in sorted(clause.adverbials, key=lambda adverbial: _END.index(adverbial.slot)):
-            if adverbial.slot in _MIDDLE or (heavy and adverbial.slot == "manner"):
+            if adverbial.slot in _MIDDLE or (early and adverbial.slot == "manner"):
                 continue
             if heavy and adverbial.slot in ("time", "clock"):
                 before += self._adverbial(adverbial)
                 continue
             fronted = clause.front == adverbial.slot and adverbial.slot not in ("manner", "goal")
+            if adverbial.slot == "place" and clause.verb.pattern == "position" and not adverbial.question:
+                fronted = False
             movable = clause.kind == "statement" and (fronted or adverbial.slot == "time")
             if movable and clause.adjunct is None and clause.complement is None and self.chosen("time"):
                 fronted = not fronted

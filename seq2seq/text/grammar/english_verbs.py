@@ -38,6 +38,9 @@ def verb_group(clause: Clause, subject: Phrase, *, inverted: bool) -> tuple[list
         form = asks or form
     if auxiliary:
         operator, tokens = tokens[:1], tokens[1:]
+        if negation and operator[0].text == "can" and not inverted:
+            cannot = Token("cannot", operator[0].sure + negation[0].sure, operator[0].possible)
+            operator, negation = [cannot], []
     return [*start, *operator, *negation], [*tokens, *_tail(clause)]
 
 

@@ -28,6 +28,7 @@ def _doubles(word: str) -> bool:
     )  # fmt: skip
 
 
+@cache
 def noun_form(noun: Noun, plural: bool) -> str:
     return (noun.english_plural or _with_s(noun.english)) if plural else noun.english
 

@@ -45,27 +45,27 @@ class Verb:
     """Principal parts, valency, and the English verb; `particle` is the separable prefix.
 
     Of the English, `tail` stays behind the verb (look for), `english_particle` may stand before or after the object
-    (tidy up).
+    (tidy up). A modal has an English phrase such as `have to`, or `can` with the past `be able to`; an auxiliary none.
     """
 
     infinitive: str
-    particle: str
     present: str
     preterite: str
-    participle: str
-    auxiliary: str
-    english: str
-    tail: tuple[str, ...]
-    english_particle: str
-    past: str
-    english_participle: str
-    ing: str
-    pattern: str
-    subject: tuple[str, ...]
-    object: tuple[str, ...]
-    preposition: Preposition | None
-    manner: tuple[str, ...]
-    flags: tuple[str, ...]
+    participle: str = ""
+    auxiliary: str = "haben"
+    particle: str = ""
+    english: str = ""
+    tail: tuple[str, ...] = ()
+    english_particle: str = ""
+    past: str = ""
+    english_participle: str = ""
+    ing: str = ""
+    pattern: str = ""
+    subject: tuple[str, ...] = ()
+    object: tuple[str, ...] = ()
+    preposition: Preposition | None = None
+    manner: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

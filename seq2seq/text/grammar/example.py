@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from seq2seq.text.grammar import german, tags
-from seq2seq.text.grammar.alignment import Link, Token, links, sentence
+from seq2seq.text.grammar.alignment import Link, Token, links, sentence, spelled
 from seq2seq.text.grammar.english import translations
 from seq2seq.text.grammar.frame import Clause
 
@@ -24,6 +24,7 @@ class Drawn(NamedTuple):
     """A frame with its German side, and what of it may be held out of training."""
 
     frame: Clause
+    clauses: tags.Clauses
     parts: set[tags.Part]
     source: str
     german: list[Token]
@@ -31,6 +32,8 @@ class Drawn(NamedTuple):
     @property
     def distance(self) -> int:
         """Words between the main clause's verb and its particle, 0 where they are not apart."""
+        if not self.frame.verb.particle:
+            return 0
         after = [i for i, token in enumerate(self.german) if token.sure[:1] == ("main.particle",)]
         before = [i for i, token in enumerate(self.german) if token.possible == ("main.particle",)]
         return after[0] - before[0] - 1 if before and after else 0
@@ -42,23 +45,23 @@ class Drawn(NamedTuple):
         A name need not be known.
         """
         words = [
-            token.text.lower() for token in self.german
-            if not any([unit.endswith((".name", ".modifier")) for unit in token.sure])
-        ]  # fmt: skip
+            text.lower().rstrip(",") for text, sure, _ in self.german if not sure[0].endswith((".name", ".modifier"))
+        ]
         halves = [part for part in self.parts if part[0] != "name"]
         return words + [f"{kind} {half}" for kind, first, second in halves for half in (first + "-", "-" + second)]
 
 
 def realise(frame: Clause) -> Drawn:
-    return Drawn(frame, tags.parts(frame), *sentence(german.clause_tokens(frame), _mark(frame)))
+    clauses = tags.clauses(frame)
+    return Drawn(frame, clauses, tags.parts(clauses), *sentence(german.clause_tokens(frame), _mark(frame)))
 
 
 def translate(drawn: Drawn) -> Example:
     """The whole example."""
     tokens, variants = translations(drawn.frame)
     target, english = sentence(tokens, _mark(drawn.frame))
-    others = {sentence(variant, _mark(drawn.frame))[0] for variant in variants} - {target}
-    return Example(drawn.source, target, links(drawn.german, english), tags.tags(drawn.frame), tuple(sorted(others)))
+    others = {spelled(variant, _mark(drawn.frame)) for variant in variants} - {target}
+    return Example(drawn.source, target, links(drawn.german, english), tags.tags(drawn.clauses), tuple(sorted(others)))
 
 
 def _mark(frame: Clause) -> str:

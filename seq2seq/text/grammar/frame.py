@@ -69,6 +69,8 @@ class Phrase:
         """The column of German ending tables: m, f, n, or p for the plural."""
         if self.plural:
             return "p"
+        if isinstance(self.head, Gap) and self.head.antecedent is not None:
+            return self.head.antecedent.slot
         return self.head.gender if isinstance(self.head, Noun | Name) else "m"
 
     @property
@@ -136,13 +138,18 @@ class Clause:
     adjunct: "Clause | None" = None
 
     @property
+    def says_when(self) -> bool:
+        """Whether an adverb of time or a clock time stands in it."""
+        return any(adverbial.slot in ("time", "clock") for adverbial in self.adverbials)
+
+    @property
     def definite_past(self) -> bool:
-        """Whether a time of the past is named: then the German perfect is the English simple past (hat gestern
-        gelesen: read).
+        """Whether a time of the past is named, or asked for, or a place: then the German perfect is the English
+        simple past (hat gestern gelesen: read).
         """
         return any(
             adverbial.clock is not None
-            or adverbial.question == "when"
+            or adverbial.question in ("when", "where")
             or (adverbial.adverb is not None and adverbial.adverb.kind == "past")
             for adverbial in self.adverbials
         )

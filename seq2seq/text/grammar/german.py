@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from seq2seq.text.grammar import german_words as words
 from seq2seq.text.grammar.alignment import COMMA, Token
-from seq2seq.text.grammar.entries import Name, Preposition, Verb
+from seq2seq.text.grammar.entries import Name, Noun, Preposition, Verb
 from seq2seq.text.grammar.frame import Adverbial, Clause, Clock, Gap, Phrase, Pronoun
 
 _GAPS = {"who": {"nominative": "wer", "accusative": "wen", "dative": "wem"}}
@@ -177,7 +177,7 @@ def _fields(clause: Clause) -> dict[str, list[Token]]:
 
 
 def _known(phrase: Phrase) -> bool:
-    return not hasattr(phrase.head, "german") or phrase.determiner in _DEFINITE or phrase.owner is not None
+    return not isinstance(phrase.head, Noun) or phrase.determiner in _DEFINITE or phrase.owner is not None
 
 
 def _predicate(clause: Clause) -> list[Token]:

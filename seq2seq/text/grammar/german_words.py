@@ -51,6 +51,7 @@ _CONTRACTED = {
 _RELATIVE = (("der", "die", "das", "die"), ("den", "die", "das", "die"), ("dem", "der", "dem", "denen"))
 
 
+@cache
 def determiner(name: str, slot: str, case: str) -> str:
     """The determiner's form, "" for `bare` and `number`."""
     stem, kind = DETERMINERS[name]
@@ -62,6 +63,7 @@ def determiner(name: str, slot: str, case: str) -> str:
     return stem + (_EIN if kind == "ein" else _DER)[row][column]
 
 
+@cache
 def adjective_ending(name: str, slot: str, case: str) -> str:
     """The ending of an adjective after the determiner `name`: weak, mixed or strong."""
     kind = DETERMINERS[name][1]
@@ -69,6 +71,7 @@ def adjective_ending(name: str, slot: str, case: str) -> str:
     return table[CASES.index(case)][SLOTS.index(slot)]
 
 
+@cache
 def inflected_adjective(stem: str, ending: str) -> str:
     """Stem of the positive and ending: teuer loses its e (teures), dunkel too (dunkles), hoch its c (hohes)."""
     if stem.endswith("hoch"):
@@ -78,6 +81,7 @@ def inflected_adjective(stem: str, ending: str) -> str:
     return stem + ("" if stem.endswith("e") else ending[:1]) + ending[1:]
 
 
+@cache
 def noun_form(noun: Noun, plural: bool, case: str) -> str:
     """The noun's form; the genitive tells whether it is of the n-declension (des Studenten: dem Studenten)."""
     if plural:
@@ -163,32 +167,12 @@ def infinitive(verb: Verb, *, with_zu: bool = False) -> str:
     return verb.particle + verb.infinitive
 
 
-def _auxiliary(infinitive: str, present: str, preterite: str, participle: str) -> Verb:
-    return Verb(
-        infinitive=infinitive,
-        particle="",
-        present=present,
-        preterite=preterite,
-        participle=participle,
-        auxiliary="sein",
-        english="",
-        tail=(),
-        english_particle="",
-        past="",
-        english_participle="",
-        ing="",
-        pattern="",
-        subject=(),
-        object=(),
-        preposition=None,
-        manner=(),
-        flags=(),
-    )
-
-
 AUXILIARIES = {
-    "haben": _auxiliary("haben", "hat", "hatte", "gehabt"),
-    "sein": _auxiliary("sein", "ist", "war", "gewesen"),
-    "werden": _auxiliary("werden", "wird", "wurde", "worden"),
+    verb.infinitive: verb
+    for verb in (
+        Verb("haben", "hat", "hatte", "gehabt"),
+        Verb("sein", "ist", "war", "gewesen", "sein"),
+        Verb("werden", "wird", "wurde", "worden", "sein"),
+    )
 }
 WOULD = ("würde", "würdest", "würde", "würden", "würdet", "würden")

@@ -79,7 +79,7 @@ def _verb(row: Row, classes: Sequence[str], manners: Sequence[str]) -> Verb:
         preposition=row.preposition("preposition"),
         manner=row.items("manner", manners),
         flags=row.items(
-            "flags", ("stative", "timeless", "place", "ob", "no-passive", "simple", "no-perfect", "unwilled")
+            "flags", ("stative", "timeless", "place", "ob", "no-passive", "simple", "no-perfect", "unwilled", "plain")
         ),
     )
     if not verb.subject:
@@ -92,27 +92,12 @@ def _verb(row: Row, classes: Sequence[str], manners: Sequence[str]) -> Verb:
 
 
 def _modal(row: Row) -> Verb:
-    """A modal as a verb: its English is a phrase such as `have to`, or `can` with the past `could`."""
-    german = row.text("german")
     return Verb(
-        infinitive=german,
-        particle="",
+        infinitive=row.text("german"),
         present=row.text("present"),
         preterite=row.optional("preterite"),
-        participle="",
-        auxiliary="haben",
         english=row.text("english_present"),
-        tail=(),
-        english_particle="",
         past=row.optional("english_past"),
-        english_participle="",
-        ing="",
-        pattern="",
-        subject=(),
-        object=(),
-        preposition=None,
-        manner=(),
-        flags=(),
     )
 
 

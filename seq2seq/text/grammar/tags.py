@@ -1,7 +1,5 @@
 """What a frame shows: the names of its phenomena, and the measures that the challenge sets are cut by."""
 
-from collections.abc import Iterator
-
 from seq2seq.text.grammar.entries import Name, Noun
 from seq2seq.text.grammar.frame import Adverbial, Clause, Gap, Phrase, Pronoun
 from seq2seq.text.grammar.german_words import DETERMINERS
@@ -10,17 +8,18 @@ _TWO_WAY = ("in", "auf", "an", "unter", "neben", "hinter", "vor")
 
 
 Part = tuple[str, str, str]
+Clauses = list[tuple[Clause, list[Phrase]]]
 
 
-def clauses(clause: Clause) -> Iterator[Clause]:
-    """The clause and all inside it."""
-    yield clause
-    for inner in (clause.complement, clause.adjunct):
+def clauses(clause: Clause) -> Clauses:
+    """The clause and all inside it, each with its phrases."""
+    phrases = _phrases(clause)
+    found = [(clause, phrases)]
+    inside = [clause.complement, clause.adjunct, *[phrase.relative for phrase in phrases]]
+    for inner in inside:
         if inner is not None:
-            yield from clauses(inner)
-    for phrase in _phrases(clause):
-        if phrase.relative is not None:
-            yield from clauses(phrase.relative)
+            found += clauses(inner)
+    return found
 
 
 def _phrases(clause: Clause) -> list[Phrase]:
@@ -39,11 +38,11 @@ def depth(clause: Clause) -> int:
     return max((1 + depth(entry) for entry in inner), default=0)
 
 
-def parts(clause: Clause) -> set[Part]:
+def parts(clauses: Clauses) -> set[Part]:
     """What the sentence is made of that may be held out: compounds, verbs with their objects, names."""
     found = set()
-    for inner in clauses(clause):
-        for phrase in _phrases(inner):
+    for inner, phrases in clauses:
+        for phrase in phrases:
             head = phrase.head
             if isinstance(head, Name):
                 found.add(("name", head.text, ""))
@@ -57,11 +56,11 @@ def parts(clause: Clause) -> set[Part]:
     return found
 
 
-def tags(clause: Clause) -> tuple[str, ...]:
+def tags(clauses: Clauses) -> tuple[str, ...]:
     found: set[str] = set()
-    for inner in clauses(clause):
+    for inner, phrases in clauses:
         found |= _clause_tags(inner)
-        for phrase in _phrases(inner):
+        for phrase in phrases:
             found |= _phrase_tags(phrase)
     return tuple(sorted(found))
 

@@ -1,10 +1,14 @@
 """German inflection against rules that are written here a second time, from a school grammar's point of view."""
 
+from itertools import product
+
 import pytest
 
 from seq2seq.text.grammar import german_words as words
 from seq2seq.text.grammar.corpus import LEXICON
 from seq2seq.text.grammar.entries import Lexicon, Noun, Verb
+from seq2seq.text.grammar.frame import Phrase
+from seq2seq.text.grammar.german import phrase_tokens
 from seq2seq.text.grammar.lexicon import read_lexicon
 
 # The definite article, and the last letters that mark gender and case on whatever word must show them.
@@ -113,6 +117,30 @@ def test_stems_that_change(stem: str, form: str) -> None:
     assert words.inflected_adjective(stem, "es") == form
 
 
+def test_every_noun_with_every_determiner_and_an_adjective(lexicon: Lexicon) -> None:
+    """Determiner or adjective shows the article's mark, but the genitive of Vaters is shown by the noun."""
+    singular_only, plural_only = ("indefinite", "every"), ("all", "many", "some", "number")
+    count = 0
+    for noun in lexicon.nouns:
+        for plural, case, name in product((False, True) if noun.plural else (False,), words.CASES, words.DETERMINERS):
+            if name in (singular_only if plural else plural_only):
+                continue
+            adjective = lexicon.adjectives[count % len(lexicon.adjectives)]
+            count += 1
+            phrase = Phrase("x", noun, plural, name, (adjective,))
+            *marked, last = [token.text for token in phrase_tokens(phrase, case)]
+            mark = MARKS[article(case, phrase.slot)]
+            assert last == words.noun_form(noun, plural, case)
+            assert len(marked) == 1 + (name not in ("bare", "number"))
+            if name == "definite":
+                assert marked[0] == article(case, phrase.slot)
+            elif len(marked) == 1 and case == "genitive" and phrase.slot in "mn":
+                assert marked[0].endswith("en")
+            else:
+                assert any(text.endswith(mark) for text in marked), (marked, last)
+    assert count > 10_000
+
+
 def persons(verb: Verb, tense: str) -> list[str]:
     return [words.finite(verb, tense, person, plural) for plural in (False, True) for person in (1, 2, 3)]
 
@@ -194,6 +222,24 @@ def test_requests_by_hand(lexicon: Lexicon, infinitive: str, form: str) -> None:
     verb = next(entry for entry in lexicon.verbs if entry.infinitive == infinitive)
     assert words.imperative(verb, False) == form
     assert words.imperative(verb, True) == words.finite(verb, "present", 2, True)
+
+
+def test_every_request(lexicon: Lexicon) -> None:
+    """To one: the stem, with -e or not, or the changed stem of du liest; to several: the form of ihr."""
+    for verb in lexicon.verbs:
+        one, several = words.imperative(verb, False), words.imperative(verb, True)
+        if verb.infinitive == "sein":
+            assert (one, several) == ("sei", "seid")
+            continue
+        assert several == words.finite(verb, "present", 2, True)
+        stem = verb.infinitive.removesuffix("n").removesuffix("e")
+        assert one in (stem, stem + "e", words.finite(verb, "present", 3, False).removesuffix("t"))
+        assert "ä" not in one or "ä" in stem  # du fährst, but fahr!
+
+
+def test_would_is_the_preterite_of_become_with_an_umlaut() -> None:
+    preterite = persons(words.AUXILIARIES["werden"], "preterite")
+    assert [form.replace("u", "ü", 1) for form in preterite] == list(words.WOULD)
 
 
 def test_a_separable_verb_in_one_word(lexicon: Lexicon) -> None:

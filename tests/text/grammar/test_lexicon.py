@@ -46,7 +46,7 @@ def spoil(table: Path, start: str, old: str, new: str) -> int:
         ("verbs.tsv", "lesen", "lesen", "lese", "german", "infinitive"),
         ("verbs.tsv", "lesen", "haben", "hat", "auxiliary", "haben, sein"),
         ("verbs.tsv", "denken", "an+accusative=of", "-", "preposition", "auf+accusative=for"),
-        ("adjectives.tsv", "alt", "person", "people", "classes", "person"),
+        ("adjectives.tsv", "alt", "adult", "adults", "classes", "adult"),
         ("adverbs.tsv", "jeden Tag", "0-0 1-1", "0-0 1-2", "links", "0-0 1-1"),
         ("names.tsv", "Anna", "\tf", "\tn", "gender", "m, f"),
     ],

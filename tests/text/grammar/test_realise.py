@@ -293,3 +293,47 @@ def test_no_adverb_stands_behind_a_relative_clause() -> None:
     )  # fmt: skip
     assert made.source == "Er machte gestern die Tür, die ich putzte, vorsichtig zu."
     assert made.target == "Yesterday he carefully closed the door that I cleaned."
+
+
+def spot(german: str, english: str, place: str) -> Adverbial:
+    return Adverbial("main.place", "place", preposition=Preposition(german, "dative", (english,)),
+                     phrase=the("place", place))  # fmt: skip
+
+
+def test_what_lies_somewhere_comes_first_in_english() -> None:
+    made = example(
+        Clause("main", verb("liegen"), the("subject", "Schlüssel"), "preterite", front="place",
+               adverbials=[spot("auf", "on", "Tisch")])
+    )  # fmt: skip
+    assert (made.source, made.target) == ("Auf dem Tisch lag der Schlüssel.", "The key lay on the table.")
+
+
+def test_a_pronoun_waits_for_nothing() -> None:
+    asked = Adverbial("main.place", "place", question="where")
+    made = example(
+        Clause("main", verb("sitzen"), pronoun("subject", "ich"), "perfect", kind="question", front="place",
+               adverbials=[asked, adverb("gestern", "time")])
+    )  # fmt: skip
+    assert (made.source, made.target) == ("Wo habe ich gestern gesessen?", "Where did I sit yesterday?")
+
+
+def test_cannot_is_one_word_unless_the_subject_parts_it() -> None:
+    statement = Clause("main", verb("schlafen"), pronoun("subject", "er"), "present", modal=verb("können"))
+    statement.negation = "nicht"
+    made = example(statement)
+    assert (made.source, made.target) == ("Er kann nicht schlafen.", "He cannot sleep.")
+    assert links(made) == "0-0 1-1 1p2 2-1 3-2"
+    statement.kind, statement.front = "question", ""
+    assert example(statement).target == "Can he not sleep?"
+
+
+def test_how_one_puts_a_thing_stands_before_the_verb() -> None:
+    goal = Adverbial("main.goal", "goal", preposition=Preposition("auf", "accusative", ("on",)),
+                     phrase=the("goal", "Tisch"))  # fmt: skip
+    carefully = Adverbial("main.manner", "manner", adverb=adverb("vorsichtig", "manner").adverb)
+    made = example(
+        Clause("main", verb("stellen"), pronoun("subject", "she"), "future",
+               objects={"accusative": the("accusative", "Vase")}, adverbials=[carefully, goal])
+    )  # fmt: skip
+    assert made.source == "Sie wird die Vase vorsichtig auf den Tisch stellen."
+    assert made.target == "She will carefully put the vase on the table."
