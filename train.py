@@ -1,5 +1,6 @@
 """Train a translation model: `python train.py attention=dot dataset=grammar`. See README.md, or `--help`."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.config import Train, load
-from seq2seq.program import told
+from seq2seq.program import resumed, told
 
 # What a sweep chose for this run: whatever nobody typed. (Hydra's own name for a run has all that was typed as well.)
 OmegaConf.register_new_resolver("swept", lambda overrides: ",".join(o for o in overrides if o not in sys.argv))
@@ -35,6 +36,24 @@ def _record(values: DictConfig, folder: Path) -> None:
     OmegaConf.save(HydraConfig.get().overrides.task, folder / "overrides.yaml")
 
 
+def go_on(folder: Path) -> None:
+    """Takes up a run that was stopped. Its configuration is in its checkpoint, so there is nothing to compose."""
+    from seq2seq.build import configuration
+    from seq2seq.run import to_resume, train
+
+    if (found := to_resume(folder)) is None:
+        print(f"{folder} is finished: {folder / 'results.json'} holds its scores")
+        return
+    begun = configuration(found, folder)
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "train.log")]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
+    train(begun, folder, found)
+
+
 if __name__ == "__main__":
     with told(Train):
-        main()
+        folder = resumed(sys.argv[1:])
+        if folder is None:
+            main()
+        else:
+            go_on(folder)

@@ -87,15 +87,20 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
     )
 
 
-def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
-    """The configuration and the model of a checkpoint; `folder` is for messages. Raises InputError if they differ."""
+def configuration(checkpoint: Checkpoint, folder: Path) -> config.Train:
+    """The configuration of a checkpoint, through the one door; `folder` is for messages."""
     try:
-        configuration = config.load(config.Train, checkpoint.configuration)
+        return config.load(config.Train, checkpoint.configuration)
     except InputError as error:
         raise InputError(f"checkpoint {folder} has a configuration that this version cannot use: {error}") from None
-    built = model(configuration, checkpoint.tokenizers, positions=checkpoint.positions)
+
+
+def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
+    """The configuration and the model of a checkpoint; `folder` is for messages. Raises InputError if they differ."""
+    begun = configuration(checkpoint, folder)
+    built = model(begun, checkpoint.tokenizers, positions=checkpoint.positions)
     load_weights(built, checkpoint, folder)
-    return configuration, built
+    return begun, built
 
 
 @torch.no_grad()

@@ -1,51 +1,87 @@
-"""A trained model on disk: a folder of plain data, never half written, and nothing in it is a program."""
+"""A trained model on disk: a folder of plain data, never half written, and nothing in it is a program.
 
+    weights.safetensors  source.model  target.model  checkpoint.json      all that translation needs
+    training.safetensors                                                  in `last`: what training needs to go on
+
+Written beside its place, flushed to the disk, and renamed. What stood there before is parked as `.NAME.old` until the
+new one is in its place, and a reader who finds nothing whole in the place takes that one. So there is a whole
+checkpoint at every instant, whatever interrupts the writer.
+"""
+
+import hashlib
 import json
-import math
+import logging
+import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sentencepiece
 import torch
+from pydantic import NonNegativeInt, PositiveInt, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
+from torch import Tensor
 
 from seq2seq import __version__
 from seq2seq.errors import InputError
+from seq2seq.state import Numbers, State
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 
-FORMAT = 1  # raise it when the same names come to mean other things
-WEIGHTS, DESCRIPTION, SOURCE, TARGET = "weights.safetensors", "checkpoint.json", "source.model", "target.model"
+FORMAT = 2  # raise it when the same names come to mean other things
+DESCRIPTION = "checkpoint.json"
+WEIGHTS, TRAINING, SOURCE, TARGET = "weights.safetensors", "training.safetensors", "source.model", "target.model"
+LONGEST_DESCRIPTION = 2**24  # bytes
+
+log = logging.getLogger(__name__)
+
+
+class Training(NamedTuple):
+    """What training needs to go on: tensors of the optimiser and of the random generators by name, and numbers."""
+
+    tensors: dict[str, Tensor]
+    state: State
 
 
 class Checkpoint(NamedTuple):
-    """Everything a model needs to translate.
+    """Everything a model needs to translate; with `training`, all that a run needs to go on.
 
     `weights` are the model's parameters by name, a shared one under its first name only. `configuration` is the
-    training run's; `positions` the greatest source length in tokens that it was built for.
+    training run's; `positions` the greatest source length in tokens that it was built for. `scores` are those of a
+    validation at this step, if there was one.
     """
 
     configuration: dict[str, Any]
     tokenizers: Tokenizers
-    weights: dict[str, torch.Tensor]
+    weights: dict[str, Tensor]
     positions: int
     step: int
     scores: dict[str, float]
+    training: Training | None = None
 
 
-def save(checkpoint: Checkpoint, folder: Path) -> None:
-    """Writes the checkpoint beside its place and renames it, so that a reader sees all of it or nothing."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(
-        {name: weight.detach().cpu().contiguous() for name, weight in checkpoint.weights.items()}, partial / WEIGHTS
-    )
-    (partial / SOURCE).write_bytes(checkpoint.tokenizers.source.model)
+class Description(Numbers):
+    """`checkpoint.json`. `files` has the SHA-256 of each other file."""
+
+    format: int
+    step: NonNegativeInt
+    scores: dict[str, float]
+    positions: PositiveInt
+    configuration: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, str]
+    state: State | None
+
+
+def write(checkpoint: Checkpoint, folder: Path) -> None:
+    """Writes the checkpoint to `folder`, and does not return before the disk has it."""
+    contents = {WEIGHTS: save(_plain(checkpoint.weights)), SOURCE: checkpoint.tokenizers.source.model}
     if not checkpoint.tokenizers.joint:
-        (partial / TARGET).write_bytes(checkpoint.tokenizers.target.model)
+        contents[TARGET] = checkpoint.tokenizers.target.model
+    if checkpoint.training is not None:
+        contents[TRAINING] = save(_plain(checkpoint.training.tensors))
     description = {
         "format": FORMAT,
         "step": checkpoint.step,
@@ -53,89 +89,183 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "positions": checkpoint.positions,
         "configuration": checkpoint.configuration,
         "versions": {"seq2seq": __version__, "torch": torch.__version__, "sentencepiece": sentencepiece.__version__},
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        "state": None if checkpoint.training is None else checkpoint.training.state.model_dump(),
     }
-    (partial / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    replace(partial, folder)
-
-
-def replace(new: Path, place: Path) -> None:
-    """Moves the folder `new` to `place`, and what stood there away."""
-    old = place.with_name(f".{place.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
-        place.rename(old)
-    new.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def load(folder: Path) -> Checkpoint:
-    """Reads a checkpoint. Raises InputError where the folder is none, is damaged, or is of another format."""
-    description = _description(folder)
+    contents[DESCRIPTION] = (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     try:
+        for name, content in contents.items():
+            with (folder / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        _sync(folder)
+    except OSError:  # such as a full disk, which half a checkpoint should not keep full
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _sync(folder: Path) -> None:
+    """Makes the disk know the names in a folder."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def store(checkpoint: Checkpoint, place: Path) -> None:
+    """Writes the checkpoint and puts it in the place of the one that stood there."""
+    partial = place.with_name(f".{place.name}.partial")
+    write(checkpoint, partial)
+    parked = _swap(partial, place)
+    _sync(place.parent)
+    shutil.rmtree(parked, ignore_errors=True)
+
+
+def _swap(new: Path, place: Path) -> Path:
+    """Renames the folder `new` to `place`; where what stood there is parked."""
+    parked = _parked(place)
+    if place.exists():
+        shutil.rmtree(parked, ignore_errors=True)
+        place.rename(parked)
+    new.rename(place)
+    return parked
+
+
+def _parked(place: Path) -> Path:
+    return place.with_name(f".{place.name}.old")
+
+
+def keep_best(latest: Checkpoint, folder: Path) -> None:
+    """Makes `best`, `best-2`, ... in the folder what the ranking in the latest checkpoint's training says.
+
+    Each is there already, wherever an interruption left it, or it is the latest. So this can be done again.
+    """
+    assert latest.training is not None
+    steps = [step for _, step in latest.training.state.standing.ranking]
+    places = [folder / ("best" if rank == 1 else f"best-{rank}") for rank in range(1, len(steps) + 1)]
+    found = {_step(path): path for place in places for path in (_parked(place), place)}
+    if latest.step in steps and latest.step not in found:
+        found[latest.step] = folder / ".best.partial"
+        write(latest._replace(training=None), found[latest.step])
+    for step, place in zip(steps, places, strict=True):
+        if step in found and found[step] != place:
+            parked = _swap(found[step], place)
+            found = {other: parked if path == place else path for other, path in found.items()}
+            found[step] = place
+    _sync(folder)
+    for place in places:
+        shutil.rmtree(_parked(place), ignore_errors=True)
+
+
+def _step(folder: Path) -> int | None:
+    try:
+        return _description(folder).step
+    except InputError:
+        return None
+
+
+def load(place: Path, *, training: bool = False) -> Checkpoint:
+    """Reads a checkpoint, with what training needs if `training`.
+
+    Raises InputError where the folder is none, is damaged, or is of another format.
+    """
+    try:
+        return _load(place, training)
+    except InputError as error:
+        parked = _parked(place)
+        if not parked.is_dir():
+            raise
+        try:
+            found = _load(parked, training)
+        except InputError:
+            raise error from None
+        log.warning("%s: took the one before it, of step %d, instead", error, found.step)
+        return found
+
+
+def _load(folder: Path, training: bool) -> Checkpoint:
+    description = _description(folder)
+    if training and description.state is None:
+        raise InputError(f"checkpoint {folder} holds no state of training: give a run, whose checkpoints/last does")
+    try:
+        _check_files(folder, description, training)
         source = Tokenizer((folder / SOURCE).read_bytes())
         target = Tokenizer((folder / TARGET).read_bytes()) if (folder / TARGET).exists() else source
-        weights = load_file(folder / WEIGHTS)
         return Checkpoint(
-            configuration=dict(description["configuration"]),
+            configuration=description.configuration,
             tokenizers=Tokenizers(source, target),
-            weights=weights,
-            positions=int(description["positions"]),
-            step=int(description["step"]),
-            scores=dict(description["scores"]),
+            weights=load_file(folder / WEIGHTS),
+            positions=description.positions,
+            step=description.step,
+            scores=description.scores,
+            training=Training(load_file(folder / TRAINING), description.state)
+            if training and description.state
+            else None,
         )
     except InputError as error:  # from a tokenizer, which knows no file
         raise InputError(f"checkpoint {folder} is damaged: {error}") from None
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
+    except (OSError, SafetensorError) as error:
         raise InputError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from None
 
 
-def _description(folder: Path) -> Mapping[str, Any]:
+def _check_files(folder: Path, description: Description, training: bool) -> None:
+    """Raises InputError where a file is missing, is another than was written, or is no plain file."""
+    wanted = {WEIGHTS, SOURCE} | ({TARGET} if TARGET in description.files or (folder / TARGET).exists() else set())
+    if description.state is not None:
+        wanted.add(TRAINING)
+    if description.format == 1:
+        return
+    if differing := wanted ^ description.files.keys():
+        raise InputError(f"{DESCRIPTION} and the folder do not agree on {', '.join(sorted(differing))}")
+    for name in sorted(wanted if training else wanted - {TRAINING}):
+        if not stat.S_ISREG((folder / name).lstat().st_mode):
+            raise InputError(f"{name} is no plain file")
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != description.files[name]:
+                raise InputError(f"{name} is not what was written (its SHA-256 differs)")
+
+
+def _description(folder: Path) -> Description:
+    path = folder / DESCRIPTION
     if not folder.is_dir():
         raise InputError(f"no checkpoint at {folder}: give a folder such as runs/NAME/checkpoints/best")
-    if not (folder / DESCRIPTION).is_file():
+    if not path.is_file():
         inside = sorted(
-            str(path.parent) for way in ("*", "checkpoints/*") for path in folder.glob(f"{way}/{DESCRIPTION}")
+            str(one.parent) for way in ("*", "checkpoints/*") for one in folder.glob(f"{way}/{DESCRIPTION}")
         )
         raise InputError(
             f"{folder} is no checkpoint (it has no {DESCRIPTION}); "
             + (f"there are checkpoints in {', '.join(inside)}" if inside else "give runs/NAME/checkpoints/best")
         )
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if path.stat().st_size > LONGEST_DESCRIPTION:
+            raise ValueError(f"{path.stat().st_size:,} bytes")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found = values.get("format") if isinstance(values, dict) else None
+        if type(found) is int and 1 <= found <= FORMAT:
+            return Description.model_validate_json(json.dumps(_of_today(values)))
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = ".".join(map(str, detail["loc"]))
+        raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION}, {key}: {detail['msg']}") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION} is no JSON ({error})") from None
-    found = description.get("format") if isinstance(description, dict) else None
-    if found != FORMAT:
-        raise InputError(f"checkpoint {folder} has format {found}; this version of seq2seq reads format {FORMAT}")
-    assert isinstance(description, dict)
-    return description
+        raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION} is no JSON of ours ({error})") from None
+    raise InputError(f"checkpoint {folder} has format {found}; this version of seq2seq reads formats 1 to {FORMAT}")
 
 
-class Best:
-    """The `keep` best checkpoints of a run: `best`, then `best-2`, `best-3`, ..."""
-
-    def __init__(self, folder: Path, *, keep: int, higher_is_better: bool) -> None:
-        self.folder, self.keep, self.sign = folder, keep, 1 if higher_is_better else -1
-        self.ranking: list[tuple[float, int]] = []  # (value, step), best first
-        self.since = 0  # validations since the best one
-
-    def offer(self, checkpoint: Checkpoint, value: float) -> bool:
-        """Keeps the checkpoint if it is among the best; True where it is the best yet.
-
-        Of equals, the first wins; NaN, as a model gives whose training went astray, is worse than any number.
-        """
-        if math.isnan(value):
-            value = -self.sign * math.inf
-        rank = sum(self.sign * other >= self.sign * value for other, _ in self.ranking)
-        best = rank == 0
-        self.since = 0 if best else self.since + 1
-        if rank < self.keep:
-            for place in range(min(len(self.ranking), self.keep - 1), rank, -1):
-                replace(self._path(place - 1), self._path(place))
-            save(checkpoint, self._path(rank))
-            self.ranking.insert(rank, (value, checkpoint.step))
-            del self.ranking[self.keep :]
-        return best
-
-    def _path(self, rank: int) -> Path:
-        return self.folder / ("best" if rank == 0 else f"best-{rank + 1}")
+def _of_today(values: dict[str, Any]) -> dict[str, Any]:
+    """A description of format 1, which knew no resuming, as one of format 2."""
+    if values["format"] == 1:
+        values = {**values, "files": {}, "state": None}
+        if isinstance(values.get("configuration"), dict) and isinstance(values["configuration"].get("training"), dict):
+            values["configuration"]["training"].setdefault("save_every", None)
+    return values

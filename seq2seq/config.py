@@ -184,6 +184,7 @@ class Training(Section):
     metric: Annotated[str, _one_of(("bleu", "chrf", "loss"))]
     patience: PositiveInt | None
     keep_best: PositiveInt
+    save_every: PositiveInt | None
     log_every: PositiveInt
 
 

@@ -4,13 +4,14 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from seq2seq.config import Section, Train, keys, near
 from seq2seq.errors import InputError
+from seq2seq.interruption import Stopped, how_to_go_on
 
 
 @contextmanager
@@ -30,8 +31,12 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         yield
     except InputError as error:
         _refuse(str(error), folder)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(128 + stopped.number)
     except KeyboardInterrupt:
-        _end("interrupted", 130)
+        saved = folder is not None and (folder / "checkpoints" / "last").exists()
+        _end(f"interrupted: {how_to_go_on(folder)}" if folder is not None and saved else "interrupted", 130)
     except BrokenPipeError:  # the reader of our output has gone, as in `translate.py ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
         sys.exit(1)
@@ -41,6 +46,20 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         if isinstance(error, OSError):
             _end(str(error), 1)
         raise
+
+
+def resumed(arguments: Sequence[str]) -> Path | None:
+    """FOLDER of `resume=FOLDER`, which must stand alone: a run goes on with the configuration that it began with."""
+    folders = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
+    if not folders:
+        return None
+    if others := [argument for argument in arguments if not argument.startswith("resume=")]:
+        raise InputError(
+            f"{others[0]}: resume=FOLDER stands alone, since the run goes on with the configuration that it began with"
+        )
+    if not folders[0] or len(folders) > 1:
+        raise InputError("resume: give one run folder, resume=runs/NAME")
+    return Path(folders[0])
 
 
 def _refuse_dashes(kind: type[Section]) -> None:
@@ -85,4 +104,4 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
 def _near_key(key: str, kind: type[Section]) -> str:
     if key.startswith("hydra."):
         return "`--cfg hydra` shows those of Hydra"
-    return near(key, [*keys(kind), "experiment"] if kind is Train else keys(kind))
+    return near(key, [*keys(kind), "experiment", "resume"] if kind is Train else keys(kind))

@@ -1,5 +1,6 @@
 """One training run from start to finish; the only file that knows everything."""
 
+import hashlib
 import json
 import logging
 import math
@@ -11,15 +12,15 @@ import torch
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from seq2seq import build, checkpoint, config, device
+from seq2seq.checkpoint import Checkpoint
 from seq2seq.errors import InputError
 from seq2seq.evaluation import challenge, evaluate
-from seq2seq.nn.model import Model
-from seq2seq.text.batches import Epochs
-from seq2seq.text.gold import hold
+from seq2seq.loop import Run, steps
+from seq2seq.state import State
+from seq2seq.text.gold import Held, hold
 from seq2seq.text.store import Prepared
-from seq2seq.training import make_optimizer, updates
+from seq2seq.training import make_optimizer, resume
 from seq2seq.validation import Validator
-from seq2seq.watch.progress import Progress, Sums
 from seq2seq.watch.tensorboard import Board
 
 log = logging.getLogger(__name__)
@@ -30,29 +31,49 @@ TRANSLATIONS = "results.test"
 
 def check_unused(folder: Path) -> None:
     """Raises InputError where the folder holds a run, which another would mix with."""
-    if any((folder / name).exists() for name in ("checkpoints", "tensorboard", "results.json")):
-        raise InputError(f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER")
+    if any((folder / name).exists() for name in ("checkpoints/last", "tensorboard", "results.json")):
+        raise InputError(
+            f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER, or go on with "
+            f"resume={folder} alone"
+        )
 
 
-def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
-    """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`."""
+def to_resume(folder: Path) -> Checkpoint | None:
+    """Where the run in the folder goes on; None where it is finished. Raises InputError where there is nothing."""
+    if (folder / "results.json").exists():
+        return None
+    last = folder / "checkpoints" / "last"
+    if not last.exists() and not last.with_name(".last.old").exists():
+        raise InputError(f"resume={folder}: there is no checkpoints/last in it to go on from; start the run again")
+    return checkpoint.load(last, training=True)
+
+
+def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None = None) -> dict[str, Any]:
+    """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`.
+
+    `resumed` is the last checkpoint of a run that was stopped in this folder.
+    """
     device.set_up(configuration.device.threads)
     place = device.choose(configuration.device.kind)
     text = build.corpus(configuration.dataset)
     validation, test = hold(text.validation), hold(text.test)
     prepared = build.prepared(configuration.dataset, text)
-    torch.manual_seed(configuration.training.seed)
+    options = configuration.training
+    torch.manual_seed(options.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
     model = build.model(configuration, prepared.tokenizers, positions=positions).to(place)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     _introduce(prepared, parameters, place)
+    optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
+    run = Run(configuration, prepared, model, optimizer, place)
+    start = _start(run, folder, resumed, _fingerprint(prepared, validation, test))
 
-    with Board(folder / "tensorboard") as board:
+    with Board(folder / "tensorboard", purge_from=None if resumed is None else start.step + 1) as board:
         search = configuration.search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse"})
         translator = build.translator(search, model, prepared.tokenizers, place)
         validator = Validator(model, prepared.tokenizers, validation, translator, board)
         with logging_redirect_tqdm():
-            timing = _train(configuration, prepared, model, validator, folder, place, board)
+            timing = steps(run, start, validator, folder, board)
         found = checkpoint.load(folder / "checkpoints" / "best")
         build.load_weights(model, found, folder)
         results: dict[str, Any] = {
@@ -71,10 +92,37 @@ def train(configuration: config.Train, folder: Path) -> dict[str, Any]:
                 split.name: challenge(model, prepared.tokenizers, translator, hold(split), place)
                 for split in text.challenges
             }
-        write_json(folder / "results.json", results)
-        board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results))
+        # A step after the last, so that a run that is resumed here hides what it did before.
+        board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results), step=timing["steps"] + 1)
+    write_json(folder / "results.json", results)  # the last thing: where it is, the run is finished
     log.info("results in %s", folder / "results.json")
     return results
+
+
+def _start(run: Run, folder: Path, resumed: Checkpoint | None, text: str) -> Checkpoint:
+    """The checkpoint that the loop starts from: the resumed one, or one of step 0, so that there always is one."""
+    if resumed is None:
+        start = run.checkpoint(0, State(text=text), {})
+        checkpoint.store(start, folder / "checkpoints" / "last")
+        return start
+    assert resumed.training is not None
+    if resumed.training.state.text != text:
+        raise InputError(f"resume={folder}: the text is not what it was when this run began, or is prepared otherwise")
+    build.load_weights(run.model, resumed, folder)
+    resume(run.model, run.optimizer, resumed.training.tensors)
+    log.info("resumed after step %d", resumed.step)
+    return resumed
+
+
+def _fingerprint(prepared: Prepared, *splits: Held) -> str:
+    """Of all that a run learns from and is measured on."""
+    digest = hashlib.sha256()
+    for side, tokenizer in zip(prepared.store[:2], prepared.tokenizers, strict=True):
+        for part in (side.ids.data, side.offsets.data, tokenizer.model):
+            digest.update(part)
+    for split in splits:
+        digest.update(json.dumps(split.pairs).encode())
+    return digest.hexdigest()
 
 
 def _final(results: Mapping[str, Any]) -> dict[str, float]:
@@ -94,71 +142,6 @@ def _summary(found: Mapping[str, Any]) -> str:
         f"BLEU {found['bleu']:.2f}  chrF {found['chrf']:.2f}  TER {found['ter']:.2f}  "
         f"perplexity {found['perplexity']:.2f}  exact {found['exact']:.3f}  {aer}{found['signature']}"
     )
-
-
-def _train(
-    configuration: config.Train,
-    prepared: Prepared,
-    model: Model,
-    validator: Validator,
-    folder: Path,
-    place: torch.device,
-    board: Board,
-) -> dict[str, Any]:
-    """The loop: steps, log lines, validations, checkpoints, until the last step or until patience ends."""
-    options = configuration.training
-    epochs = Epochs(
-        prepared.store,
-        size=options.batch.size,
-        unit=options.batch.unit,
-        accumulate=options.accumulate,
-        seed=options.seed,
-    )
-    total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
-    every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
-    best = checkpoint.Best(folder / "checkpoints", keep=options.keep_best, higher_is_better=options.metric != "loss")
-    steps = updates(
-        model,
-        make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay),
-        ([batch.to(place, non_blocking=True) for batch in group] for group in epochs.steps(total)),
-        schedule=build.schedule(options, total=total),
-        smoothing=options.label_smoothing,
-        clip=options.clip,
-    )
-    with Progress(board.scalars, total=total, steps_per_epoch=epochs.steps_per_epoch) as progress:
-        for update in steps:
-            progress.add(Sums(*update.loss, update.tokens, update.padding, update.positions))
-            validate = update.step == total or update.step % every == 0
-            if validate or update.step % options.log_every == 0:
-                progress.line(learning_rate=update.learning_rate, gradient_norm=update.gradient_norm)
-            if validate:
-                values = validator(update.step, place)
-                kept = checkpoint.Checkpoint(
-                    configuration=configuration.model_dump(mode="json"),
-                    tokenizers=prepared.tokenizers,
-                    weights=dict(model.named_parameters()),
-                    positions=model.positions,
-                    step=update.step,
-                    scores=values,
-                )
-                checkpoint.save(kept, folder / "checkpoints" / "last")
-                improved = best.offer(kept, values[options.metric])
-                log.info(
-                    "validation  loss %.3f  perplexity %.2f  BLEU %.2f  chrF %.2f%s",
-                    *(values[name] for name in ("loss", "perplexity", "bleu", "chrf")),
-                    "  best so far" if improved else "",
-                )
-                if options.patience is not None and best.since >= options.patience:
-                    log.info("stopped: %s has not improved for %d validations", options.metric, best.since)
-                    break
-                progress.resume()
-    return {
-        "steps": progress.step,
-        "epochs": progress.step / epochs.steps_per_epoch,
-        "seconds": progress.seconds,
-        "target_tokens": progress.tokens,
-        "target_tokens_per_second": progress.tokens / progress.seconds,
-    }
 
 
 def _introduce(prepared: Prepared, parameters: int, place: torch.device) -> None:

@@ -1,13 +1,14 @@
 """The loss, the learning rate, and a generator of optimiser steps."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seq2seq.errors import InputError
 from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, padding_share
@@ -42,7 +43,10 @@ class Schedule(NamedTuple):
 
 
 class Update(NamedTuple):
-    """One optimiser step: sums over its batches; tensors are still on the device, so that nothing waits for them."""
+    """One optimiser step: sums over its batches; tensors are still on the device, so that nothing waits for them.
+
+    Where `finite` is False, the loss or the norm was infinite or no number, and the weights stayed as they were.
+    """
 
     step: int
     loss: Loss
@@ -51,6 +55,7 @@ class Update(NamedTuple):
     positions: int
     gradient_norm: Tensor
     learning_rate: float
+    finite: Tensor
 
 
 def output_loss(model: Model, outputs: Float[Tensor, "batch target width"], batch: Batch, *, smoothing: float) -> Loss:
@@ -98,10 +103,49 @@ def updates(
             losses.append(Loss(*(part.detach() for part in loss)))
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip if clip is not None else math.inf)
         rate = schedule.rate(step)
+        total = Loss(*(torch.stack(parts).sum() for parts in zip(*losses, strict=True)))
+        finite = torch.isfinite(norm) & torch.isfinite(total.smoothed)
         for parameters in optimizer.param_groups:
             parameters["lr"] = rate
+        optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]  # where 1, a fused AdamW does nothing
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        total = Loss(*(torch.stack(parts).sum() for parts in zip(*losses, strict=True)))
         padding, positions = map(sum, zip(*map(padding_share, group), strict=True))
-        yield Update(step, total, tokens, padding, positions, norm, rate)
+        yield Update(step, total, tokens, padding, positions, norm, rate, finite)
+
+
+def tensors_to_resume(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What the optimiser and the random generators hold, by name, such as `optimizer.exp_avg.output.bias`."""
+    device = next(model.parameters()).device
+    found = {"random.cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        found["random.cuda"] = torch.cuda.get_rng_state(device)
+    for name, parameter in model.named_parameters():
+        for kind, tensor in optimizer.state[parameter].items():
+            found[f"optimizer.{kind}.{name}"] = tensor
+    return found
+
+
+def resume(model: Model, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Puts back what `tensors_to_resume` gave. Raises InputError where it is not for this model.
+
+    A device that had no random generator there keeps its own.
+    """
+    device = next(model.parameters()).device
+    wanted: dict[str, torch.Size] = {"random.cpu": torch.get_rng_state().shape}
+    if "random.cuda" in tensors:
+        wanted["random.cuda"] = torch.Size([16])
+    for name, parameter in model.named_parameters():
+        if any(found.startswith("optimizer.") for found in tensors):  # none before the first step
+            wanted |= {f"optimizer.{kind}.{name}": parameter.shape for kind in ("exp_avg", "exp_avg_sq")}
+            wanted[f"optimizer.step.{name}"] = torch.Size([])
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if wanted != found:
+        name = min(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise InputError(f"{name} is {found.get(name)} where training has {wanted.get(name)}")
+    for name, parameter in model.named_parameters():
+        prefix = {kind: f"optimizer.{kind}.{name}" for kind in ("step", "exp_avg", "exp_avg_sq")}
+        optimizer.state[parameter] = {kind: tensors[key].to(device) for kind, key in prefix.items() if key in tensors}
+    torch.set_rng_state(tensors["random.cpu"])
+    if device.type == "cuda" and "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"], device)

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from seq2seq.errors import InputError
 from seq2seq.nn.model import Model
 from seq2seq.search.beam import beam_search
 from seq2seq.text.batches import Batch, batch_pairs, batch_sentences, padding_share
 from seq2seq.text.tokenizer import BOS, EOS
-from seq2seq.training import Schedule, Update, batch_loss, make_optimizer, updates
+from seq2seq.training import Schedule, Update, batch_loss, make_optimizer, resume, tensors_to_resume, updates
 from tests.tiny import EVERY, PLACES, TARGET_VOCABULARY, ragged_batch, sentences, tiny_model
 
 SOURCES = sentences([4, 9, 2, 1, 7, 3], seed=1)
@@ -89,6 +91,82 @@ def test_the_loss_counts_tokens_and_eos_but_no_padding() -> None:
     torch.testing.assert_close(found.smoothed, wanted)
 
 
+@pytest.mark.parametrize("spoilt", [math.nan, math.inf])
+def test_a_step_that_is_not_finite_changes_nothing(spoilt: float) -> None:
+    """One weight that no batch but the second can see is spoilt for a moment, and the third step is as the second."""
+    groups = [[batch] for batch in batches(2, 1, 3)]
+    model, other = tiny_model(), tiny_model()
+    optimizers = [make_optimizer(one, betas=(0.9, 0.98), weight_decay=0.01) for one in (model, other)]
+    schedule = Schedule(peak=0.01, warmup=0, total=3, decay="constant")
+    options: dict[str, Any] = {"schedule": schedule, "smoothing": 0.1, "clip": 1.0}
+    steps = updates(model, optimizers[0], groups, **options)
+    assert bool(next(steps).finite)
+    before = weights(model)
+    with torch.no_grad():
+        model.output.bias[7] = spoilt
+    assert not bool(next(steps).finite)
+    with torch.no_grad():
+        model.output.bias[7] = before[[name for name, _ in model.named_parameters()].index("output.bias")][7]
+    assert all(torch.equal(a, b) for a, b in zip(weights(model), before, strict=True))
+    assert bool(next(steps).finite)
+    list(updates(other, optimizers[1], [groups[0], groups[2]], **options))
+    assert all_equal(model, other)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3])
+@pytest.mark.parametrize("distribution", ["softmax", "hard"])
+def test_training_that_is_resumed_is_training_that_went_on(cut: int, distribution: str) -> None:
+    """Weights, optimiser and random numbers in another model, whose own were others."""
+
+    def steps(model: Model, optimizer: torch.optim.Optimizer, start: int, end: int) -> list[float]:
+        schedule = Schedule(peak=0.01, warmup=2, total=3, decay="cosine")
+        groups = [batches(2, 4), batches(6), batches(1, 5)][start:end]
+        made = updates(model, optimizer, groups, schedule=schedule, smoothing=0.1, clip=1.0, start=start)
+        return [float(update.loss.smoothed) for update in made]
+
+    def fresh(seed: int) -> tuple[Model, torch.optim.Optimizer]:
+        model = tiny_model("luong", "additive", distribution, dropout=0.3, seed=seed)
+        return model, make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.01)
+
+    model, optimizer = fresh(3)
+    wanted = steps(model, optimizer, 0, 3)
+    first, first_optimizer = fresh(3)
+    found = steps(first, first_optimizer, 0, cut)
+    tensors = {name: value.clone() for name, value in tensors_to_resume(first, first_optimizer).items()}
+    second, second_optimizer = fresh(4)
+    second.load_state_dict(first.state_dict())
+    resume(second, second_optimizer, tensors)
+    assert found + steps(second, second_optimizer, cut, 3) == wanted
+    assert all_equal(second, model)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer.exp_avg.output.bias", torch.zeros(3)),
+        ("optimizer.exp_avg.nothing", torch.zeros(3)),
+        ("optimizer.step.output.bias", torch.zeros(1)),
+        ("optimizer.momentum.output.bias", torch.zeros(TARGET_VOCABULARY)),
+        ("random.cpu", torch.zeros(9, dtype=torch.uint8)),
+        ("random.cpu", None),
+        ("optimizer.exp_avg_sq.output.bias", None),
+    ],
+    ids=str,
+)
+def test_a_state_of_another_model_is_refused(name: str, value: Tensor | None) -> None:
+    model = tiny_model()
+    optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = Schedule(peak=0.01, warmup=0, total=1, decay="constant")
+    list(updates(model, optimizer, [batches(6)], schedule=schedule, smoothing=0.1, clip=1.0))
+    tensors = tensors_to_resume(model, optimizer)
+    if value is None:
+        del tensors[name]
+    else:
+        tensors[name] = value
+    with pytest.raises(InputError, match=rf"{name} "):
+        resume(model, optimizer, tensors)
+
+
 def test_an_update_tells_what_it_did() -> None:
     first, second = [[*batches(1, 5)], batches(6)]
     model = tiny_model()
@@ -108,7 +186,7 @@ def test_gradients_are_clipped_to_their_norm(clip: float) -> None:
     model, batch = tiny_model(), ragged_batch()
     before = weights(model)
     schedule = Schedule(peak=0.5, warmup=0, total=1, decay="constant")
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0, fused=True)
     (update,) = updates(model, optimizer, [[batch]], schedule=schedule, smoothing=0.1, clip=clip)
     moved = torch.stack([(a - b).norm() for a, b in zip(weights(model), before, strict=True)]).norm()
     assert float(moved) == pytest.approx(0.5 * min(clip, float(update.gradient_norm)), rel=1e-3)

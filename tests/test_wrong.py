@@ -144,7 +144,7 @@ def change(key: str, value: object) -> Spoil:
     [
         ("evaluate", shutil.rmtree, ["no checkpoint at spoilt", "checkpoints/best"]),
         ("translate", lambda here: (here / "checkpoint.json").unlink(), ["spoilt is no checkpoint"]),
-        ("evaluate", change("format", 2), ["spoilt", "format 2", "format 1"]),
+        ("evaluate", change("format", 3), ["spoilt", "format 3", "formats 1 to 2"]),
         ("translate", lambda here: os.truncate(here / "weights.safetensors", 999), ["spoilt is damaged"]),
     ],
     ids=["nothing", "another folder", "another format", "weights cut short"],

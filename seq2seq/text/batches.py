@@ -136,13 +136,17 @@ class Epochs:
         lengths = self.store.source.lengths, self.store.target.lengths
         return plan(*lengths, size=self.size, unit=self.unit, seed=self.seed, epoch=epoch)
 
-    def steps(self, total: int) -> Iterator[list[Batch]]:
-        """The batches of steps 1 to `total`, epoch after epoch; an epoch's last step may have fewer batches."""
+    def steps(self, total: int, *, start: int = 0) -> Iterator[list[Batch]]:
+        """The batches of steps `start + 1` to `total`, epoch after epoch; an epoch's last step may have fewer batches.
+
+        Epochs before `start` are planned again, since each may have another number of batches.
+        """
         step = 0
         for epoch in count():
             batches = self._plan(epoch)
-            for start in range(0, len(batches), self.accumulate):
+            for first in range(0, len(batches), self.accumulate):
                 if step == total:
                     return
                 step += 1
-                yield [collate(self.store, indices) for indices in batches[start : start + self.accumulate]]
+                if step > start:
+                    yield [collate(self.store, indices) for indices in batches[first : first + self.accumulate]]

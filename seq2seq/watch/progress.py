@@ -6,38 +6,46 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import NamedTuple
 
-from torch import Tensor
+import torch
 from tqdm import tqdm
+
+from seq2seq.state import Counts, Sums
+from seq2seq.training import Update
+
+Number = torch.Tensor | float
 
 log = logging.getLogger(__name__)
 
 
-class Sums(NamedTuple):
-    """What one step adds: the losses' sums in nats, and the counts that they are divided by."""
-
-    loss: Tensor | float
-    likelihood: Tensor | float
-    tokens: int
-    padding: int
-    positions: int
-
-
 class Progress:
-    """Sums of the steps since the last line, and the clock of training alone: `resume` leaves out what ran since."""
+    """Sums of the steps since the last line, and the clock of training alone: it stands between `pause` and `go_on`.
+
+    `step` and `counts` are where an earlier process was, for a run that is resumed. Steps that were skipped are counted
+    and add nothing to the sums.
+    """
 
     def __init__(
-        self, scalars: Callable[[Mapping[str, float], int], None], *, total: int, steps_per_epoch: int
+        self,
+        scalars: Callable[[Mapping[str, float], int], None],
+        *,
+        total: int,
+        steps_per_epoch: int,
+        step: int,
+        counts: Counts,
     ) -> None:
         self.scalars, self.total, self.steps_per_epoch = scalars, total, steps_per_epoch
-        self.step = self.tokens = 0
-        self.seconds = 0.0
-        self.since: list[Sums] = []
+        self.step, self.before = step, counts
+        since = counts.since
+        # Numbers, and tensors on the device as soon as a step is added: adding up waits for nothing.
+        self.since: list[Number] = [since.loss, since.likelihood, since.tokens, since.padding, since.positions]
+        self.skipped: list[Number] = [counts.skipped, counts.skipped_in_a_row]
+        self.seconds = since.seconds
 
     def __enter__(self) -> "Progress":
-        self.bar = tqdm(total=self.total, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
-        self.started = time.perf_counter()
+        shown = sys.stderr.isatty()
+        self.bar = tqdm(total=self.total, initial=self.step, unit="step", disable=not shown, dynamic_ncols=True)
+        self.go_on()
         return self
 
     def __exit__(
@@ -45,32 +53,57 @@ class Progress:
     ) -> None:
         self.bar.close()
 
-    def add(self, sums: Sums) -> None:
+    def add(self, update: Update) -> None:
         """Counts a step."""
-        self.step += 1
-        self.since.append(sums)
+        self.step = update.step
+        added: list[Number] = [*update.loss, update.tokens, update.padding, update.positions]
+        finite = update.finite
+        self.since = [total + torch.where(finite, part, 0) for total, part in zip(self.since, added, strict=True)]
+        skipped = (~update.finite).long()
+        self.skipped = [self.skipped[0] + skipped, (self.skipped[1] + skipped) * skipped]
         self.bar.update()
 
-    def line(self, *, learning_rate: float, gradient_norm: Tensor) -> None:
+    def counts(self) -> Counts:
+        """The numbers so far; waits for the device."""
+        loss, likelihood = map(float, self.since[:2])
+        tokens, padding, positions = map(int, self.since[2:])
+        skipped, in_a_row = map(int, self.skipped)
+        return Counts(
+            tokens=self.before.tokens,
+            seconds=self.before.seconds,
+            since=Sums(
+                loss=loss,
+                likelihood=likelihood,
+                tokens=tokens,
+                padding=padding,
+                positions=positions,
+                seconds=self.seconds,
+            ),
+            skipped=skipped,
+            skipped_in_a_row=in_a_row,
+        )
+
+    def line(self, *, learning_rate: float, gradient_norm: torch.Tensor) -> None:
         """One line and one point of each curve for the steps since the last; waits for the device."""
-        loss, likelihood, tokens, padding, positions = (float(sum(parts)) for parts in zip(*self.since, strict=True))
-        self.since.clear()
-        now = time.perf_counter()
-        elapsed, self.started = now - self.started, now
-        self.seconds += elapsed
-        self.tokens += int(tokens)
+        found = self.counts()
+        self.pause()
+        self.go_on()
+        since, elapsed = found.since, self.seconds
+        tokens, positions = since.tokens or math.nan, since.positions or math.nan  # 0 where all steps were skipped
         values = {
-            "loss": loss / tokens,
-            "perplexity": math.exp(min(likelihood / tokens, 700)),  # what a float can hold
+            "loss": since.loss / tokens,
+            "perplexity": math.exp(min(since.likelihood / tokens, 700)),  # what a float can hold
             "learning_rate": learning_rate,
             "gradient_norm": float(gradient_norm),
-            "target_tokens_per_second": tokens / elapsed,
-            "padding": padding / positions,
+            "target_tokens_per_second": since.tokens / elapsed,
+            "padding": since.padding / positions,
         }
+        self.before = Counts(tokens=found.tokens + since.tokens, seconds=found.seconds + elapsed)
+        self.since, self.seconds = [0.0, 0.0, 0, 0, 0], 0.0
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
-        left = self.seconds / self.step * (self.total - self.step)
+        left = self.before.seconds / self.step * (self.total - self.step)
         log.info(
-            "step %d/%d  epoch %.1f  loss %.3f  perplexity %.2f  %.0f tokens/s  %s left",
+            "step %d/%d  epoch %.1f  loss %.3f  perplexity %.2f  %.0f tokens/s  %s left%s",
             self.step,
             self.total,
             self.step / self.steps_per_epoch,
@@ -78,8 +111,13 @@ class Progress:
             values["perplexity"],
             values["target_tokens_per_second"],
             tqdm.format_interval(left),
+            f"  {found.skipped} steps skipped: not finite" if found.skipped else "",
         )
 
-    def resume(self) -> None:
-        """Starts the clock again: what ran since the last line was not training."""
+    def pause(self) -> None:
+        """Stops the clock: what comes now is not training."""
+        self.seconds += time.perf_counter() - self.started
+
+    def go_on(self) -> None:
+        """Starts the clock again."""
         self.started = time.perf_counter()

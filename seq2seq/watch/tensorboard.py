@@ -47,9 +47,9 @@ class Board:
         self._writer.add_text(tag, table(samples), step)
 
     def hyperparameters(
-        self, values: Mapping[str, bool | int | float | str], scores: Mapping[str, int | float]
+        self, values: Mapping[str, bool | int | float | str], scores: Mapping[str, int | float], step: int
     ) -> None:
-        """Add this run to the HParams table: its settings, and its scores as the scalars `final/NAME`.
+        """Add this run to the HParams table: its settings, and its scores as the scalars `final/NAME` at a step.
 
         `SummaryWriter.add_hparams` would write them into a second run, named by the time of day.
         """
@@ -60,7 +60,11 @@ class Board:
         settings = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
         for summary in hparams(settings, final):
             self._writer._get_file_writer().add_summary(summary)
-        self.scalars(final, step=0)
+        self.scalars(final, step)
+
+    def flush(self) -> None:
+        """Hand what was added to the operating system, so that it is there whatever happens to this process."""
+        self._writer.flush()
 
     def close(self) -> None:
         """Write out what is still held back."""

@@ -37,7 +37,9 @@ def write(folder: Path) -> None:
         board.heatmap("attention/first", ATTENTION, 3, title="step 3")
         board.translations(SAMPLES, 3)
         board.hyperparameters(
-            {"attention": "dot", "seed": 7, "learning_rate": 0.5, "tied": True}, {"bleu": 31.5, "alignment_error": 0.25}
+            {"attention": "dot", "seed": 7, "learning_rate": 0.5, "tied": True},
+            {"bleu": 31.5, "alignment_error": 0.25},
+            step=4,
         )
 
 
@@ -54,7 +56,7 @@ def test_scalars_come_back_with_their_steps(tmp_path: Path) -> None:
         (1, 1), (2, 0.5), (3, pytest.approx(1 / 3))
     ]  # fmt: skip
     assert [event.value for event in found.Scalars("train/sentences")] == [64, 128, 192]
-    assert [event.value for event in found.Scalars("final/bleu")] == [31.5]
+    assert [(event.step, event.value) for event in found.Scalars("final/bleu")] == [(4, 31.5)]
 
 
 def test_no_number_is_written_as_no_number(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What SIGINT (Ctrl-C) and SIGTERM do to training: the step is finished and saved; a second one stops at once."""
+
+import shlex
+import signal
+from pathlib import Path
+from types import FrameType, TracebackType
+
+
+class Stopped(Exception):  # noqa: N818  # nothing went wrong
+    """Training was asked to stop, and everything is saved. `number` is the signal's."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class Interruption:
+    """While entered, remembers the first signal; `check` tells it when it suits."""
+
+    number: int | None = None
+
+    def __enter__(self) -> "Interruption":
+        self.before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._put_back()
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def check(self, step: int, folder: Path) -> None:
+        """Raises Stopped where there was a signal. Call it when the step is saved."""
+        if self.number is not None:
+            name = signal.Signals(self.number).name
+            raise Stopped(self.number, f"stopped by {name} after step {step}: {how_to_go_on(folder)}")
+
+
+def how_to_go_on(folder: Path) -> str:
+    """What to type."""
+    return f"`python train.py resume={shlex.quote(str(folder))}` goes on"

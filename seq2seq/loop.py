@@ -1,0 +1,140 @@
+"""The loop of a training run: steps, log lines, validations, checkpoints."""
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from seq2seq import build, checkpoint, config
+from seq2seq.checkpoint import Checkpoint, Training
+from seq2seq.errors import InputError
+from seq2seq.interruption import Interruption
+from seq2seq.nn.model import Model
+from seq2seq.state import State
+from seq2seq.text.batches import Epochs
+from seq2seq.text.store import Prepared
+from seq2seq.training import Update, tensors_to_resume, updates
+from seq2seq.validation import Validator
+from seq2seq.watch.progress import Progress
+from seq2seq.watch.tensorboard import Board
+
+ASTRAY = 3
+"""So many steps in a row that are not finite end training."""
+
+log = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """What a run works on."""
+
+    configuration: config.Train
+    prepared: Prepared
+    model: Model
+    optimizer: torch.optim.Optimizer
+    place: torch.device
+
+    def checkpoint(self, step: int, state: State, scores: dict[str, float]) -> Checkpoint:
+        """The run as it stands. Tensors are the run's own, not copies."""
+        return Checkpoint(
+            configuration=self.configuration.model_dump(mode="json"),
+            tokenizers=self.prepared.tokenizers,
+            weights=dict(self.model.named_parameters()),
+            positions=self.model.positions,
+            step=step,
+            scores=scores,
+            training=Training(tensors_to_resume(self.model, self.optimizer), state),
+        )
+
+
+def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board: Board) -> dict[str, Any]:
+    """Trains from a checkpoint's step to the last one, or until patience ends; what it took.
+
+    `start` is in `folder` and in the model already. Where the loop is stopped, going on from the last checkpoint in
+    `folder` gives the same weights, curves and scores.
+    """
+    options, model = run.configuration.training, run.model
+    epochs = Epochs(
+        run.prepared.store,
+        size=options.batch.size,
+        unit=options.batch.unit,
+        accumulate=options.accumulate,
+        seed=options.seed,
+    )
+    total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
+    every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
+    assert start.training is not None
+    text, counts, standing = start.training.state.text, start.training.state.counts, start.training.state.standing
+    checkpoint.keep_best(start, folder / "checkpoints")  # in case that was where an interruption came
+    end = start.step if options.patience is not None and standing.waited >= options.patience else total
+    made = updates(
+        model,
+        run.optimizer,
+        ([batch.to(run.place, non_blocking=True) for batch in group] for group in epochs.steps(end, start=start.step)),
+        schedule=build.schedule(options, total=total),
+        smoothing=options.label_smoothing,
+        clip=options.clip,
+        start=start.step,
+    )
+    with (
+        Interruption() as interruption,
+        Progress(
+            board.scalars, total=total, steps_per_epoch=epochs.steps_per_epoch, step=start.step, counts=counts
+        ) as progress,
+    ):
+        for update in made:
+            progress.add(update)
+            validate = update.step == total or update.step % every == 0
+            write_line = validate or update.step % options.log_every == 0
+            if write_line or run.place.type == "cpu":  # elsewhere it would wait for the device
+                _check_finite(update, progress)
+            if write_line:
+                progress.line(learning_rate=update.learning_rate, gradient_norm=update.gradient_norm)
+            save = options.save_every is not None and update.step % options.save_every == 0
+            if not (validate or save or interruption.number):
+                continue
+            progress.pause()
+            values = validator(update.step, run.place) if validate else {}
+            if validate:
+                standing = standing.after(
+                    update.step,
+                    values[options.metric],
+                    keep=options.keep_best,
+                    higher_is_better=options.metric != "loss",
+                )
+            board.flush()  # what is before a checkpoint is not done again
+            state = State(text=text, counts=progress.counts(), standing=standing)
+            kept = run.checkpoint(update.step, state, values)
+            checkpoint.store(kept, folder / "checkpoints" / "last")
+            if validate:
+                checkpoint.keep_best(kept, folder / "checkpoints")
+                log.info(
+                    "validation  loss %.3f  perplexity %.2f  BLEU %.2f  chrF %.2f%s",
+                    *(values[name] for name in ("loss", "perplexity", "bleu", "chrf")),
+                    "" if standing.waited else "  best so far",
+                )
+            interruption.check(update.step, folder)
+            if options.patience is not None and standing.waited >= options.patience:
+                log.info("stopped: %s has not improved for %d validations", options.metric, standing.waited)
+                break
+            progress.go_on()
+    spent = progress.counts()
+    return {
+        "steps": progress.step,
+        "skipped_steps": spent.skipped,
+        "epochs": progress.step / epochs.steps_per_epoch,
+        "seconds": spent.seconds,
+        "target_tokens": spent.tokens,
+        "target_tokens_per_second": spent.tokens / spent.seconds,
+    }
+
+
+def _check_finite(update: Update, progress: Progress) -> None:
+    """Raises InputError where steps were skipped so often in a row that training will not recover."""
+    skipped = int(progress.skipped[1])
+    if skipped >= ASTRAY:
+        raise InputError(
+            f"step {update.step}: for {skipped} steps in a row the loss or its gradient was no finite number; lower "
+            "training.learning_rate, set training.clip, or take more steps of training.warmup (checkpoints/last is "
+            "from before)"
+        )
