@@ -58,8 +58,8 @@ class Request(NamedTuple):
 
 def request(arguments: list[str]) -> Request:
     """Raises InputError, or what Hydra raises, where the words are not understood or leave nothing to compare."""
-    fixed: list[str] = []
-    axes: list[Axis] = []
+    fixed: dict[str, str] = {}
+    axes: dict[str, Axis] = {}
     output = Path("runs") / f"compare-{datetime.now():%Y-%m-%d_%H-%M-%S}"
     for word in arguments:
         name, equals, value = word.partition("=")
@@ -74,15 +74,15 @@ def request(arguments: list[str]) -> Request:
             continue
         (parsed,) = OverridesParser.create().parse_overrides([f"{SEED}={value}" if name == "seeds" else word])
         key, values = parsed.get_key_element(), _values(parsed)
-        if key in [axis.key for axis in axes]:
+        if key in fixed or key in axes:
             raise InputError(f"{key}: given twice")
         if len(values) > 1:
-            axes.append(Axis(key, values))
+            axes[key] = Axis(key, values)
         else:
-            fixed.append(f"{key}={values[0]}" if values else word)
-    if all(axis.key == SEED for axis in axes):
+            fixed[key] = f"{key}={values[0]}" if values else word
+    if axes.keys() <= {SEED}:
         raise InputError("nothing to compare: give an option several values, such as attention=concat,dot")
-    return Request(fixed, axes, output)
+    return Request(list(fixed.values()), list(axes.values()), output)
 
 
 def _values(parsed: Override) -> list[str]:

@@ -1,22 +1,14 @@
 """Draw validation curves of several runs: `python scripts/curves.py curves.svg dot=runs/A concat=runs/B`."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seq2seq.errors import InputError
+from seq2seq.watch.curves import curve
 from seq2seq.watch.plots import save
-
-
-def curve(folder: Path, tag: str) -> tuple[list[int], list[float]]:
-    """Steps and values of one scalar of a run folder."""
-    events = EventAccumulator(str(folder / "tensorboard"))
-    events.Reload()
-    if tag not in events.Tags()["scalars"]:
-        raise SystemExit(f"error: {folder}/tensorboard has no curve {tag}")
-    points = events.Scalars(tag)
-    return [point.step for point in points], [point.value for point in points]
 
 
 def main() -> None:
@@ -44,4 +36,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

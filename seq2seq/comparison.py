@@ -1,13 +1,14 @@
 """Runs laid side by side: what their folders hold becomes a report."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
-from seq2seq.evaluation import paired_bootstrap
+from seq2seq.evaluation import paired_bootstrap, quick_scores
 from seq2seq.run import TRANSLATIONS, flat
 from seq2seq.text.corpus import Pair
 from seq2seq.text.gold import Held, hold
@@ -32,7 +33,7 @@ class Planned(NamedTuple):
 
 
 def check_comparable(plan: Sequence[Planned]) -> None:
-    """Raises InputError where two variants would be scored on different sentences, or on unreadable ones."""
+    """Raises InputError where two runs are or would be scored on different sentences."""
     read: dict[config.Dataset, list[Pair]] = {}
     for run in plan:
         dataset = run.configuration.dataset
@@ -43,6 +44,18 @@ def check_comparable(plan: Sequence[Planned]) -> None:
                 f"{plan[0].variant} and {run.variant} have different test splits, and what is scored on different "
                 "sentences cannot be compared"
             )
+        if finished(run) and not _fits(run, [pair.target for pair in read[dataset]]):
+            raise InputError(
+                f"{run.folder} was scored on other sentences than the test split has now; give another output=FOLDER"
+            )
+
+
+def _fits(run: Planned, references: Sequence[str]) -> bool:
+    """Whether the run's translations, scored by these references, have the scores that the run found."""
+    texts, found = translations(run), _results(run)["test"]
+    return len(texts) == len(references) and all(
+        math.isclose(score, found[name], abs_tol=1e-6) for name, score in quick_scores(texts, references).items()
+    )
 
 
 def differences(one: config.Train, other: config.Train) -> list[str]:
@@ -58,12 +71,16 @@ def finished(run: Planned) -> bool:
 
 
 def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequence[str]) -> Report:
-    """The report of the runs that are finished; at least one must be. `failed` says what became of the others."""
+    """The report of the runs that are finished; at least one must be. `failed` says what became of the others.
+
+    Raises InputError as `check_comparable`, and where a run's files are damaged.
+    """
+    check_comparable(plan)
     done = [run for run in plan if finished(run)]
     first = done[0].configuration
     corpus = build.corpus(first.dataset)
     test = hold(corpus.test)
-    texts = {(run.variant, run.seed): _lines(run.folder / f"{TRANSLATIONS}.{corpus.target}") for run in done}
+    texts = {(run.variant, run.seed): translations(run) for run in done}
     by_name: dict[str, list[Planned]] = {}
     for run in done:
         by_name.setdefault(run.variant, []).append(run)
@@ -89,24 +106,38 @@ def _read(run: Planned, texts: Mapping[tuple[str, int], list[str]], *, baseline:
     references = [pair.target for pair in test.pairs]
     return Run(
         seed=run.seed,
-        results=json.loads((run.folder / "results.json").read_text(encoding="utf-8")),
+        results=_results(run),
         p_value=None if other is None else paired_bootstrap(other, texts[run.variant, run.seed], references),
         curve=curve(run.folder, "validation/bleu"),
     )
 
 
-def _lines(path: Path) -> list[str]:
-    """A file's lines as they were written: nothing but a line feed ends one."""
-    return path.read_bytes().decode().split("\n")[:-1]
+def translations(run: Planned) -> list[str]:
+    """A finished run's, of the test split; nothing but a line feed ends a line."""
+    path = run.folder / f"{TRANSLATIONS}.{run.configuration.dataset.target}"
+    try:
+        return path.read_bytes().decode().split("\n")[:-1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not to be read ({error}); remove {run.folder}, and the run is made anew") from None
+
+
+def _results(run: Planned) -> dict[str, Any]:
+    path = run.folder / "results.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not to be read ({error}); remove {run.folder}, and the run is made anew") from None
+    return found
 
 
 def _facts(done: Sequence[Planned], test: Held, *, pairs: str) -> list[tuple[str, str]]:
     """What the figures are of."""
     dataset = done[0].configuration.dataset
     preset = f" {dataset.preset}" if isinstance(dataset, config.Grammar) else ""
+    name = "" if test.name == "test" else f", {test.name}"
     facts = [
         ("dataset", f"{dataset.name}{preset}, {pairs}"),
-        ("test split", f"{test.name}, {len(test.pairs):,} sentences"),
+        ("test split", f"{len(test.pairs):,} sentences{name}"),
         ("seeds", ", ".join(map(str, dict.fromkeys(run.seed for run in done)))),
     ]
     searches = {run.configuration.search for run in done}

@@ -1,18 +1,22 @@
 """Learning curves: read from a run's TensorBoard files, and drawn as SVG that takes its colours from the page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from math import ceil, floor, log10
 from pathlib import Path
 from statistics import mean
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from seq2seq.errors import InputError
 
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 12, 52  # margins: room for the labels of the axes
+LEFT, RIGHT, TOP, BOTTOM = 52, 24, 12, 62  # margins: room for the labels of the axes
 COLOURS = 8
 """A page gives the classes `series-0` to `series-7` a stroke; further series are dashed."""
+
+
+Place = Callable[[int | float, int | float], tuple[float, float]]
+"""From a step and a value to the place in the picture."""
 
 
 class Curve(NamedTuple):
@@ -35,10 +39,10 @@ def curve(folder: Path, tag: str) -> Curve:
 
     # Pictures and texts are passed over as far as it can be had: one of each is kept.
     kept = {events.SCALARS: 0, events.IMAGES: 1, events.TENSORS: 1}
-    found = events.EventAccumulator(str(folder / "tensorboard"), size_guidance=kept)
-    found.Reload()
-    if tag not in found.Tags()["scalars"]:
-        raise InputError(f"{folder}/tensorboard has no curve {tag}")
+    place = folder / "tensorboard"
+    found = events.EventAccumulator(str(place), size_guidance=kept)
+    if not place.is_dir() or tag not in found.Reload().Tags()["scalars"]:
+        raise InputError(f"{place} has no curve {tag}")
     points = found.Scalars(tag)
     return Curve([point.step for point in points], [point.value for point in points])
 
@@ -61,7 +65,7 @@ def chart(series: Sequence[Series], *, across: str, up: str) -> str:
     columns, rows = ticks(widest), ticks(highest)
     right, top = max(columns[-1], widest), max(rows[-1], highest)
 
-    def place(step: float, value: float) -> tuple[float, float]:
+    def place(step: int | float, value: int | float) -> tuple[float, float]:
         x = LEFT + step / right * (WIDTH - LEFT - RIGHT)
         return round(x, 1), round(HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM), 1)
 
@@ -80,7 +84,7 @@ def chart(series: Sequence[Series], *, across: str, up: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
-def ticks(greatest: float) -> list[float]:
+def ticks(greatest: int | float) -> list[float]:
     """From 0 in equal steps of 1, 2 or 5 times a power of ten, up to the first that is not below `greatest`."""
     if greatest <= 0:
         return [0.0, 1.0]
@@ -89,11 +93,7 @@ def ticks(greatest: float) -> list[float]:
     return [number * step for number in range(ceil(greatest / step - 1e-9) + 1)]
 
 
-class _Place(Protocol):
-    def __call__(self, step: float, value: float) -> tuple[float, float]: ...
-
-
-def _line(one: Curve, place: _Place, style: str, name: str) -> str:
+def _line(one: Curve, place: Place, style: str, name: str) -> str:
     points = [place(step, value) for step, value in zip(one.steps, one.values, strict=True)]
     title = f"<title>{escape(name)}</title>"
     if len(points) == 1:

@@ -7,7 +7,7 @@ from html import escape
 
 from seq2seq.watch.curves import COLOURS, Series, chart
 from seq2seq.watch.plots import Attention, heatmap
-from seq2seq.watch.report import Example, Report, Shown, Table, notes, runs, signatures, summary
+from seq2seq.watch.report import Example, Report, Shown, Table, facts, notes, runs, summary
 
 LIGHT = ("#0b62c4", "#c2410c", "#15803d", "#a21caf", "#b8860b", "#0e7490", "#be123c", "#4b5563")
 DARK = ("#6cb2ff", "#fb923c", "#4ade80", "#e879f9", "#facc15", "#22d3ee", "#fb7185", "#cbd5e1")
@@ -48,10 +48,10 @@ polyline { fill: none; stroke-linejoin: round; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; margin: 0 0 .5rem; list-style: none; }
 .legend svg { display: inline-block; width: 1.75rem; height: .75rem; margin-right: .4rem; vertical-align: middle; }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem;
-  margin-top: .75rem; }
+  margin-top: .75rem; align-items: start; }
 figure { margin: 0; padding: .75rem; background: var(--box); border: 1px solid var(--line); border-radius: .5rem; }
-figure img { display: block; max-width: 100%; height: auto; margin-bottom: .5rem; background: #fff;
-  border-radius: .25rem; }
+figure img { display: block; max-width: 100%; max-height: 32rem; width: auto; height: auto;
+  margin-bottom: .5rem; background: #fff; border-radius: .25rem; }
 figcaption span { display: block; font-size: .85rem; }
 .failed { border-left: .25rem solid #c2410c; padding-left: .75rem; }
 summary { cursor: pointer; margin: .75rem 0; }
@@ -68,7 +68,7 @@ def page(report: Report) -> str:
     sections = [
         f"<h1>{escape(report.title)}</h1>",
         f"<pre tabindex='0'><code>{escape(report.command)}</code></pre>",
-        _definitions([*report.facts, *(("sacreBLEU", line) for line in signatures(report))]),
+        _definitions(facts(report)),
         *(f'<p class="failed">{escape(sentence)}</p>' for sentence in report.failed),
         "<h2>Scores, sizes and speeds</h2>",
         _table(summary(report), "Scores, sizes and speeds by variant"),

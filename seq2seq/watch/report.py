@@ -93,7 +93,7 @@ def summary(report: Report) -> Table:
     headings = ["variant", *(column.heading for column in columns)]
     rows = [[variant.name, *(_cell(column, variant) for column in columns)] for variant in report.variants]
     if any(run.p_value is not None for variant in report.variants for run in variant.runs):
-        headings.insert(2, f"p, seed {', '.join(map(str, report.seeds))}")
+        headings.insert(2, f"p of BLEU, seed {', '.join(map(str, report.seeds))}")
         for row, variant in zip(rows, report.variants, strict=True):
             row.insert(2, _p_values(variant, report.seeds))
     return Table(headings, rows)
@@ -133,17 +133,16 @@ def runs(report: Report) -> Table:
     return Table(headings, rows)
 
 
-def signatures(report: Report) -> list[str]:
-    """sacreBLEU's, of BLEU and chrF."""
+def facts(report: Report) -> list[tuple[str, str]]:
+    """What the figures are of, sacreBLEU's signatures included."""
     test = report.variants[0].runs[0].results["test"]
-    return [f"BLEU {test['signature']}", f"chrF {test['chrf_signature']}"]
+    return [*report.facts, ("BLEU", test["signature"]), ("chrF", test["chrf_signature"])]
 
 
 def markdown(report: Report) -> str:
     """The report but for its pictures, text being nothing but text."""
     lines = [f"# {_literal(report.title)}", "", *_code(report.command), ""]
-    lines += [f"- {_literal(name)}: {_literal(value)}" for name, value in report.facts]
-    lines += [f"- {_literal(line)}" for line in signatures(report)]
+    lines += [f"- {_literal(name)}: {_literal(value)}" for name, value in facts(report)]
     lines += [f"- failed: {_literal(sentence)}" for sentence in report.failed]
     lines += ["", *_grid(summary(report)), "", *(f"{_literal(note)}  " for note in notes(report))]
     lines += ["", "## Runs", "", *_grid(runs(report))]
@@ -178,12 +177,12 @@ def _literal(text: str) -> str:
     return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
-def _percent(share: float | None) -> float | None:
+def _percent(share: int | float | None) -> float | None:
     return None if share is None else 100 * share
 
 
 def _values(column: _Column, variant: Variant) -> list[float]:
-    return [value for run in variant.runs if (value := column.of(run.results)) is not None]
+    return [float(value) for run in variant.runs if (value := column.of(run.results)) is not None]
 
 
 def _cell(column: _Column, variant: Variant) -> str:

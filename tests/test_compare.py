@@ -1,0 +1,245 @@
+"""scripts/compare.py as a person types it: what it trains, does not train again, reports, and refuses."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from seq2seq.config import Train
+from seq2seq.program import told
+from tests.programs import ROOT, SIZES, SMALL, TEXT, write_corpus
+from tests.watch.test_report import check_alone
+
+PROGRAM = ROOT / "scripts" / "compare.py"
+SHORT = [*TEXT, *SMALL, "training.steps=24", "training.validate_every=12", "training.learning_rate=0.01"]
+COMPARED = ["attention=dot,general", *SHORT, "output=runs/both"]
+NAMES = ["attention=dot,training.seed=1", "attention=general,training.seed=1"]
+
+
+def compare(folder: Path, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, str(PROGRAM), *arguments]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, timeout=180)
+    assert ended.returncode == status, (ended.returncode, ended.stderr.decode())
+    return ended
+
+
+def written(folder: Path) -> dict[str, int]:
+    """When each file was written; of what the cache holds, nothing."""
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the corpus, `runs/both`, and what was `printed`. Only to be read."""
+    folder = tmp_path_factory.mktemp("compared")
+    write_corpus(folder)
+    (folder / "printed").write_bytes(compare(folder, *COMPARED).stdout)
+    return folder
+
+
+@pytest.fixture
+def copied(compared: Path, tmp_path: Path) -> Path:
+    """The same, to be spoilt."""
+    return Path(shutil.copytree(compared, tmp_path / "copied"))
+
+
+@pytest.fixture(scope="session")
+def program() -> ModuleType:
+    """The program's functions, without the seconds that starting Python takes."""
+    spec = importlib.util.spec_from_file_location("compare", PROGRAM)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_there_is_a_run_for_each_rule_and_seed(compared: Path) -> None:
+    runs = compared / "runs" / "both" / "runs"
+    assert sorted(path.name for path in runs.iterdir()) == sorted(NAMES)  # and no log, since none failed
+    for name in NAMES:
+        overrides = yaml.safe_load((runs / name / ".hydra" / "overrides.yaml").read_text())
+        assert name.split(",")[0] in overrides
+        assert json.loads((runs / name / "results.json").read_text())["test"]["sentences"] == SIZES["test"]
+
+
+def test_the_report_says_what_the_runs_found(compared: Path) -> None:
+    both = compared / "runs" / "both"
+    text = (both / "report.md").read_text()
+    found = check_alone((both / "report.html").read_text())
+    for name in NAMES:
+        results = json.loads((both / "runs" / name / "results.json").read_text())
+        bleu = f"{results['test']['bleu']:.2f}"
+        assert bleu in text
+        assert bleu in found.text
+        assert results["test"]["signature"] in text
+    for words in ("seeds: 1", "attention=dot,general", "output=runs/both", f"{SIZES['test']} sentences"):
+        assert words in text
+        assert words in " ".join(found.text).replace("seeds 1", "seeds: 1")
+    assert len(found.all("figure")) == 2 * 3
+    assert len(found.all("polyline")) == 2 + 2  # the legend
+    printed = (compared / "printed").read_text()
+    assert text.partition("## Runs")[0] in printed
+    assert "2 of 2: general, seed 1: trained" in printed
+    assert "runs/both/report.html" in printed
+
+
+def test_what_is_done_is_not_done_again_and_what_was_half_done_is(copied: Path) -> None:
+    runs = copied / "runs" / "both" / "runs"
+    before = json.loads((runs / NAMES[1] / "results.json").read_text())
+    half = runs / NAMES[1]
+    (half / "results.json").unlink()
+    (half / "checkpoints" / "left-over").mkdir()
+    times = written(runs)
+    printed = compare(copied, *COMPARED).stdout.decode()
+    assert printed.count("done before") == 1
+    assert printed.count("trained and scored") == 1
+    now = written(runs)
+    assert {path for path, time in times.items() if now.get(path) == time} == {
+        path for path in times if Path(path).is_relative_to(runs / NAMES[0])
+    }
+    assert not (half / "checkpoints" / "left-over").exists()
+    assert json.loads((half / "results.json").read_text())["test"] == before["test"]  # a seed fixes everything
+
+
+def test_a_failed_run_is_named_and_the_rest_reported(corpus: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(corpus, tmp_path / "here"))
+    options = [word for word in SHORT if not word.startswith("dataset.vocabulary")]
+    ended = compare(folder, "dataset.vocabulary=9000,330", *options, "output=out", status=1)
+    (line,) = ended.stderr.decode().splitlines()
+    assert line.startswith("error: vocabulary=9000, seed 1, failed: ")
+    log = folder / "out" / "runs" / "dataset.vocabulary=9000,training.seed=1.log"
+    assert str(log.relative_to(folder)) in line
+    assert log.stat().st_size > 0
+    text = (folder / "out" / "report.md").read_text()
+    assert "failed: vocabulary=9000, seed 1, failed: " in text
+    assert "| vocabulary=330 " in text
+    check_alone((folder / "out" / "report.html").read_text())
+
+
+def refused(
+    program: ModuleType,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    *arguments: str,
+) -> str:
+    """The sentence, of a comparison that must leave the folder's runs as they were."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [str(PROGRAM), *arguments])
+    before = written(folder)
+    with pytest.raises(SystemExit) as ended, told(Train):
+        program.main(list(arguments))
+    assert ended.value.code == 2
+    assert written(folder) == before
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["attention=dot"], ["nothing to compare", "attention=concat,dot"]),
+        (["attention=dot", "seeds=1,2"], ["nothing to compare"]),
+        (["attention=dot,general", "training.epoch=3"], ["training.epoch:", "did you mean training.epochs?"]),
+        (["attention=dot,generl"], ["attention=generl: no such choice", "general"]),
+        (["attention=dot,general", "seeds=1,x"], ["training.seed", '"x"']),
+        (["attention=dot,general", "seeds=1", "training.seed=2"], ["training.seed: given twice"]),
+        (["attention=dot,general", "hydra.run.dir=here"], ["hydra.run.dir", "output=FOLDER"]),
+        (["attention=dot,general", "output="], ["output: empty"]),
+        (["-m", "attention=dot,general"], ["-m: no such option"]),
+        (["--attention=dot,general"], ["attention=VALUE"]),
+        (["attention=dot,general", "training"], ["training", "KEY=VALUE"]),
+        (["training.clip=interval(1,2)"], ["training.clip", "one by one"]),
+        (["dataset.test=dev,test"], ["dev and test have different test splits"]),
+        (["training.dropout=0.1,0.2"], ["training.dropout: no such option"]),
+        (["model.dropout=0.1,2.0"], ["model.dropout=2.0: ", "less than 1"]),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_trained(
+    program: ModuleType,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: list[str],
+) -> None:
+    folder = Path(shutil.copytree(corpus, tmp_path / "here"))
+    options = [word for word in SHORT if word.split("=")[0] not in {given.split("=")[0] for given in arguments}]
+    said = refused(program, capsys, monkeypatch, folder, *arguments, *options)
+    assert all(word in said for word in words), said
+
+
+def test_a_run_made_otherwise_is_refused(
+    program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(program, capsys, monkeypatch, copied, *COMPARED, "training.clip=0.5")
+    assert "training.clip is 1.0 there, 0.5 here" in said
+    assert NAMES[0] in said
+    assert "output=FOLDER" in said
+
+
+def test_a_test_split_that_is_another_now_is_refused(
+    program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copied / "test.en").write_text("The dog sees the bread.\n" * SIZES["test"])
+    assert "scored on other sentences" in refused(program, capsys, monkeypatch, copied, *COMPARED)
+
+
+@pytest.mark.parametrize("name", ["results.json", "results.test.en"])
+def test_a_damaged_run_is_named(
+    program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = copied / "runs" / "both" / "runs" / NAMES[1] / name
+    path.write_bytes(b"\xff{")
+    said = refused(program, capsys, monkeypatch, copied, *COMPARED)
+    assert f"{NAMES[1]}/{name}" in said
+    assert "is made anew" in said
+
+
+def test_variants_are_the_product_of_the_options_and_named_by_them(program: ModuleType) -> None:
+    words = ["attention=dot,additive", "model.dropout=0.1,0.3", "training.decay=linear", "seeds=3,4,3", "output=a b"]
+    asked = program.request(words)
+    with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        planned = dict(program.plan(asked))
+    names = ["dot, dropout=0.1", "dot, dropout=0.3", "additive, dropout=0.1", "additive, dropout=0.3"]
+    assert [run.variant for run in planned] == names * 2
+    assert [run.seed for run in planned] == [3] * 4 + [4] * 4
+    assert {run.configuration.training.decay for run in planned} == {"linear"}
+    run, given = list(planned.items())[-1]
+    assert run.folder == Path("a b/runs/attention=additive,model.dropout=0.3,training.seed=4")
+    assert given == ["training.decay=linear", "attention=additive", "model.dropout=0.3", "training.seed=4"]
+    assert (run.configuration.attention.score, run.configuration.model.dropout) == ("additive", 0.3)
+
+
+def test_without_output_the_folder_is_named_by_the_time(program: ModuleType) -> None:
+    assert program.request(["attention=dot,general"]).output.match("runs/compare-????-??-??_??-??-??")
+
+
+def test_the_run_folder_stands_where_it_was_asked_for(
+    program: ModuleType, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever Hydra makes of such signs."""
+    folder = tmp_path / "it's (größer), a = {b}"
+    words = [*TEXT, *SMALL, "training.steps=1", "attention=dot,general", f"output={folder}"]
+    monkeypatch.chdir(shutil.copytree(corpus, tmp_path / "here"))
+    with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        (run, given), _ = program.plan(program.request(words))
+    assert program.train(run, given) is None
+    assert (run.folder / "results.json").is_file()
+    assert [path.name for path in run.folder.parent.iterdir()] == [NAMES[0]]
+
+
+def test_help_says_what_to_type(program: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "attention=concat,dot,additive seeds=1,2,3" in printed
+    assert "output=FOLDER" in printed

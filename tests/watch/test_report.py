@@ -1,0 +1,185 @@
+"""A comparison's tables by hand, and pages in which text is text and nothing comes from elsewhere."""
+
+import base64
+import math
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seq2seq.watch.curves import Curve
+from seq2seq.watch.page import page
+from seq2seq.watch.plots import Attention
+from seq2seq.watch.report import Example, Report, Run, Shown, Variant, markdown, notes, runs, summary
+
+VOID = {"meta", "img"}
+HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\""
+
+
+def results(bleu: float, *, aer: float | None = None) -> dict[str, Any]:
+    test = {"bleu": bleu, "chrf": 2 * bleu, "ter": 40.0, "exact": bleu / 100, "bleu_interval": [bleu - 1, bleu + 2]}
+    test |= {"signature": "nrefs:1|tok:13a", "chrf_signature": "nc:6|nw:0"}
+    return {
+        "parameters": 12345,
+        "best": {"step": 1200},
+        "train": {"steps": 1500, "seconds": 61.6, "target_tokens_per_second": 3210.4},
+        "decoding": {"seconds": 2.5, "sentences_per_second": 412.0},
+        "test": test if aer is None else {**test, "aer": aer},
+    }
+
+
+def run(seed: int, bleu: float, *, p_value: float | None = None, aer: float | None = None) -> Run:
+    return Run(seed, results(bleu, aer=aer), p_value, Curve([100, 200], [bleu / 2, bleu]))
+
+
+ATTENTION = Attention(["ein", "Hund"], ["a", "dog", "."], np.array([[0.9, 0.1], [0.25, 0.75], [0.5, 0.5]]))
+DOT = Variant("dot", [run(1, 20.0, aer=0.25), run(2, 26.0, aer=0.35)])
+GENERAL = Variant("general", [run(1, 21.5, p_value=0.0123, aer=0.2)])
+
+
+def report(*variants: Variant, examples: int = 1, text: str = "A dog.", failed: tuple[str, ...] = ()) -> Report:
+    shown = [Shown(variant.name, text, ATTENTION) for variant in variants[:-1]]
+    shown.append(Shown(variants[-1].name, text, None))
+    return Report(
+        title=f"Compared: {text}",
+        command=f"python scripts/compare.py {text}",
+        facts=[("dataset", "grammar"), ("seeds", "1, 2")],
+        common=[("training.clip", text)],
+        seeds=[1, 2],
+        variants=variants,
+        examples=[Example(text, text, shown)] * examples,
+        failed=failed,
+        languages=("de", "en"),
+    )
+
+
+class Page(HTMLParser):
+    """Every element with its attributes, in order, and all text; fails where tags do not match."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(source)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def check_alone(source: str) -> Page:
+    """Nothing is fetched, and no program is run."""
+    found = Page(source)
+    assert not {"script", "link", "iframe", "object", "embed"} & {tag for tag, _ in found.elements}
+    for _, attributes in found.elements:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            assert (attributes.get(name) or "data:").startswith("data:")
+    assert not re.search(r"url\(|@import", source)
+    return found
+
+
+def test_means_and_spreads_by_hand() -> None:
+    """20 and 26: mean 23, standard deviation sqrt((3² + 3²) / 1) = 4.24."""
+    table = summary(report(DOT, GENERAL))
+    assert table.headings[:4] == ["variant", "BLEU", "p of BLEU, seed 1, 2", "chrF"]
+    dot, general = (dict(zip(table.headings, row, strict=True)) for row in table.rows)
+    assert dot["variant"] == "dot"
+    assert dot["BLEU"] == f"23.00 ± {math.sqrt(18):.2f}" == "23.00 ± 4.24"
+    assert dot["chrF"] == "46.00 ± 8.49"
+    assert dot["exact match, %"] == "23.0 ± 4.2"
+    assert dot["alignment error, %"] == "30.0 ± 7.1"
+    assert dot["parameters"] == "12,345"
+    assert dot["p of BLEU, seed 1, 2"] == "–"
+    assert general["BLEU"] == "21.50"  # one run has no spread
+    assert general["p of BLEU, seed 1, 2"] == "0.012, –"
+
+
+def test_what_nobody_measured_is_not_on_the_page() -> None:
+    without = report(Variant("dot", [run(1, 20.0)]), Variant("general", [run(1, 21.0)]))._replace(seeds=[1])
+    assert "alignment error, %" not in summary(without).headings
+    assert not [heading for heading in summary(without).headings if heading.startswith("p ")]
+    assert not [note for note in notes(without) if "bootstrap" in note or "deviation" in note]
+    assert "bootstrap" not in page(without) + markdown(without)
+    partly = summary(report(DOT, Variant("general", [run(1, 21.0)])))
+    assert partly.rows[1][partly.headings.index("alignment error, %")] == "–"
+
+
+def test_every_run_has_its_row() -> None:
+    table = runs(report(DOT, GENERAL))
+    assert [row[0] for row in table.rows] == ["dot, seed 1", "dot, seed 2", "general, seed 1"]
+    assert table.rows[1][1:3] == ["26.00", "25.00 to 28.00"]
+    assert {len(row) for row in table.rows} == {len(table.headings)}
+
+
+def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
+    shown = report(DOT, GENERAL, examples=2, failed=("concat, seed 3, failed",))
+    found = check_alone(page(shown))
+    text = " ".join(found.text)
+    for table in (summary(shown), runs(shown)):
+        assert all(cell in found.text for row in [table.headings, *table.rows] for cell in row)
+    for words in (shown.title, shown.command, "nrefs:1|tok:13a", "concat, seed 3, failed", *notes(shown)):
+        assert words in text
+    assert [attributes.get("content") for attributes in found.all("meta")][1] == "width=device-width, initial-scale=1"
+    assert found.all("html") == [{"lang": "en"}]
+    assert len(found.all("table")) == 2
+    assert {attributes["lang"] for attributes in found.all("h3")} == {"de"}
+
+
+def test_pictures_are_within_and_told_in_words() -> None:
+    found = check_alone(page(report(DOT, GENERAL, examples=2)))
+    pictures = found.all("img")
+    assert len(pictures) == 2  # of dot; general translated nothing
+    for picture in pictures:
+        kind, _, data = str(picture["src"]).partition(",")
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(data, validate=True).startswith(b"\x89PNG")
+        assert picture["alt"] == "Attention of dot: a from ein; dog from Hund; . from ein"
+        assert int(str(picture["width"])) > 0
+        assert int(str(picture["height"])) > 0
+
+
+def test_text_cannot_become_markup() -> None:
+    hostile = report(DOT._replace(name=HOSTILE), GENERAL, text=HOSTILE, failed=(HOSTILE,))
+    found = check_alone(page(hostile))
+    assert len(found.all("img")) == 1
+    assert found.text.count(HOSTILE) >= 6
+    assert HOSTILE in str(found.all("img")[0]["alt"])
+    lines = [line for line in markdown(hostile).splitlines() if not line.startswith("    ")]  # that is code
+    assert len([line for line in lines if "\\<script" in line]) >= 6
+    assert "<script" not in "\n".join(lines).replace("\\<", "")
+
+
+@pytest.mark.parametrize("name", ["a|b", "back\\slash|", "`code`", "local_p"])
+def test_a_row_of_markdown_has_as_many_cells_as_its_heading(name: str) -> None:
+    lines = markdown(report(DOT._replace(name=name), GENERAL)).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("| variant"))
+    counts = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines[start : start + 4]}
+    assert counts == {len(summary(report(DOT, GENERAL)).headings) + 1}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(max_size=40))
+def test_whatever_the_text_is_the_page_holds_together(text: str) -> None:
+    check_alone(page(report(Variant(text, GENERAL.runs), text=text)))
+    markdown(report(Variant(text, GENERAL.runs), text=text))
