@@ -36,7 +36,7 @@ class Hypotheses(NamedTuple):
         """Sentences that were too long to translate."""
         return sum(translation is None for translation in self.best)
 
-    def speed(self) -> dict[str, float]:
+    def speed(self) -> dict[str, int | float]:
         """`sentences`, `seconds` and `sentences_per_second` of translating, tokenizing included."""
         sentences = len(self.best)
         return {"sentences": sentences, "seconds": self.seconds, "sentences_per_second": sentences / self.seconds}
