@@ -139,6 +139,8 @@ def _fields(clause: Clause) -> dict[str, list[Token]]:
     for role in ("accusative", "dative"):
         if role in objects and isinstance(objects[role].head, Pronoun):
             fields[role] = phrase_tokens(objects[role], role)
+    if not _known(clause.subject) and "subject" in fields:  # it waits for pronouns: gestern sah mich ein Hund
+        fields["subject"] = fields.pop("subject")
     if clause.kind == "imperative":
         fields["please"] = [Token("bitte", (f"{clause.id}.please",))]
     known = [

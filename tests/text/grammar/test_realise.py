@@ -337,3 +337,15 @@ def test_how_one_puts_a_thing_stands_before_the_verb() -> None:
     )  # fmt: skip
     assert made.source == "Sie wird die Vase vorsichtig auf den Tisch stellen."
     assert made.target == "She will carefully put the vase on the table."
+
+
+@pytest.mark.parametrize(
+    ("determiner", "german"), [("definite", "Gestern sah der Hund mich."), ("indefinite", "Gestern sah mich ein Hund.")]
+)
+def test_a_new_subject_waits_for_a_pronoun(determiner: str, german: str) -> None:
+    dog = Phrase("main.subject", noun("Hund"), determiner=determiner)
+    made = example(
+        Clause("main", verb("sehen"), dog, "preterite", front="time",
+               objects={"accusative": pronoun("accusative", "ich")}, adverbials=[adverb("gestern", "time")])
+    )  # fmt: skip
+    assert made.source == german
