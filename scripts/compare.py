@@ -126,6 +126,8 @@ def check_earlier(run: Planned) -> None:
     """Raises InputError where the run's folder is that of another run."""
     path = run.folder / ".hydra" / "config.yaml"
     if not path.is_file():  # nothing, or what was stopped before it began
+        if run.folder.exists() and not {found.name for found in run.folder.iterdir()} <= {".hydra", "train.log"}:
+            raise InputError(f"{run.folder} holds something that is no run of this program; give another output=FOLDER")
         return
     try:
         earlier = load(Train, OmegaConf.to_container(OmegaConf.load(path), resolve=True))
@@ -194,7 +196,7 @@ def main(arguments: list[str]) -> int:
     words = [word for word in arguments if not word.startswith("output=")]
     report = compare(
         list(planned),
-        title=", ".join(dict.fromkeys(run.variant for run in planned)),
+        title=f"Comparison of {', '.join(dict.fromkeys(run.variant for run in planned))}",
         command=shlex.join(["python", "scripts/compare.py", *words, f"output={asked.output}"]),
         failed=failed,
     )

@@ -81,9 +81,11 @@ def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequen
     corpus = build.corpus(first.dataset)
     test = hold(corpus.test)
     texts = {(run.variant, run.seed): translations(run) for run in done}
-    by_name: dict[str, list[Planned]] = {}
-    for run in done:
-        by_name.setdefault(run.variant, []).append(run)
+    # In the order of the plan, so that the first is the one that the others are tested against.
+    by_name = {
+        name: [run for run in done if run.variant == name] for name in dict.fromkeys(run.variant for run in plan)
+    }
+    by_name = {name: runs for name, runs in by_name.items() if runs}
     return Report(
         title=title,
         command=command,

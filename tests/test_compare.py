@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from tests.watch.test_report import check_alone
 
 PROGRAM = ROOT / "scripts" / "compare.py"
 SHORT = [*TEXT, *SMALL, "training.steps=24", "training.validate_every=12", "training.learning_rate=0.01"]
-COMPARED = ["attention=dot,general", *SHORT, "output=runs/both"]
+BOTH = "runs/it's (größer), a = {b}"  # signs that mean something to shells, to Hydra and in HTML
+COMPARED = ["attention=dot,general", *SHORT, f"output={BOTH}"]
 NAMES = ["attention=dot,training.seed=1", "attention=general,training.seed=1"]
 
 
@@ -36,7 +38,7 @@ def written(folder: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the corpus, `runs/both`, and what was `printed`. Only to be read."""
+    """A folder with the corpus, the comparison, and what was `printed`. Only to be read."""
     folder = tmp_path_factory.mktemp("compared")
     write_corpus(folder)
     (folder / "printed").write_bytes(compare(folder, *COMPARED).stdout)
@@ -61,7 +63,7 @@ def program() -> ModuleType:
 
 
 def test_there_is_a_run_for_each_rule_and_seed(compared: Path) -> None:
-    runs = compared / "runs" / "both" / "runs"
+    runs = compared / BOTH / "runs"
     assert sorted(path.name for path in runs.iterdir()) == sorted(NAMES)  # and no log, since none failed
     for name in NAMES:
         overrides = yaml.safe_load((runs / name / ".hydra" / "overrides.yaml").read_text())
@@ -70,7 +72,7 @@ def test_there_is_a_run_for_each_rule_and_seed(compared: Path) -> None:
 
 
 def test_the_report_says_what_the_runs_found(compared: Path) -> None:
-    both = compared / "runs" / "both"
+    both = compared / BOTH
     text = (both / "report.md").read_text()
     found = check_alone((both / "report.html").read_text())
     for name in NAMES:
@@ -79,7 +81,7 @@ def test_the_report_says_what_the_runs_found(compared: Path) -> None:
         assert bleu in text
         assert bleu in found.text
         assert results["test"]["signature"] in text
-    for words in ("seeds: 1", "attention=dot,general", "output=runs/both", f"{SIZES['test']} sentences"):
+    for words in ("seeds: 1", "attention=dot,general", shlex.quote(f"output={BOTH}"), f"{SIZES['test']} sentences"):
         assert words in text
         assert words in " ".join(found.text).replace("seeds 1", "seeds: 1")
     assert len(found.all("figure")) == 2 * 3
@@ -87,11 +89,11 @@ def test_the_report_says_what_the_runs_found(compared: Path) -> None:
     printed = (compared / "printed").read_text()
     assert text.partition("## Runs")[0] in printed
     assert "2 of 2: general, seed 1: trained" in printed
-    assert "runs/both/report.html" in printed
+    assert f"{BOTH}/report.html" in printed
 
 
 def test_what_is_done_is_not_done_again_and_what_was_half_done_is(copied: Path) -> None:
-    runs = copied / "runs" / "both" / "runs"
+    runs = copied / BOTH / "runs"
     before = json.loads((runs / NAMES[1] / "results.json").read_text())
     half = runs / NAMES[1]
     (half / "results.json").unlink()
@@ -108,19 +110,32 @@ def test_what_is_done_is_not_done_again_and_what_was_half_done_is(copied: Path) 
     assert json.loads((half / "results.json").read_text())["test"] == before["test"]  # a seed fixes everything
 
 
-def test_a_failed_run_is_named_and_the_rest_reported(corpus: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(corpus, tmp_path / "here"))
-    options = [word for word in SHORT if not word.startswith("dataset.vocabulary")]
-    ended = compare(folder, "dataset.vocabulary=9000,330", *options, "output=out", status=1)
+def test_a_failed_run_is_named_and_the_rest_reported(copied: Path) -> None:
+    runs = copied / BOTH / "runs"
+    (runs / NAMES[1] / "results.json").unlink()
+    (copied / "train.de").write_text("Zu kurz.\n")
+    ended = compare(copied, *COMPARED, status=1)
     (line,) = ended.stderr.decode().splitlines()
-    assert line.startswith("error: vocabulary=9000, seed 1, failed: ")
-    log = folder / "out" / "runs" / "dataset.vocabulary=9000,training.seed=1.log"
-    assert str(log.relative_to(folder)) in line
-    assert log.stat().st_size > 0
-    text = (folder / "out" / "report.md").read_text()
-    assert "failed: vocabulary=9000, seed 1, failed: " in text
-    assert "| vocabulary=330 " in text
-    check_alone((folder / "out" / "report.html").read_text())
+    assert line.startswith("error: general, seed 1, failed: ")
+    log = runs / f"{NAMES[1]}.log"
+    assert str(log.relative_to(copied)) in line
+    assert "train.de" in log.read_text()
+    found = check_alone((copied / BOTH / "report.html").read_text())
+    assert line.removeprefix("error: ") in found.text
+    assert len(found.all("figure")) == 3
+    text = (copied / BOTH / "report.md").read_text()
+    assert "failed: general, seed 1" in text
+    assert "| dot " in text
+    assert "| general " not in text
+
+
+def test_where_nothing_came_to_its_end_there_is_no_report(corpus: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(corpus, tmp_path / "here"))
+    (folder / "train.de").write_text("Zu kurz.\n")
+    ended = compare(folder, "attention=dot,general", *SHORT, "output=out", status=1)
+    assert len(ended.stderr.decode().splitlines()) == 3
+    assert "nothing to report" in ended.stderr.decode()
+    assert not list((folder / "out").glob("report*"))
 
 
 def refused(
@@ -187,6 +202,15 @@ def test_a_run_made_otherwise_is_refused(
     assert "output=FOLDER" in said
 
 
+def test_what_is_no_run_is_not_removed(
+    program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(copied / BOTH / "runs" / NAMES[1] / ".hydra")
+    said = refused(program, capsys, monkeypatch, copied, *COMPARED)
+    assert NAMES[1] in said
+    assert "no run" in said
+
+
 def test_a_test_split_that_is_another_now_is_refused(
     program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,7 +222,7 @@ def test_a_test_split_that_is_another_now_is_refused(
 def test_a_damaged_run_is_named(
     program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    path = copied / "runs" / "both" / "runs" / NAMES[1] / name
+    path = copied / BOTH / "runs" / NAMES[1] / name
     path.write_bytes(b"\xff{")
     said = refused(program, capsys, monkeypatch, copied, *COMPARED)
     assert f"{NAMES[1]}/{name}" in said
@@ -222,20 +246,6 @@ def test_variants_are_the_product_of_the_options_and_named_by_them(program: Modu
 
 def test_without_output_the_folder_is_named_by_the_time(program: ModuleType) -> None:
     assert program.request(["attention=dot,general"]).output.match("runs/compare-????-??-??_??-??-??")
-
-
-def test_the_run_folder_stands_where_it_was_asked_for(
-    program: ModuleType, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever Hydra makes of such signs."""
-    folder = tmp_path / "it's (größer), a = {b}"
-    words = [*TEXT, *SMALL, "training.steps=1", "attention=dot,general", f"output={folder}"]
-    monkeypatch.chdir(shutil.copytree(corpus, tmp_path / "here"))
-    with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        (run, given), _ = program.plan(program.request(words))
-    assert program.train(run, given) is None
-    assert (run.folder / "results.json").is_file()
-    assert [path.name for path in run.folder.parent.iterdir()] == [NAMES[0]]
 
 
 def test_help_says_what_to_type(program: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

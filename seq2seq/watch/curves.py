@@ -10,7 +10,7 @@ from typing import NamedTuple
 from seq2seq.errors import InputError
 
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 52, 24, 12, 62  # margins: room for the labels of the axes
+LEFT, RIGHT, TOP, BOTTOM = 52, 30, 12, 62  # margins: room for the labels of the axes
 COLOURS = 8
 """A page gives the classes `series-0` to `series-7` a stroke; further series are dashed."""
 
@@ -60,13 +60,13 @@ def chart(series: Sequence[Series], *, across: str, up: str) -> str:
     Both axes begin at 0. `across` and `up` are their labels.
     """
     curves = [one for each in series for one in each.curves]
-    widest = max((step for one in curves for step in one.steps), default=1)
+    widest = max((step for one in curves for step in one.steps), default=1) or 1
     highest = max((value for one in curves for value in one.values), default=1.0)
-    columns, rows = ticks(widest), ticks(highest)
-    right, top = max(columns[-1], widest), max(rows[-1], highest)
+    columns, rows = [step for step in ticks(widest) if step <= widest], ticks(highest)
+    top = max(rows[-1], highest)
 
     def place(step: int | float, value: int | float) -> tuple[float, float]:
-        x = LEFT + step / right * (WIDTH - LEFT - RIGHT)
+        x = LEFT + step / widest * (WIDTH - LEFT - RIGHT)
         return round(x, 1), round(HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM), 1)
 
     parts = [_grid_row(place(0, value), f"{value:g}") for value in rows]

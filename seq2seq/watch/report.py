@@ -105,7 +105,9 @@ def notes(report: Report) -> list[str]:
     several = len(report.seeds) > 1
     first = report.variants[0].name
     found = [
-        f"Mean ± standard deviation (n − 1) over the seeds {seeds}." if several else f"One seed: {seeds}.",
+        f"Mean ± standard deviation (n − 1) over the seeds {seeds}."
+        if several
+        else f"One seed ({seeds}), so no spread.",
         "Scores are of the test split, with the checkpoint that was best on the validation split.",
         "Training speed leaves validation out; decoding is of the test split, tokenizing included.",
     ]

@@ -69,6 +69,13 @@ def test_lines_are_to_scale() -> None:
 ACROSS = ["0", "20", "40", "60", "80", "100"]
 
 
+def test_the_last_step_is_at_the_right_edge() -> None:
+    svg = drawn([Series("dot", [Curve([700, 3200], [1, 2])])])
+    (line,) = svg.iter("polyline")
+    assert points(line)[-1][0] == float(next(svg.iter("line")).attrib["x2"])
+    assert [text.text for text in svg.iter("text")][-4:] == ["1,000", "2,000", "3,000", "steps"]
+
+
 def test_each_seed_is_a_thin_line_and_their_mean_a_thick_one() -> None:
     one = Series("one", [Curve([1, 2], [4, 8]), Curve([1, 2], [2, 6])])
     lines = list(drawn([one, Series("other", [Curve([1, 2], [3, 7])])]).iter("polyline"))
