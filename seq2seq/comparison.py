@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
-from seq2seq.evaluation import paired_bootstrap, quick_scores
+from seq2seq.evaluation import RESAMPLES, paired_bootstrap, quick_scores
 from seq2seq.run import TRANSLATIONS, flat
 from seq2seq.text.corpus import Pair
 from seq2seq.text.gold import Held, hold
@@ -82,9 +82,7 @@ def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequen
     test = hold(corpus.test)
     texts = {(run.variant, run.seed): translations(run) for run in done}
     # In the order of the plan, so that the first is the one that the others are tested against.
-    by_name = {
-        name: [run for run in done if run.variant == name] for name in dict.fromkeys(run.variant for run in plan)
-    }
+    by_name = {run.variant: [one for one in done if one.variant == run.variant] for run in plan}
     by_name = {name: runs for name, runs in by_name.items() if runs}
     return Report(
         title=title,
@@ -98,6 +96,7 @@ def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequen
         ],
         examples=_examples([runs[0] for runs in by_name.values()], test),
         failed=failed,
+        resamples=RESAMPLES,
         languages=(corpus.source, corpus.target),
     )
 
@@ -140,7 +139,6 @@ def _facts(done: Sequence[Planned], test: Held, *, pairs: str) -> list[tuple[str
     facts = [
         ("dataset", f"{dataset.name}{preset}, {pairs}"),
         ("test split", f"{len(test.pairs):,} sentences{name}"),
-        ("seeds", ", ".join(map(str, dict.fromkeys(run.seed for run in done)))),
     ]
     searches = {run.configuration.search for run in done}
     if len(searches) == 1:

@@ -49,7 +49,10 @@ class Example(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Everything that the page says. `facts` and `common` are names with values; `failed` are sentences."""
+    """Everything that the page says. `facts` and `common` are names with values; `failed` are sentences.
+
+    `resamples` are those of the bootstrap that gave the p-values.
+    """
 
     title: str
     command: str
@@ -59,6 +62,7 @@ class Report(NamedTuple):
     variants: Sequence[Variant]
     examples: Sequence[Example]
     failed: Sequence[str]
+    resamples: int
     languages: tuple[str, str]
 
 
@@ -114,8 +118,8 @@ def notes(report: Report) -> list[str]:
     if any(run.p_value is not None for variant in report.variants for run in variant.runs):
         found.insert(
             1,
-            f"p: sacreBLEU's paired bootstrap test of BLEU against {first}, 1,000 resamples of the test sentences, "
-            + ("each seed against the same seed." if several else "same seed."),
+            f"p: sacreBLEU's paired bootstrap test of BLEU against {first}, {report.resamples:,} resamples of the "
+            "test sentences, " + ("each seed against the same seed." if several else "same seed."),
         )
     return found
 
@@ -138,7 +142,8 @@ def runs(report: Report) -> Table:
 def facts(report: Report) -> list[tuple[str, str]]:
     """What the figures are of, sacreBLEU's signatures included."""
     test = report.variants[0].runs[0].results["test"]
-    return [*report.facts, ("BLEU", test["signature"]), ("chrF", test["chrf_signature"])]
+    seeds = ("seeds", ", ".join(map(str, report.seeds)))
+    return [*report.facts, seeds, ("BLEU", test["signature"]), ("chrF", test["chrf_signature"])]
 
 
 def markdown(report: Report) -> str:

@@ -47,12 +47,13 @@ def report(*variants: Variant, examples: int = 1, text: str = "A dog.", failed: 
     return Report(
         title=f"Compared: {text}",
         command=f"python scripts/compare.py {text}",
-        facts=[("dataset", "grammar"), ("seeds", "1, 2")],
+        facts=[("dataset", "grammar")],
         common=[("training.clip", text)],
         seeds=[1, 2],
         variants=variants,
         examples=[Example(text, text, shown)] * examples,
         failed=failed,
+        resamples=1000,
         languages=("de", "en"),
     )
 
