@@ -52,8 +52,24 @@ def masked_softmax(scores: Scores, mask: Mask) -> Weights:
     A row without a single token has all weights 0, so its context is 0: softmax over nothing but `-inf` would be NaN,
     and one NaN in a batch ruins every gradient.
     """
-    nothing = ~mask.any(dim=-1, keepdim=True)
-    return scores.masked_fill(~(mask | nothing), float("-inf")).softmax(dim=-1).masked_fill(~mask, 0.0)
+    return _MaskedSoftmax.apply(scores, mask)  # type: ignore[no-untyped-call]
+
+
+class _MaskedSoftmax(torch.autograd.Function):
+    """One node where a mask, a softmax and a mask would be three: a loop over time has one of these a step."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, mask: Tensor) -> Tensor:
+        padding, nothing = ~mask, ~mask.any(dim=-1, keepdim=True)
+        weights = scores.masked_fill(padding & ~nothing, float("-inf")).softmax(dim=-1).masked_fill_(padding, 0.0)
+        ctx.save_for_backward(weights)
+        return weights
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (weights,) = ctx.saved_tensors
+        product = gradient * weights
+        return torch.addcmul(product, weights, product.sum(dim=-1, keepdim=True), value=-1), None
 
 
 class Softmax(Distribution):

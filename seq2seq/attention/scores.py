@@ -6,7 +6,7 @@ same name in `configs/attention/`.
 """
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -89,15 +89,27 @@ class TanhSum(Score):
     def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source hidden"]:
         return self.key(key)
 
-    def activation(
-        self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source hidden"]
-    ) -> Float[Tensor, "batch target source hidden"]:
-        return torch.tanh(self.query(query).unsqueeze(2) + key.unsqueeze(1))
-
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source hidden"]
     ) -> Float[Tensor, "batch target source"]:
-        return self.activation(query, key).sum(dim=-1)
+        return _TanhDot.apply(self.query(query), key, key.new_ones(key.shape[-1]))  # type: ignore[no-untyped-call]
+
+
+class _TanhDot(torch.autograd.Function):
+    """`v.tanh(Q + K_j)`: one node, whose backward goes once through what a loop over time has in memory."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, v: Tensor) -> Tensor:
+        activation = (query.unsqueeze(2) + key.unsqueeze(1)).tanh_()
+        ctx.save_for_backward(activation, v)
+        return activation @ v
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        activation, v = ctx.saved_tensors
+        slope = gradient.unsqueeze(3) * v
+        slope.addcmul_(slope * activation, activation, value=-1)  # g v (1 - tanh^2)
+        return slope.sum(dim=2), slope.sum(dim=1), gradient.flatten() @ activation.flatten(0, 2)
 
 
 class Additive(TanhSum):
@@ -110,7 +122,7 @@ class Additive(TanhSum):
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source hidden"]
     ) -> Float[Tensor, "batch target source"]:
-        return self.v(self.activation(query, key)).squeeze(-1)
+        return _TanhDot.apply(self.query(query), key, self.v.weight[0])  # type: ignore[no-untyped-call]
 
 
 class LuongDot(Score):

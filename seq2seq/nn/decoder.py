@@ -23,11 +23,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.dropout import Dropout
-from seq2seq.nn.recurrence import GRU, Stepwise, gru_step
+from seq2seq.nn.recurrence import GRU, Cell, Stepwise
 
 
 class Memory(NamedTuple):
@@ -175,12 +174,11 @@ class Bahdanau(DeepOutput):
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         step, hidden = _steps(state, embedded), state.hidden
         combine = Stepwise(memory.folded, self.attention.beside(embedded))
-        of_input = Stepwise.linear(self.cell.weight_ih, self.cell.bias_ih, like=embedded)
-        of_state = Stepwise.linear(self.cell.weight_hh, self.cell.bias_hh, like=embedded)
+        cell = Cell(self.cell)
         states, weights = [], []
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             weights.append(self.weigh(word, hidden.unsqueeze(1), memory, now))
-            hidden = gru_step(of_input(combine(weights[-1].flatten(1))), of_state(hidden), hidden)
+            hidden = cell(combine(weights[-1].flatten(1)), hidden)
             states.append(hidden)
         outputs, shown = self.read(states, embedded, weights, memory)
         return outputs, State(hidden, step[:, -1] + 1), shown
@@ -201,19 +199,16 @@ class Conditional(DeepOutput):
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         step, hidden = _steps(state, embedded), state.hidden
-        products = linear(embedded, self.first.weight_ih, self.first.bias_ih).unbind(1)
-        of_before = Stepwise.linear(self.first.weight_hh, self.first.bias_hh, like=embedded)
+        first, second = Cell(self.first), Cell(self.cell)
         beside = self.attention.linear.weight[:, : hidden.shape[1]]
         of_query = Stepwise.linear(beside, self.attention.linear.bias, like=embedded)
         mix = Stepwise(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
-        of_input = Stepwise.linear(self.cell.weight_ih, self.cell.bias_ih, like=embedded)
-        of_state = Stepwise.linear(self.cell.weight_hh, self.cell.bias_hh, like=embedded)
         states, weights = [], []
-        for product, word, now in zip(products, embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
-            between = gru_step(product, of_before(hidden), hidden)
+        for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
+            between = first(word.squeeze(1), hidden)
             weights.append(self.weigh(word, between.unsqueeze(1), memory, now))
             combined = of_query(between) + mix(weights[-1].flatten(1))
-            hidden = gru_step(of_input(combined), of_state(between), between)
+            hidden = second(combined, between)
             states.append(hidden)
         outputs, shown = self.read(states, embedded, weights, memory)
         return outputs, State(hidden, step[:, -1] + 1), shown

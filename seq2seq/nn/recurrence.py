@@ -132,38 +132,77 @@ class _Recurrence(torch.autograd.Function):
         return by_input, by_state, by_weight, rows.sum(dim=1, keepdim=True)
 
 
+class Cell:
+    """`nn.GRUCell` in a loop with something between its steps, such as attention.
+
+    A step is one node of the graph, and the gradient of the weights is taken of all steps together.
+    """
+
+    def __init__(self, cell: nn.GRUCell) -> None:
+        self._steps: list[tuple[Tensor, ...]] = []
+        weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+        self._weights = [weight.detach() for weight in weights]
+        self._together = _Weights.apply(self._steps, *weights)  # type: ignore[no-untyped-call]
+
+    def __call__(
+        self, inputs: Float[Tensor, "batch input"], state: Float[Tensor, "batch hidden"]
+    ) -> Float[Tensor, "batch hidden"]:
+        """The next state."""
+        return _Step.apply(inputs, state, self._together, self._weights, self._steps)  # type: ignore[no-untyped-call]
+
+
 class _Step(torch.autograd.Function):
-    """One step, from the products of its input and of its state."""
+    """One step; backward, what the weights' gradients are made of is left in `steps`."""
 
     @staticmethod
-    def forward(ctx: Any, from_input: Tensor, from_state: Tensor, state: Tensor) -> Tensor:
-        width = state.shape[-1]
-        switches = (from_input[:, : 2 * width] + from_state[:, : 2 * width]).sigmoid_()
-        reset, update = switches.chunk(2, dim=-1)
-        candidate = torch.addcmul(from_input[:, 2 * width :], reset, from_state[:, 2 * width :]).tanh_()
-        ctx.save_for_backward(switches, candidate, from_state, state)
+    def forward(
+        ctx: Any, inputs: Tensor, state: Tensor, together: Tensor, weights: list[Tensor], steps: list[Any]
+    ) -> Tensor:
+        input_weight, hidden_weight, input_bias, hidden_bias = weights
+        width = state.shape[1]
+        gates = torch.addmm(input_bias, inputs, input_weight.t())
+        products = torch.addmm(hidden_bias, state, hidden_weight.t())
+        switches = gates[:, : 2 * width].add_(products[:, : 2 * width]).sigmoid_()
+        reset, update = switches.split(width, dim=1)
+        candidate = gates[:, 2 * width :].addcmul_(reset, products[:, 2 * width :]).tanh_()
+        ctx.save_for_backward(inputs, state, gates, products)
+        ctx.weights, ctx.steps = weights, steps
         return torch.lerp(candidate, state, update)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        switches, candidate, from_state, state = ctx.saved_tensors
-        width = state.shape[-1]
-        reset, update = switches.chunk(2, dim=-1)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        inputs, state, gates, products = ctx.saved_tensors
+        width = state.shape[1]
+        switches, (reset, update, candidate) = gates[:, : 2 * width], gates.split(width, dim=1)
         kept = gradient * update
-        by_state = torch.empty_like(from_state)
-        by_candidate = (gradient - kept).mul_(1 - candidate * candidate)
-        torch.mul(by_candidate, from_state[:, 2 * width :], out=by_state[:, :width])
-        torch.mul(gradient, state - candidate, out=by_state[:, width : 2 * width])
-        by_state[:, : 2 * width].mul_(switches).mul_(1 - switches)
-        torch.mul(by_candidate, reset, out=by_state[:, 2 * width :])
-        return torch.cat((by_state[:, : 2 * width], by_candidate), dim=-1), by_state, kept
+        by_input = torch.empty_like(gates)
+        by_reset, by_update, by_candidate = by_input.split(width, dim=1)
+        torch.mul(gradient, state - candidate, out=by_update)
+        torch.mul(gradient - kept, 1 - candidate * candidate, out=by_candidate)
+        torch.mul(by_candidate, products[:, 2 * width :], out=by_reset)
+        by_input[:, : 2 * width].mul_(switches).mul_(1 - switches)
+        by_product = by_input.clone()
+        by_product[:, 2 * width :].mul_(reset)
+        ctx.steps.append((inputs, state, by_input, by_product))
+        input_weight, hidden_weight, _, _ = ctx.weights
+        return by_input @ input_weight, kept.addmm_(by_product, hidden_weight), None, None, None
 
 
-def gru_step(
-    from_input: Float[Tensor, "batch gates"], from_state: Float[Tensor, "batch gates"], state: Float[Tensor, "batch h"]
-) -> Float[Tensor, "batch h"]:
-    """The next state, from `W_i x + b_i` and `W_h h + b_h`, as `nn.GRUCell` has it."""
-    return _Step.apply(from_input, from_state, state)  # type: ignore[no-untyped-call]
+class _Weights(torch.autograd.Function):
+    """Nothing, which every step depends on: so its backward runs after theirs, and has them all."""
+
+    @staticmethod
+    def forward(ctx: Any, steps: list[tuple[Tensor, ...]], *weights: Tensor) -> Tensor:
+        ctx.steps, ctx.like = steps, weights
+        return weights[0].new_empty(0)
+
+    @staticmethod
+    def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
+        if not ctx.steps:  # no loss saw a step
+            return None, *(torch.zeros_like(weight) for weight in ctx.like)
+        inputs, states, by_input, by_product = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
+        ctx.steps.clear()
+        return None, by_input.t() @ inputs, by_product.t() @ states, by_input.sum(dim=0), by_product.sum(dim=0)
 
 
 class Stepwise:

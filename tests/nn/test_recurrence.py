@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seq2seq.nn.recurrence import GRU, Stepwise, gru_step
+from seq2seq.nn.recurrence import GRU, Cell, Stepwise
 
 INPUT, HIDDEN, STEPS = 5, 3, 6
 LENGTHS = [4, 6, 1, 3]
@@ -80,11 +80,10 @@ def test_steps_are_those_of_a_cell() -> None:
     results: list[list[Tensor]] = []
     for ours in (True, False):
         state, states = start, []
-        of_input = Stepwise.linear(cell.weight_ih, cell.bias_ih, like=inputs)
-        of_state = Stepwise.linear(cell.weight_hh, cell.bias_hh, like=inputs)
+        step = Cell(cell) if ours else cell
         for vector in inputs.unbind(1):
             vector = vector * state.sum(dim=1, keepdim=True).sigmoid()
-            state = gru_step(of_input(vector), of_state(state), state) if ours else cell(vector, state)
+            state = step(vector, state)
             states.append(state)
         results.append([torch.stack(states)])
     same(cell, cell, *results, [inputs, start])
