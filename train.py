@@ -47,7 +47,8 @@ def go_on(folder: Path) -> None:
     begun = configuration(found, folder)
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "train.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
-    train(begun, folder, found)
+    with told(Train, folder=folder):
+        train(begun, folder, found)
 
 
 if __name__ == "__main__":

@@ -102,8 +102,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
                     keep=options.keep_best,
                     higher_is_better=options.metric != "loss",
                 )
-            board.flush()  # what is before a checkpoint is not done again
-            state = State(text=text, counts=progress.counts(), standing=standing)
+            state = State(text=text, events=board.flush(), counts=progress.counts(), standing=standing)
             kept = run.checkpoint(update.step, state, values)
             checkpoint.store(kept, folder / "checkpoints" / "last")
             if validate:

@@ -13,6 +13,9 @@ from seq2seq.config import Section, Train, keys, near
 from seq2seq.errors import InputError
 from seq2seq.interruption import Stopped, how_to_go_on
 
+OUTSIDE = ("experiment", "resume")
+"""What `train.py` takes and no configuration holds."""
+
 
 @contextmanager
 def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
@@ -65,7 +68,7 @@ def resumed(arguments: Sequence[str]) -> Path | None:
 def _refuse_dashes(kind: type[Section]) -> None:
     for argument in sys.argv[1:]:
         name = argument.lstrip("-").partition("=")[0]
-        if argument.startswith("-") and name in keys(kind):
+        if argument.startswith("-") and name in (*keys(kind), *OUTSIDE):
             raise InputError(f"{argument}: written without dashes, {name}=VALUE")
 
 
@@ -104,4 +107,4 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
 def _near_key(key: str, kind: type[Section]) -> str:
     if key.startswith("hydra."):
         return "`--cfg hydra` shows those of Hydra"
-    return near(key, [*keys(kind), "experiment", "resume"] if kind is Train else keys(kind))
+    return near(key, [*keys(kind), *OUTSIDE] if kind is Train else keys(kind))

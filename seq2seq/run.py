@@ -68,7 +68,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     run = Run(configuration, prepared, model, optimizer, place)
     start = _start(run, folder, resumed, _fingerprint(prepared, validation, test))
 
-    with Board(folder / "tensorboard", purge_from=None if resumed is None else start.step + 1) as board:
+    with _board(folder / "tensorboard", resumed) as board:
         search = configuration.search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse"})
         translator = build.translator(search, model, prepared.tokenizers, place)
         validator = Validator(model, prepared.tokenizers, validation, translator, board)
@@ -92,8 +92,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
                 split.name: challenge(model, prepared.tokenizers, translator, hold(split), place)
                 for split in text.challenges
             }
-        # A step after the last, so that a run that is resumed here hides what it did before.
-        board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results), step=timing["steps"] + 1)
+        board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results))
     write_json(folder / "results.json", results)  # the last thing: where it is, the run is finished
     log.info("results in %s", folder / "results.json")
     return results
@@ -112,6 +111,13 @@ def _start(run: Run, folder: Path, resumed: Checkpoint | None, text: str) -> Che
     resume(run.model, run.optimizer, resumed.training.tensors)
     log.info("resumed after step %d", resumed.step)
     return resumed
+
+
+def _board(folder: Path, resumed: Checkpoint | None) -> Board:
+    """Curves of one piece: what was written after the checkpoint that is resumed goes."""
+    if resumed is None or resumed.training is None:
+        return Board(folder)
+    return Board(folder, purge_from=resumed.step + 1, sizes=resumed.training.state.events)
 
 
 def _fingerprint(prepared: Prepared, *splits: Held) -> str:

@@ -52,8 +52,9 @@ class Standing(Numbers):
 
 
 class State(Numbers):
-    """`text` is the fingerprint of what the run learns from and is measured on."""
+    """`text` is the fingerprint of what the run learns from and is measured on, `events` TensorBoard's files' sizes."""
 
     text: str
+    events: dict[str, NonNegativeInt] = {}
     counts: Counts = Counts()
     standing: Standing = Standing()

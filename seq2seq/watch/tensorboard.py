@@ -1,5 +1,6 @@
 """What a run shows in TensorBoard: scalars, heat maps, translations, hyperparameters."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from seq2seq.watch.plots import Attention, heatmap, pixels
 
 MARKUP = "\\`*_{}[]<>#|&~"
+EVENTS = "events.out.tfevents.*"
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # Markdown keeps its own notes between U+0002 and U+0003
 
 
@@ -25,10 +27,13 @@ class Board:
 
     Args:
         folder: the run's folder; made if absent.
-        purge_from: a resumed run's first step; TensorBoard then hides what an earlier try wrote at or after it.
+        purge_from: a resumed run's first step; a TensorBoard that saw what an earlier try did from there on hides it.
+        sizes: what `flush` gave before that step: all that was written later is cut off. TensorBoard hides no text.
     """
 
-    def __init__(self, folder: Path, *, purge_from: int | None = None) -> None:
+    def __init__(self, folder: Path, *, purge_from: int | None = None, sizes: Mapping[str, int] | None = None) -> None:
+        if sizes is not None:
+            _cut(folder, sizes)
         from torch.utils.tensorboard import SummaryWriter  # a second of imports, which only a run that writes pays
 
         self._writer = SummaryWriter(str(folder), purge_step=purge_from, flush_secs=10)
@@ -47,9 +52,9 @@ class Board:
         self._writer.add_text(tag, table(samples), step)
 
     def hyperparameters(
-        self, values: Mapping[str, bool | int | float | str], scores: Mapping[str, int | float], step: int
+        self, values: Mapping[str, bool | int | float | str], scores: Mapping[str, int | float]
     ) -> None:
-        """Add this run to the HParams table: its settings, and its scores as the scalars `final/NAME` at a step.
+        """Add this run to the HParams table: its settings, and its scores as the scalars `final/NAME`.
 
         `SummaryWriter.add_hparams` would write them into a second run, named by the time of day.
         """
@@ -60,11 +65,12 @@ class Board:
         settings = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
         for summary in hparams(settings, final):
             self._writer._get_file_writer().add_summary(summary)
-        self.scalars(final, step)
+        self.scalars(final, step=0)
 
-    def flush(self) -> None:
-        """Hand what was added to the operating system, so that it is there whatever happens to this process."""
+    def flush(self) -> dict[str, int]:
+        """Hand what was added to the operating system, so that it is there whatever happens; each file's size then."""
         self._writer.flush()
+        return {path.name: path.stat().st_size for path in Path(self._writer.log_dir).glob(EVENTS)}
 
     def close(self) -> None:
         """Write out what is still held back."""
@@ -77,6 +83,14 @@ class Board:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _cut(folder: Path, sizes: Mapping[str, int]) -> None:
+    for path in folder.glob(EVENTS):
+        if (size := sizes.get(path.name, 0)) == 0:
+            path.unlink()
+        elif size < path.stat().st_size:
+            os.truncate(path, size)
 
 
 def table(samples: Iterable[Sample]) -> str:

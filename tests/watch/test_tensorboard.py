@@ -37,9 +37,7 @@ def write(folder: Path) -> None:
         board.heatmap("attention/first", ATTENTION, 3, title="step 3")
         board.translations(SAMPLES, 3)
         board.hyperparameters(
-            {"attention": "dot", "seed": 7, "learning_rate": 0.5, "tied": True},
-            {"bleu": 31.5, "alignment_error": 0.25},
-            step=4,
+            {"attention": "dot", "seed": 7, "learning_rate": 0.5, "tied": True}, {"bleu": 31.5, "alignment_error": 0.25}
         )
 
 
@@ -56,7 +54,7 @@ def test_scalars_come_back_with_their_steps(tmp_path: Path) -> None:
         (1, 1), (2, 0.5), (3, pytest.approx(1 / 3))
     ]  # fmt: skip
     assert [event.value for event in found.Scalars("train/sentences")] == [64, 128, 192]
-    assert [(event.step, event.value) for event in found.Scalars("final/bleu")] == [(4, 31.5)]
+    assert [event.value for event in found.Scalars("final/bleu")] == [31.5]
 
 
 def test_no_number_is_written_as_no_number(tmp_path: Path) -> None:
@@ -100,6 +98,27 @@ def test_a_resumed_run_hides_what_it_does_again(tmp_path: Path) -> None:
     assert [(event.step, event.value) for event in read(tmp_path).Scalars("train/loss")] == [
         (1, 1), (2, 2), (3, 3), (4, 40)
     ]  # fmt: skip
+
+
+def test_what_came_after_a_flush_can_be_cut_off(tmp_path: Path) -> None:
+    """Texts too, which TensorBoard never hides, the file of a second try, and a record of which half was written."""
+    with Board(tmp_path) as board:
+        board.translations(SAMPLES, 1)
+        sizes = board.flush()
+        board.translations(SAMPLES, 2)
+    first = next(tmp_path.iterdir())
+    with Board(tmp_path) as board:
+        board.translations(SAMPLES, 3)
+    first.write_bytes(first.read_bytes()[:-7])
+    (tmp_path / "notes").write_text("mine")
+    with Board(tmp_path, purge_from=2, sizes=sizes) as board:
+        board.translations(SAMPLES, 2)
+        both = board.flush()
+    assert [event.step for event in read(tmp_path).Tensors("translations/text_summary")] == [1, 2]
+    with Board(tmp_path, purge_from=3, sizes=both) as board:
+        board.translations(SAMPLES, 3)
+    assert [event.step for event in read(tmp_path).Tensors("translations/text_summary")] == [1, 2, 3]
+    assert (tmp_path / "notes").read_text() == "mine"
 
 
 # The table of translations, through TensorBoard's own Markdown

@@ -1,0 +1,225 @@
+"""A run that was stopped, however and wherever, and went on is the run that was never stopped, to the bit."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from seq2seq import build, checkpoint, run, validation
+from seq2seq.config import Train, load
+from seq2seq.errors import InputError
+from seq2seq.program import resumed
+from tests.programs import CONFIGS, command, start, write_corpus
+from tests.soak import RUN, differences, outcome, soak
+from tests.test_wrong import refused
+
+SHORT = [*RUN, "search=greedy", "search.size=1", "training.steps=22", "training.validate_every=10"]
+
+
+def configuration(*overrides: str) -> Train:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        values = compose("train", [*SHORT, *overrides])
+    return load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus, and `runs/whole`, a run that was never stopped."""
+    found = tmp_path_factory.mktemp("resume")
+    write_corpus(found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(found)
+        run.train(configuration(), found / "runs" / "whole")
+    return found
+
+
+def go_on(place: Path) -> None:
+    found = run.to_resume(place)
+    assert found is not None
+    run.train(build.configuration(found, place), place, found)
+
+
+class Cut(Exception):  # noqa: N818
+    """The process is gone."""
+
+
+def at_call(number: int, function: Callable[..., Any], *, before: bool = False) -> Callable[..., Any]:
+    """The function, which is the process's last act when it is called for that time; `before`: it is not done."""
+    calls = 0
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number and before:
+            raise Cut
+        result = function(*arguments, **options)
+        if calls == number:
+            raise Cut
+        return result
+
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [
+        (validation, "quick_scores", 3),
+        (checkpoint, "store", 1),
+        (checkpoint, "write", 3),
+        (checkpoint, "_swap", 5),
+        (checkpoint, "keep_best", 4),
+        (run, "write_text", 1),
+        (run, "write_json", 1),
+    ],
+)
+def test_wherever_a_run_is_cut_it_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
+) -> None:
+    """While it validates, while it saves, while it keeps the best, after training, and before its results."""
+    monkeypatch.chdir(folder)
+    place = folder / "runs" / f"{name}-{call}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, at_call(call, getattr(module, name), before=name == "write_json"))
+        with pytest.raises(Cut):
+            run.train(configuration(), place)
+    go_on(place)
+    assert list(differences(outcome(folder / "runs" / "whole"), outcome(place))) == []
+
+
+def test_an_outcome_is_of_something(folder: Path) -> None:
+    found = outcome(folder / "runs" / "whole")
+    assert found["folders"] == ["best", "best-2", "best-3", "last"]
+    assert [step for step, _ in found["curves"]["train/loss"]] == [9, 10, 18, 20, 22]
+    assert [step for step, _ in found["curves"]["validation/bleu"]] == [10, 20, 22]
+    assert len(found["curves"]["final/test_bleu"]) == 1
+    assert len(found["files"]) == 4 * 2 + 1 + 1
+    assert found["state"]["standing"]["ranking"]
+
+
+def test_patience_that_has_ended_has_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    whole, place = folder / "runs" / "patience", folder / "runs" / "patience-cut"
+    impatient = configuration("training.patience=1", "training.learning_rate=1e-12", "training.metric=bleu")
+    assert run.train(impatient, whole)["train"]["steps"] == 20
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "write_json", at_call(1, run.write_json, before=True))
+        with pytest.raises(Cut):
+            run.train(impatient, place)
+    go_on(place)
+    assert list(differences(outcome(whole), outcome(place))) == []
+
+
+def test_seconds_and_log_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    place = folder / "runs" / "seconds"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "quick_scores", at_call(2, validation.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration(), place)
+    path = place / "checkpoints" / "last" / "checkpoint.json"
+    saved = json.loads(path.read_text())
+    assert 0 < saved["state"]["counts"]["seconds"] < 100
+    saved["state"]["counts"]["seconds"] += 1000.0
+    path.write_text(json.dumps(saved))
+    go_on(place)
+    assert 1000 < json.loads((place / "results.json").read_text())["train"]["seconds"] < 1100
+
+
+def test_another_text_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path(shutil.copytree(folder, tmp_path / "here"))
+    monkeypatch.chdir(here)
+    (here / "runs" / "whole" / "results.json").unlink()
+    for name in ("dev.en", "train.de"):
+        text = (here / name).read_text()
+        (here / name).write_text(text.replace("a", "e", 1))
+        with pytest.raises(InputError, match="resume=runs/whole: the text is not what it was"):
+            go_on(Path("runs/whole"))
+        (here / name).write_text(text)
+    go_on(Path("runs/whole"))
+
+
+def test_training_that_goes_astray_stops_with_a_sentence(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "astray"
+    wild = ["training.learning_rate=1e30", "training.clip=null", "training.warmup=0", f"hydra.run.dir={place}"]
+    ended = start("train", *SHORT, *wild, folder=folder, status=2)
+    (sentence,) = ended.stderr.decode().splitlines()
+    assert "3 steps in a row the loss or its gradient was no finite number; lower training.learning_rate" in sentence
+    assert "step 4:" in sentence
+    assert checkpoint.load(place / "checkpoints" / "last").step == 0
+
+
+def test_a_run_that_was_killed_at_random_goes_on(tmp_path: Path) -> None:
+    assert len(soak(tmp_path, kills=2, seed=5)) == 2
+
+
+# --- the program ------------------------------------------------------------------------------------------------------
+
+
+def stop(folder: Path, place: Path, *signals: signal.Signals) -> tuple[int, str]:
+    """The exit status and the error stream of a run that gets the signals after its first line of training."""
+    words = command("train", *SHORT, "training.steps=10000", f"hydra.run.dir={place}")
+    log = place / "train.log"
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not (log.exists() and "step 9/" in log.read_text()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        for number in signals:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    return process.returncode, errors.decode()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_step_and_says_how_to_go_on(
+    folder: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    place = tmp_path / "a run"
+    returned, errors = stop(folder, place, number)
+    step = checkpoint.load(place / "checkpoints" / "last", training=True).step
+    assert 9 <= step < 10_000
+    assert returned == status
+    assert errors == f"stopped by {number.name} after step {step}: `python train.py resume='{place}'` goes on\n"
+
+
+def test_a_finished_run_says_so(folder: Path) -> None:
+    before = (folder / "runs" / "whole" / "results.json").read_bytes()
+    ended = start("train", "resume=runs/whole", folder=folder)
+    assert ended.stdout.decode() == "runs/whole is finished: runs/whole/results.json holds its scores\n"
+    assert (folder / "runs" / "whole" / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["resume="], "give one run folder"),
+        (["resume=runs/whole", "resume=runs/other"], "give one run folder"),
+        (["resume=runs/whole", "training.epochs=9"], "training.epochs=9: resume=FOLDER stands alone"),
+        (["-m", "resume=runs/whole"], "-m: resume=FOLDER stands alone"),
+    ],
+    ids=" ".join,
+)
+def test_resume_stands_alone(arguments: list[str], words: str) -> None:
+    assert resumed(["attention=dot"]) is None
+    assert resumed(["resume=runs/both/attention=dot"]) == Path("runs/both/attention=dot")
+    with pytest.raises(InputError, match=words):
+        resumed(arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("resume=runs/nothing", "resume=runs/nothing: there is no checkpoints/last in it"),
+        ("--resume=runs/whole", "written without dashes"),
+        ("resum=runs/whole", "did you mean resume?"),
+    ],
+)
+def test_what_resume_cannot_do_is_told(folder: Path, argument: str, words: str) -> None:
+    assert words in refused("train", argument, folder=folder)
