@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seq2seq.text import batches
 from seq2seq.text.batches import Batch, Epochs, batch_sentences, collate, padding_share, plan
 from seq2seq.text.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
@@ -152,6 +153,21 @@ def test_a_run_is_its_epochs_one_after_the_other(accumulate: int) -> None:
     assert [[batch.source.tolist() for batch in step] for step in epochs.steps(3)] == [
         [batch.source.tolist() for batch in step] for step in steps[:3]
     ]
+
+
+def test_a_run_is_taken_up_at_any_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mid-epoch and in later epochs, of which each has another number of batches; nothing before is collated."""
+    sentences = [[4 + index] * int(length) for index, length in enumerate(lengths(97, seed=8))]
+    store = Store(sequences(sentences), sequences(sentences), Filtered(0, 0))
+    epochs = Epochs(store, size=100, unit="tokens", accumulate=2, seed=1)
+    total = 3 * epochs.steps_per_epoch
+    whole = [[batch.source.tolist() for batch in step] for step in epochs.steps(total)]
+    collated: list[int] = []
+    monkeypatch.setattr(batches, "collate", lambda *given: collated.append(1) or collate(*given))
+    for start in range(total + 1):
+        collated.clear()
+        assert [[batch.source.tolist() for batch in step] for step in epochs.steps(total, start=start)] == whole[start:]
+        assert len(collated) == sum(map(len, whole[start:]))
 
 
 @pytest.mark.data
