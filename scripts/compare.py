@@ -150,11 +150,11 @@ def train(run: Planned, words: list[str]) -> str | None:
     command = [sys.executable, str(ROOT / "train.py"), *words, f"hydra.run.dir='{quoted}'"]
     with log.open("wb") as file:
         status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file).returncode
-    if status == 0:
+    if status == 0 and finished(run):
         log.unlink()  # the run folder has it
         return None
     said = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
-    reason = said.removeprefix("error: ") or f"exit status {status}"
+    reason = said.removeprefix("error: ") or f"exit status {status} and no word"
     return f"{run.variant}, seed {run.seed}, failed: {reason} (its log: {log})"
 
 
