@@ -1,8 +1,11 @@
 """Where the configuration meets the objects: the only factories."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from seq2seq import config
 from seq2seq.attention.distributions import DISTRIBUTIONS
@@ -98,22 +101,49 @@ def configuration(checkpoint: Checkpoint, folder: Path) -> config.Train:
 def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
     """The configuration and the model of a checkpoint; `folder` is for messages. Raises InputError if they differ."""
     begun = configuration(checkpoint, folder)
+    try:
+        with torch.device("meta"), _NoNumbers():  # what a stranger's configuration asks for may not fit into memory
+            sizes = model(begun, checkpoint.tokenizers, positions=checkpoint.positions)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise InputError(f"checkpoint {folder} describes a model of impossible size: {error}") from None
+    check_weights(sizes, checkpoint, folder)
     built = model(begun, checkpoint.tokenizers, positions=checkpoint.positions)
     load_weights(built, checkpoint, folder)
     return begun, built
 
 
-@torch.no_grad()
-def load_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
-    """Copies a checkpoint's weights into the model. Raises InputError where a name or a shape differs."""
-    wanted = {name: tuple(parameter.shape) for name, parameter in built.named_parameters()}
-    found = {name: tuple(weight.shape) for name, weight in checkpoint.weights.items()}
+class _NoNumbers(TorchFunctionMode):
+    """Draws no numbers for tensors on "meta", which have sizes alone: PyTorch would import 800 modules to do so."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+    ) -> Any:
+        options = options or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return options["tensor"]
+        return arguments[0] if function is Tensor.uniform_ else function(*arguments, **options)
+
+
+def check_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
+    """Raises InputError where a name, a shape or a type differs from the model's."""
+    wanted = {name: _described(parameter) for name, parameter in built.named_parameters()}
+    found = {name: _described(weight) for name, weight in checkpoint.weights.items()}
     if wanted != found:
         name = min(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         raise InputError(
             f"checkpoint {folder} does not fit its own configuration: {name} is {found.get(name)} "
             f"where the model has {wanted.get(name)}"
         )
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+
+
+@torch.no_grad()
+def load_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
+    """Copies a checkpoint's weights into the model. Raises InputError where they do not fit."""
+    check_weights(built, checkpoint, folder)
     for name, parameter in built.named_parameters():
         parameter.copy_(checkpoint.weights[name])
 

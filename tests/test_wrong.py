@@ -1,20 +1,23 @@
 """What is wrong gets told by the real programs: one sentence on the error stream, status 2, and nothing left behind."""
 
+import hashlib
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from seq2seq import build, checkpoint
-from seq2seq.config import Train
+from seq2seq.config import Train, load
 from seq2seq.errors import InputError
 from seq2seq.program import told
-from tests.programs import CONFIGS, SMALL, TEXT, start
+from tests.programs import CONFIGS, SMALL, TEXT, choices, start
 
 Spoil = Callable[[Path], object]
 
@@ -155,17 +158,47 @@ def test_a_checkpoint_that_is_none(sweep: Path, tmp_path: Path, program: str, sp
     assert all(word in found for word in words), found
 
 
+def ask_for(value: object, *path: str) -> Spoil:
+    """A configuration that asks for something else."""
+
+    def spoil(checkpoint: Path) -> None:
+        file = checkpoint / "checkpoint.json"
+        values = json.loads(file.read_text())
+        section = values["configuration"]
+        for name in path[:-1]:
+            section = section[name]
+        section[path[-1]] = value
+        file.write_text(json.dumps(values))
+
+    return spoil
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (change("configuration", {"attention": {"score": "evil"}}), ["attention.score", "'evil'"]),
+        (ask_for("os.system", "attention", "_target_"), ["attention._target_", "no such option"]),
+        (ask_for("os.system", "_target_"), ["_target_", "no such option"]),
+        (
+            ask_for(10**6, "model", "embedding"),
+            ["does not fit its own configuration", "decoder.attention.linear.weight"],
+        ),
+        (ask_for(10**6, "model", "encoder_hidden"), ["does not fit its own configuration"]),
+        (ask_for(10**12, "model", "encoder_hidden"), ["impossible size"]),
+        (ask_for(10**30, "model", "embedding"), ["impossible size"]),
+        (ask_for(10**9, "encoder", "layers"), ["encoder.layers"]),
+        (ask_for(100, "encoder", "layers"), ["does not fit its own configuration", "encoder.gru"]),
+        (ask_for(10**9, "dataset", "vocabulary"), ["dataset.vocabulary"]),
+        (ask_for("none", "model", "tie"), ["output.weight is None"]),
+        (ask_for("../../etc", "dataset", "target"), ["dataset.target"]),
         (change("configuration", []), []),
         (change("positions", None), ["damaged"]),
         (lambda here: (here / "checkpoint.json").write_bytes(b"\x80\x04."), ["damaged"]),
         (lambda here: (here / "weights.safetensors").write_bytes(b"\x80\x04."), ["damaged"]),
         (lambda here: (here / "source.model").write_bytes(b"junk"), ["damaged"]),
     ],
-    ids=["unknown rule", "no configuration", "no positions", "no JSON", "a pickle", "no tokenizer"],
+    ids="unknown-rule a-program another-program wide wider too-wide widest deep deeper many-words untied a-path "
+    "no-configuration no-positions no-json a-pickle no-tokenizer".split(),
 )
 def test_a_damaged_checkpoint(sweep: Path, tmp_path: Path, spoil: Spoil, words: list[str]) -> None:
     folder = Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "spoilt"))
@@ -173,6 +206,47 @@ def test_a_damaged_checkpoint(sweep: Path, tmp_path: Path, spoil: Spoil, words: 
     with pytest.raises(InputError) as told:
         build.trained(checkpoint.load(folder), folder)
     assert all(word in str(told.value) for word in [str(folder), *words]), told.value
+
+
+def test_positions_are_checked_before_there_is_memory_for_them(sweep: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(sweep / "runs/concat/checkpoints/best", tmp_path / "spoilt"))
+    for positions, words in ((10**11, "does not fit its own configuration"), (10**30, "impossible size")):
+        change("positions", positions)(folder)
+        with pytest.raises(InputError, match=words):
+            build.trained(checkpoint.load(folder), folder)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"shape": [25_000_000_000], "data_offsets": [0, 100_000_000_000]},
+        {"shape": [2**62, 2**62], "data_offsets": [0, 4]},
+    ],
+)
+def test_a_header_that_promises_too_much(sweep: Path, tmp_path: Path, weights: dict[str, object]) -> None:
+    folder = Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "spoilt"))
+    header = json.dumps({"output.bias": {"dtype": "F32", **weights}}).encode()
+    content = struct.pack("<Q", len(header)) + header + bytes(4)
+    (folder / "weights.safetensors").write_bytes(content)
+    files = json.loads((folder / "checkpoint.json").read_text())["files"]
+    change("files", files | {"weights.safetensors": hashlib.sha256(content).hexdigest()})(folder)
+    with pytest.raises(InputError, match="spoilt is damaged: SafetensorError"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("rule", choices("attention"))
+def test_a_model_without_numbers_is_the_model(sweep: Path, rule: str) -> None:
+    """Names and shapes, of which a checkpoint is refused before there is memory for it."""
+    found = checkpoint.load(sweep / "runs/general/checkpoints/best")
+    names = [f"attention={rule}", "encoder=self_attention", "model=tiny", "model.decoder_hidden=64"]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        values = OmegaConf.to_container(compose("train", names), resolve=True)
+    configuration = load(Train, values)
+    real = build.model(configuration, found.tokenizers, positions=17)
+    fitting = found._replace(configuration=values, weights=dict(real.named_parameters()), positions=17)
+    _, built = build.trained(fitting, Path("here"))
+    for name, parameter in built.named_parameters():
+        assert torch.equal(parameter, fitting.weights[name])
 
 
 @pytest.mark.parametrize(
