@@ -88,9 +88,9 @@ def kill(process: subprocess.Popen[bytes], run: Path, draw: random.Random) -> st
     """Kills the process at a random instant; where it was, or None if it had ended before."""
     size = len(_log(run))
     if draw.random() < 0.8:  # else while it starts, which takes longer than the training
-        while "vocabulary" not in _log(run)[size:] and process.poll() is None:
+        while "step " not in _log(run)[size:].replace("after step", "") and process.poll() is None:
             time.sleep(0.01)
-    time.sleep(draw.uniform(0, 5))
+    time.sleep(draw.uniform(0, 3))
     if process.poll() is not None:
         finish(process)
         return None
