@@ -197,8 +197,6 @@ def ask_for(value: object, *path: str) -> Spoil:
         (lambda here: (here / "weights.safetensors").write_bytes(b"\x80\x04."), ["damaged"]),
         (lambda here: (here / "source.model").write_bytes(b"junk"), ["damaged"]),
     ],
-    ids="unknown-rule a-program another-program wide wider too-wide widest deep deeper many-words untied a-path "
-    "no-configuration no-positions no-json a-pickle no-tokenizer".split(),
 )
 def test_a_damaged_checkpoint(sweep: Path, tmp_path: Path, spoil: Spoil, words: list[str]) -> None:
     folder = Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "spoilt"))
