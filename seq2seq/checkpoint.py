@@ -102,9 +102,9 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         _sync(folder)
-    except OSError:  # such as a full disk, which half a checkpoint should not keep full
+    except OSError as error:  # such as a full disk, which half a checkpoint should not keep full
         shutil.rmtree(folder, ignore_errors=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(folder)) from error  # a disk that is full names no file
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

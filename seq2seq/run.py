@@ -15,6 +15,7 @@ from seq2seq import build, checkpoint, config, device
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.errors import InputError
 from seq2seq.evaluation import challenge, evaluate
+from seq2seq.lock import alone
 from seq2seq.loop import Run, steps
 from seq2seq.state import State
 from seq2seq.text.gold import Held, hold
@@ -53,6 +54,12 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
 
     `resumed` is the last checkpoint of a run that was stopped in this folder.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        return _train(configuration, folder, resumed)
+
+
+def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None) -> dict[str, Any]:
     device.set_up(configuration.device.threads)
     place = device.choose(configuration.device.kind)
     text = build.corpus(configuration.dataset)
