@@ -83,7 +83,7 @@ class Decoder(Section):
 class Encoder(Section):
     """A GRU, whose outputs attend to one another where `attention` is given."""
 
-    layers: Annotated[int, Field(ge=1, le=100)]
+    layers: Annotated[int, Field(gt=0, le=100)]
     attention: Attention | None
 
     @model_validator(mode="after")
