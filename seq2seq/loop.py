@@ -1,6 +1,7 @@
 """The loop of a training run: steps, log lines, validations, checkpoints."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.errors import InputError
 from seq2seq.interruption import Interruption
 from seq2seq.nn.model import Model
-from seq2seq.state import State
+from seq2seq.state import Standing, State
 from seq2seq.text.batches import Epochs
 from seq2seq.text.store import Prepared
 from seq2seq.training import Update, tensors_to_resume, updates
@@ -54,12 +55,9 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
     `folder` gives the same weights, curves and scores.
     """
     options, model = run.configuration.training, run.model
+    batch = options.batch
     epochs = Epochs(
-        run.prepared.store,
-        size=options.batch.size,
-        unit=options.batch.unit,
-        accumulate=options.accumulate,
-        seed=options.seed,
+        run.prepared.store, size=batch.size, unit=batch.unit, accumulate=options.accumulate, seed=options.seed
     )
     total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
     every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
@@ -96,27 +94,17 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             progress.pause()
             values = validator(update.step, run.place) if validate else {}
             if validate:
-                standing = standing.after(
-                    update.step,
-                    values[options.metric],
-                    keep=options.keep_best,
-                    higher_is_better=options.metric != "loss",
-                )
+                standing = _after(standing, update.step, values[options.metric], options)
             state = State(text=text, events=board.flush(), counts=progress.counts(), standing=standing)
-            kept = run.checkpoint(update.step, state, values)
-            checkpoint.store(kept, folder / "checkpoints" / "last")
+            _save(run.checkpoint(update.step, state, values), folder / "checkpoints")
             if validate:
-                checkpoint.keep_best(kept, folder / "checkpoints")
-                log.info(
-                    "validation  loss %.3f  perplexity %.2f  BLEU %.2f  chrF %.2f%s",
-                    *(values[name] for name in ("loss", "perplexity", "bleu", "chrf")),
-                    "" if standing.waited else "  best so far",
-                )
+                _tell(values, best=standing.waited == 0)
             interruption.check(update.step, folder)
             if options.patience is not None and standing.waited >= options.patience:
                 log.info("stopped: %s has not improved for %d validations", options.metric, standing.waited)
                 break
             progress.go_on()
+        interruption.check(progress.step, folder)
     spent = progress.counts()
     return {
         "steps": progress.step,
@@ -126,6 +114,25 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
         "target_tokens": spent.tokens,
         "target_tokens_per_second": spent.tokens / spent.seconds,
     }
+
+
+def _after(standing: Standing, step: int, value: float, options: config.Training) -> Standing:
+    better = options.metric != "loss"
+    return standing.after(step, value, keep=options.keep_best, higher_is_better=better)
+
+
+def _save(latest: Checkpoint, folder: Path) -> None:
+    """`last` first: from it the best can be put in order where an interruption comes between."""
+    checkpoint.store(latest, folder / "last")
+    checkpoint.keep_best(latest, folder)
+
+
+def _tell(values: Mapping[str, float], *, best: bool) -> None:
+    log.info(
+        "validation  loss %.3f  perplexity %.2f  BLEU %.2f  chrF %.2f%s",
+        *(values[name] for name in ("loss", "perplexity", "bleu", "chrf")),
+        "  best so far" if best else "",
+    )
 
 
 def _check_finite(update: Update, progress: Progress) -> None:
