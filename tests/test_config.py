@@ -191,15 +191,15 @@ def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: ob
     [
         ({"dataset.joint": False}, ["model.tie=all", "dataset.joint=true"]),
         ({"search.n_best": 4}, ["search.n_best=4", "search.size=1"]),
-        ({"attention.score": "dot", "model.decoder_hidden": 99}, ["model.decoder_hidden", "256", "not 99"]),
+        ({"attention.score": "dot", "model.decoder_hidden": 99}, ["model.decoder_hidden", "192", "not 99"]),
         ({"dataset.source": "fr"}, ["dataset.source=de dataset.target=en"]),
         ({"attention.score": "uniform", "attention.distribution": "hard"}, ["score=uniform", "all are equal"]),
-        ({"attention.score": "multihead", "attention.heads": 7}, ["attention.heads=7", "256 and 256"]),
+        ({"attention.score": "multihead", "attention.heads": 7}, ["attention.heads=7", "192 and 192"]),
         (
             {"encoder.attention": SELF | {"distribution": "local_m"}},
             ["encoder.attention.distribution=local_m", "local_p"],
         ),
-        ({"encoder.attention": SELF | {"score": "multihead", "heads": 3}}, ["encoder.attention.heads=3", "256"]),
+        ({"encoder.attention": SELF | {"score": "multihead", "heads": 5}}, ["encoder.attention.heads=5", "192"]),
     ],
 )
 def test_values_that_do_not_go_together(changes: dict[str, object], words: list[str]) -> None:
