@@ -159,10 +159,9 @@ LENGTHS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 10**9))
 
 
 class Outcome(NamedTuple):
-    """What became of one sentence."""
+    """What became of one sentence. `counts` are the n-grams and lengths that BLEU is made of."""
 
-    hypothesis: str
-    reference: str
+    counts: list[int]
     exact: bool
     alignment: AlignmentError | None
     tags: tuple[str, ...]
@@ -171,13 +170,17 @@ class Outcome(NamedTuple):
 
 def outcomes(split: Held, texts: Sequence[str], reading: Reading) -> list[Outcome]:
     """Each sentence's, in order."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    # Counted once: a sentence is in a dozen groups.
+    counts = BLEU()._extract_corpus_statistics(texts, [[pair.target for pair in split.pairs]])
     results = []
     for i, (pair, text) in enumerate(zip(split.pairs, texts, strict=True)):
         gold = split.gold[i] if split.gold is not None else Gold(links=None)
         links = reading.links[i]
         alignment = None if links is None or gold.links is None else AlignmentError.of(links, gold.links)
         right = text == pair.target or text in gold.acceptable
-        results.append(Outcome(text, pair.target, right, alignment, gold.tags, len(pair.source.split())))
+        results.append(Outcome(counts[i], right, alignment, gold.tags, len(pair.source.split())))
     return results
 
 
@@ -189,7 +192,7 @@ def shares(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return shares
 
 
-def _by_length(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+def _by_length(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int | float]]:
     return {
         f"{low}-{high}" if high < 1000 else f"{low}+": _group(group)
         for low, high in LENGTHS
@@ -197,6 +200,8 @@ def _by_length(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
     }
 
 
-def _group(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    texts, references = [outcome.hypothesis for outcome in outcomes], [outcome.reference for outcome in outcomes]
-    return {"sentences": len(outcomes), "bleu": quick_scores(texts, references)["bleu"], **shares(outcomes)}
+def _group(outcomes: Sequence[Outcome]) -> dict[str, int | float]:
+    from sacrebleu.metrics.bleu import BLEU
+
+    bleu = BLEU()._aggregate_and_compute([outcome.counts for outcome in outcomes])
+    return {"sentences": len(outcomes), "bleu": float(bleu.score), **shares(outcomes)}

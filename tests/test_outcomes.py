@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.errors import InputError
-from seq2seq.evaluation import outcomes, shares
+from seq2seq.evaluation import _group, outcomes, quick_scores, shares
 from seq2seq.forcing import Likelihood, Reading
 from seq2seq.scoring import _with_alignments
 from seq2seq.text.alignment import Diagnostics, Link
@@ -52,3 +52,12 @@ def test_gold_of_a_persons_own_is_checked_against_the_sentences(tmp_path: Path) 
     file.write_text("0-0\n0-0\n")
     with pytest.raises(InputError, match="has 2 lines, but test has 3 pairs"):
         _with_alignments(held, file)
+
+
+def test_the_bleu_of_a_group_is_that_of_its_sentences() -> None:
+    """From counts made once, as if the group were a text of its own."""
+    texts = ["the dog slept well", "yes", "no thanks to you"]
+    found = outcomes(Held("test", PAIRS, GOLD), texts, READING)
+    for group in ([0, 1, 2], [0], [0, 2]):
+        wanted = quick_scores([texts[i] for i in group], [PAIRS[i].target for i in group])["bleu"]
+        assert _group([found[i] for i in group])["bleu"] == pytest.approx(wanted)
