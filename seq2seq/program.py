@@ -107,4 +107,7 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
 def _near_key(key: str, kind: type[Section]) -> str:
     if key.startswith("hydra."):
         return "`--cfg hydra` shows those of Hydra"
+    if key in keys(kind):  # dataset.folder, where the dataset is not one that has a folder
+        group = key.partition(".")[0]
+        return f"because of the {group} chosen: another {group}=CHOICE has it"
     return near(key, [*keys(kind), *OUTSIDE] if kind is Train else keys(kind))

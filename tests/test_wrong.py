@@ -86,6 +86,7 @@ def test_an_unknown_option_or_value(arguments: list[str], words: list[str], tmp_
         ("dataset.train=/my/a=b", ["dataset.train=/my/a=b", "quotes"]),
         ("attention", ["attention:", "KEY=VALUE"]),
         ("hydra.run.dri=x", ["hydra.run.dri", "--cfg hydra"]),
+        ("encoder.attention.score=dot", ["encoder.attention.score", "another encoder=CHOICE has it"]),
         ("training.foo=x", ["training.foo", "training.accumulate, training.batch"]),
     ],
 )
