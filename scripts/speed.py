@@ -1,0 +1,199 @@
+"""The sections of `scripts/benchmark.py` about speed: matrix products, training, sizes, decoding."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from measuring import busy_share, multiply, side_by_side
+from plain_model import RULES, PlainModel
+from workload import (
+    Batching,
+    Settings,
+    batches_of,
+    our_model,
+    our_training,
+    plain_model,
+    plain_training,
+    products,
+    synthetic,
+)
+
+from seq2seq.nn.decoder import Memory, State
+from seq2seq.nn.model import Model
+from seq2seq.search.beam import beam_search
+from seq2seq.text.batches import Batch, batch_pairs
+from seq2seq.text.tokenizer import BOS, EOS
+
+Row = dict[str, Any]
+GIGA = 1e9
+KINDS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def _square(settings: Settings, dtype: torch.dtype) -> tuple[Callable[[], None], float]:
+    """The product whose rate is called the machine's."""
+    side = 256 if settings.quick else 8192 if settings.device.type == "cuda" else 2048
+    return multiply((side, side, side), dtype=dtype, device=settings.device, operations=2 * side**3)
+
+
+@cache
+def _rate(shape: tuple[int, int, int], dtype: torch.dtype, settings: Settings) -> float:
+    """Operations a second in products of this shape."""
+    operations = 1e7 if settings.quick else 2e9
+    run, operations = multiply(shape, dtype=dtype, device=settings.device, operations=operations)
+    return operations / side_by_side({"run": run}, repeats=3, device=settings.device)["run"].median
+
+
+def rates(settings: Settings) -> Iterator[Row]:
+    """Matrix products in GFLOP/s: large square ones, and those of a batch of the models."""
+    squares = {name: _square(settings, dtype) for name, dtype in KINDS.items()}
+    runs = {name: run for name, (run, _) in squares.items()}
+    timings = side_by_side(runs, repeats=settings.repeats, device=settings.device)
+    yield {"product": "square"} | {name: squares[name][1] / timings[name].median / GIGA for name in KINDS}
+    batch = batches_of(settings.store(), settings.batchings[0], 1)[0]
+    names: dict[tuple[int, int, int], dict[str, None]] = {}
+    for place in RULES:
+        for product in products(place, settings.sizes, batch):
+            names.setdefault(product.shape, {})[product.name] = None
+    for shape, these in names.items():
+        found = {name: _rate(shape, dtype, settings) / GIGA for name, dtype in KINDS.items()}
+        yield {"product": "; ".join(these), "shape": "{} x {} x {}".format(*shape), **found}
+
+
+def training(settings: Settings) -> Iterator[Row]:
+    """Target tokens a second in float32: ours, a plain loop, and the limit, which is the rate of a large square product
+    in the same minutes over the operations that the formulas take for a token (MFLOP). In the last column the limit is
+    that of products of the models' own shapes."""
+    for batching in settings.batchings:
+        batches = batches_of(settings.store(), batching, 2 if settings.quick else 4)
+        for place in RULES:
+            ours = our_model(place, settings.sizes).to(settings.device)
+            plain = plain_model(ours, place, settings.sizes).to(settings.device)
+            contenders = {
+                "ours": our_training(ours, settings.on_device(batches)),
+                "plain": plain_training(plain, settings.on_device(batches)),
+            }
+            yield {"place": place, "batch": str(batching), **_trained(settings, place, batches, contenders)}
+
+
+def _trained(settings: Settings, place: str, batches: list[Batch], contenders: Mapping[str, Callable[[], None]]) -> Row:
+    """Ours, the plain loop where it is given, and the matrix rate of the same minutes."""
+    square, operations = _square(settings, torch.float32)
+    timings = side_by_side({**contenders, "square": square}, repeats=settings.repeats, device=settings.device)
+    tokens = sum(batch.target_tokens for batch in batches)
+    work = [product for batch in batches for product in products(place, settings.sizes, batch)]
+    flop = 6 * sum(product.multiply_accumulates for product in work) / tokens
+    at_their_rates = sum(
+        6 * product.multiply_accumulates / _rate(product.shape, torch.float32, settings) for product in work
+    )
+    ours, rate = timings["ours"], operations / timings["square"].median
+    row: Row = {"tokens/s": tokens / ours.median, "+- %": ours.spread}
+    if (plain := timings.get("plain")) is not None:
+        row |= {"plain": tokens / plain.median, "plain +- %": plain.spread, "x plain": plain.median / ours.median}
+    row |= {"MFLOP": flop / 1e6, "GFLOP/s": rate / GIGA, "limit": rate / flop}
+    row |= {"% of limit": 100 * flop * tokens / rate / ours.median, "% of shapes'": 100 * at_their_rates / ours.median}
+    if settings.device.type == "cuda":
+        row |= {"ms a step": 1000 * ours.median / len(batches)}
+        row |= {"GPU busy %": busy_share(contenders["ours"], settings.device)}
+    return row
+
+
+def sweep(settings: Settings) -> Iterator[Row]:
+    """Target tokens a second of luong on synthetic sentences as one size is varied and the others stay."""
+    varied = {
+        "hidden": [128, 256, 512, 1024],  # of the decoder; each direction of the encoder has half
+        "sentences": [16, 32, 64, 128, 256],
+        "subwords": [7, 13, 26, 52],
+        "vocabulary": [2000, 8000, 32000],
+    }
+    if settings.quick:
+        varied = {"hidden": [24, 48], "sentences": [4, 16], "subwords": [5, 13], "vocabulary": [300, 900]}
+    base, fewer = settings.sizes, min(settings.repeats, 3)
+    for name, values in varied.items():
+        for value in values:
+            here = {"hidden": base.hidden, "vocabulary": base.vocabulary, "sentences": settings.batchings[0].size}
+            here |= {"subwords": 13, name: value}
+            sizes = base._replace(hidden=here["hidden"], encoder=here["hidden"] // 2, vocabulary=here["vocabulary"])
+            store = synthetic(20_000, vocabulary=sizes.vocabulary, mean=here["subwords"])
+            batches = batches_of(store, Batching(here["sentences"], "sentences"), 2)
+            train = our_training(our_model("luong", sizes).to(settings.device), settings.on_device(batches))
+            found = _trained(settings._replace(sizes=sizes, repeats=fewer), "luong", batches, {"ours": train})
+            yield {"varied": name, "value": value, **found}
+
+
+def decoding(settings: Settings) -> Iterator[Row]:
+    """Sentences a second: ours in batches, a plain loop over the same batches, and a plain loop sentence by sentence.
+    Weights are fresh, so hypotheses end where their references do; "same" says how many are equal in all."""
+    number, size = (16, 8) if settings.quick else (128, 64)
+    store = settings.store()
+    pairs = sorted(((store.source[i], store.target[i]) for i in range(number)), key=lambda pair: len(pair[0]))
+    batches, singles = (
+        settings.on_device([batch_pairs(*zip(*pairs[i : i + each], strict=True)) for i in range(0, number, each)])
+        for each in (size, 1)
+    )
+    for place in RULES:
+        for beam in (1, 5):
+            found = _decoded(settings, _searches(settings, place, batches, singles, beam=beam))
+            yield {"place": place, "search": "greedy" if beam == 1 else f"beam {beam}", **found}
+
+
+Words = list[list[int]]
+
+
+def _searches(
+    settings: Settings, place: str, batches: list[Batch], singles: list[Batch], *, beam: int
+) -> dict[str, Callable[[], Words]]:
+    ours = our_model(place, settings.sizes).to(settings.device).eval()
+    with torch.no_grad():
+        ours.output.weight.mul_(8)  # so that no two words are so near that rounding decides
+    plain = plain_model(ours, place, settings.sizes).to(settings.device).eval()
+    searches = {"ours": lambda: _each(batches, lambda batch: our_search(ours, batch, size=beam))}
+    if beam == 1:
+        searches["batches"] = lambda: _each(batches, lambda batch: plain.greedy(*_given(batch)))
+        searches["one by one"] = lambda: _each(singles, lambda batch: plain.greedy(*_given(batch)))
+    else:
+        searches["one by one"] = lambda: _each(singles, lambda batch: [plain_beam(plain, batch, size=beam)])
+    return searches
+
+
+def _decoded(settings: Settings, searches: Mapping[str, Callable[[], Words]]) -> Row:
+    found = {name: search() for name, search in searches.items()}
+    timings = side_by_side(searches, repeats=settings.repeats, device=settings.device)
+    ours, number = timings["ours"], len(found["ours"])
+    row: Row = {"sentences/s": number / ours.median, "+- %": ours.spread}
+    for name, timing in timings.items():
+        if name != "ours":
+            row |= {f"plain, {name}": number / timing.median, f"x {name}": timing.median / ours.median}
+    same = sum(
+        all(words == found["ours"][i] for words in column) for i, column in enumerate(zip(*found.values(), strict=True))
+    )
+    return {**row, "same": f"{same} of {number}"}
+
+
+def _each(batches: list[Batch], search: Callable[[Batch], Words]) -> Words:
+    return [words for batch in batches for words in search(batch)]
+
+
+def _given(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    return batch.source, batch.source_mask, batch.target_mask.sum(dim=1).tolist()
+
+
+def plain_beam(model: PlainModel, batch: Batch, *, size: int) -> list[int]:
+    """Of a batch of one sentence."""
+    source, mask, (limit,) = _given(batch)
+    return model.beam(source, mask, limit, size=size)
+
+
+@torch.inference_mode()
+def our_search(model: Model, batch: Batch, *, size: int) -> Words:
+    """As `seq2seq.translation` searches, but for where a hypothesis is cut."""
+
+    def step(tokens: torch.Tensor, state: State, memory: Memory) -> tuple[torch.Tensor, State, torch.Tensor]:
+        outputs, state, weights = model.decode(tokens.unsqueeze(1), state, memory)
+        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, weights.squeeze(1)
+
+    source, mask, limits = _given(batch)
+    memory, state = model.encode(source, mask)
+    first = torch.full((len(source),), BOS, device=source.device)
+    found = beam_search(step, first, state, memory, limits=limits, end=EOS, size=size, length_penalty=1.0)
+    return [hypotheses[0].tokens for hypotheses in found]
