@@ -83,12 +83,14 @@ def beam_search(
     while True:
         log_probabilities, state, step_weights = step(tokens, state, memory)
         weights.append(step_weights.cpu().numpy())
-        vocabulary, (count, beam), length = log_probabilities.shape[-1], total.shape, len(weights)
-        candidates = (total.view(-1, 1) + log_probabilities).view(count, beam * vocabulary)
-        # Each row has one EOS, so among 2 x size candidates at least `size` go on (where there are as many).
-        best, index = candidates.topk(min(2 * size, beam * vocabulary))
-        token = index % vocabulary
-        row = index // vocabulary + beam * torch.arange(count, device=index.device).unsqueeze(1)
+        (count, beam), length = total.shape, len(weights)
+        # Each row has one EOS, so among 2 x size candidates at least `size` go on (where there are as many). The best
+        # of a sentence are among the best of its rows, which are found without a sum for each word of the vocabulary.
+        of_row, tokens_of_row = log_probabilities.topk(min(2 * size, log_probabilities.shape[-1]))
+        candidates = (total.view(-1, 1) + of_row).view(count, -1)
+        best, index = candidates.topk(min(2 * size, candidates.shape[1]))
+        token = tokens_of_row.view(count, -1).gather(1, index)
+        row = index // of_row.shape[1] + beam * torch.arange(count, device=index.device).unsqueeze(1)
 
         is_end = token == end
         at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=index.device)
