@@ -8,8 +8,13 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from seq2seq.checkpoint import Checkpoint
 from seq2seq.config import Train, load
-from seq2seq.program import resumed, told
+from seq2seq.distributed import Lost, first, joined, once
+from seq2seq.program import check_single, resumed, told
+
+Work = tuple[Train, Path, Checkpoint | None]
+"""What `seq2seq.run.train` takes."""
 
 # What a sweep chose for this run: whatever nobody typed. (Hydra's own name for a run has all that was typed as well.)
 OmegaConf.register_new_resolver("swept", lambda overrides: ",".join(o for o in overrides if o not in sys.argv))
@@ -25,7 +30,7 @@ def main(values: DictConfig) -> None:
 
         check_unused(folder)
         _record(values, folder / ".hydra")
-        train(configuration, folder)
+        train(*agree((configuration, folder, None)))
 
 
 def _record(values: DictConfig, folder: Path) -> None:
@@ -48,13 +53,34 @@ def go_on(folder: Path) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "train.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
     with told(Train, folder=folder):
-        train(begun, folder, found)
+        train(*agree((begun, folder, found)))
+
+
+def follow() -> None:
+    """What a process beside the first does: its part of what that one begins."""
+    from seq2seq.run import train
+
+    try:
+        work = agree()
+    except Lost:  # there is nothing to do, and the first one says why
+        return
+    train(*work)
+
+
+def agree(work: Work | None = None) -> Work:
+    """The first process's work, in all of them."""
+    found = once(lambda: work)
+    assert found is not None
+    return found
 
 
 if __name__ == "__main__":
-    with told(Train):
+    with joined(), told(Train):
+        check_single(sys.argv[1:])
         folder = resumed(sys.argv[1:])
-        if folder is None:
+        if not first():
+            follow()
+        elif folder is None:
             main()
         else:
             go_on(folder)

@@ -5,16 +5,32 @@ import sys
 
 import torch
 
+from seq2seq import distributed
 from seq2seq.errors import InputError
 
 
 def choose(kind: str) -> torch.device:
-    """`auto` is a GPU where there is one, else the CPU; `cuda` without a GPU is an InputError."""
+    """`auto` is a GPU where there is one, else the CPU; `cuda` without a GPU is an InputError.
+
+    Several processes on a machine take one GPU each; InputError where these are too few.
+    """
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda: PyTorch finds no GPU on this machine; use device=cpu or device=auto")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cuda":
+        _take_one(*distributed.rank_here())
     return torch.device(kind)
+
+
+def _take_one(rank: int, processes: int) -> None:
+    """Makes the GPU of this process its current one."""
+    if processes > (found := torch.cuda.device_count()):
+        raise InputError(
+            f"{processes} processes on this machine and {found} GPU{'s' * (found > 1)}: start as many with "
+            f"--nproc_per_node={found}, or use device=cpu"
+        )
+    torch.cuda.set_device(rank)
 
 
 def set_up(threads: int | None) -> None:

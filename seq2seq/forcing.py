@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import torch
 
+from seq2seq import distributed
 from seq2seq.nn.model import Model
 from seq2seq.text.alignment import Diagnostics, Word, links, merge, words
-from seq2seq.text.batches import batch_pairs
+from seq2seq.text.batches import Batch, batch_pairs
 from seq2seq.text.corpus import Pair
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training import output_loss
@@ -57,23 +58,34 @@ class References:
             for indices in (kept[start : start + size] for start in range(0, len(kept), size))
         ]
 
-    @torch.no_grad()
     def read(self, model: Model, device: torch.device) -> Reading:
         """Each reference word given the words before it; no label smoothing, no dropout."""
         model.eval()
         total, tokens, diagnostics = 0.0, 0, Diagnostics()
         found: list[set[tuple[int, int]] | None] = [None] * self.count
-        for indices, batch in self.batches:
-            moved = batch.to(device)
-            outputs, weights = model(moved.source, moved.source_mask, moved.target_input)
-            total += float(output_loss(model, outputs, moved, smoothing=0.0).negative_log_likelihood)
+        read = distributed.shared(lambda batch: self._read(model, device, *batch), self.batches)
+        for (indices, batch), (loss, sentences) in zip(self.batches, read, strict=True):
+            total += loss
             tokens += batch.target_tokens
-            for i, sentence in zip(indices, weights.float().cpu().numpy(), strict=True):
-                source, target = self.source_words[i], self.target_words[i]
-                pieces = sentence[: _end(target), : _end(source) + 1]  # EOS is no target word, but a place to look at
-                diagnostics += Diagnostics.of(pieces)
-                found[i] = links(merge(pieces, source, target)) if source and target else set()
+            for i, (seen, linked) in zip(indices, sentences, strict=True):
+                diagnostics += seen
+                found[i] = linked
         return Reading(Likelihood(total, tokens), diagnostics, found)
+
+    @torch.no_grad()
+    def _read(
+        self, model: Model, device: torch.device, indices: Sequence[int], batch: Batch
+    ) -> tuple[float, list[tuple[Diagnostics, set[tuple[int, int]]]]]:
+        """A batch's negative log-likelihood, and what attention does in each of its sentences."""
+        moved = batch.to(device)
+        outputs, weights = model(moved.source, moved.source_mask, moved.target_input)
+        found = []
+        for i, sentence in zip(indices, weights.float().cpu().numpy(), strict=True):
+            source, target = self.source_words[i], self.target_words[i]
+            pieces = sentence[: _end(target), : _end(source) + 1]  # EOS is no target word, but a place to look at
+            linked = links(merge(pieces, source, target)) if source and target else set()
+            found.append((Diagnostics.of(pieces), linked))
+        return float(output_loss(model, outputs, moved, smoothing=0.0).negative_log_likelihood), found
 
 
 def _end(side: Sequence[Word]) -> int:

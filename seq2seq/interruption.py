@@ -5,6 +5,8 @@ import signal
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from seq2seq import distributed
+
 
 class Stopped(Exception):  # noqa: N818  # nothing went wrong
     """Training was asked to stop, and everything is saved. `number` is the signal's."""
@@ -36,13 +38,17 @@ class Interruption:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
+    def asked(self) -> int:
+        """The number of the signal that any process got, or 0."""
+        return distributed.greatest(self.number or 0)
+
     def check(self, step: int, folder: Path) -> None:
         """Raises Stopped where there was a signal. Call it when the step is saved."""
-        if self.number is not None:
-            name = signal.Signals(self.number).name
-            raise Stopped(self.number, f"stopped by {name} after step {step}: {how_to_go_on(folder)}")
+        if number := self.asked():
+            name = signal.Signals(number).name
+            raise Stopped(number, f"stopped by {name} after step {step}: {how_to_go_on(folder)}")
 
 
 def how_to_go_on(folder: Path) -> str:
     """What to type."""
-    return f"`python train.py resume={shlex.quote(str(folder))}` goes on"
+    return f"`{distributed.launcher()} train.py resume={shlex.quote(str(folder))}` goes on"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seq2seq import build, checkpoint, config
+from seq2seq import build, checkpoint, config, distributed
 from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.errors import InputError
 from seq2seq.interruption import Interruption
@@ -57,13 +57,20 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
     options, model = run.configuration.training, run.model
     batch = options.batch
     epochs = Epochs(
-        run.prepared.store, size=batch.size, unit=batch.unit, accumulate=options.accumulate, seed=options.seed
+        run.prepared.store,
+        size=batch.size,
+        unit=batch.unit,
+        accumulate=options.accumulate,
+        seed=options.seed,
+        rank=distributed.rank(),
+        processes=distributed.processes(),
     )
     total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
     every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
     assert start.training is not None
-    text, counts, standing = start.training.state.text, start.training.state.counts, start.training.state.standing
-    checkpoint.keep_best(start, folder / "checkpoints")  # in case that was where an interruption came
+    counts, standing = start.training.state.counts, start.training.state.standing
+    if distributed.first():
+        checkpoint.keep_best(start, folder / "checkpoints")  # in case that was where an interruption came
     end = start.step if options.patience is not None and standing.waited >= options.patience else total
     made = updates(
         model,
@@ -89,13 +96,15 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             if write_line:
                 progress.line(learning_rate=update.learning_rate, gradient_norm=update.gradient_norm)
             save = options.save_every is not None and update.step % options.save_every == 0
-            if not (validate or save or interruption.number):
+            if not (validate or save or interruption.asked()):
                 continue
             progress.pause()
             values = validator(update.step, run.place) if validate else {}
             if validate:
                 standing = _after(standing, update.step, values[options.metric], options)
-            state = State(text=text, events=board.flush(), counts=progress.counts(), standing=standing)
+            state = start.training.state.model_copy(
+                update={"events": board.flush(), "counts": progress.counts(), "standing": standing}
+            )
             _save(run.checkpoint(update.step, state, values), folder / "checkpoints")
             if validate:
                 _tell(values, best=standing.waited == 0)
@@ -123,8 +132,9 @@ def _after(standing: Standing, step: int, value: float, options: config.Training
 
 def _save(latest: Checkpoint, folder: Path) -> None:
     """`last` first: from it the best can be put in order where an interruption comes between."""
-    checkpoint.store(latest, folder / "last")
-    checkpoint.keep_best(latest, folder)
+    if distributed.first():
+        checkpoint.store(latest, folder / "last")
+        checkpoint.keep_best(latest, folder)
 
 
 def _tell(values: Mapping[str, float], *, best: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from seq2seq.config import Section, Train, keys, near
+from seq2seq.distributed import Lost, first_to_tell, processes
 from seq2seq.errors import InputError
 from seq2seq.interruption import Stopped, how_to_go_on
 
@@ -24,7 +25,7 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
     `kind` is the program's configuration, whose keys are suggested for a mistyped option. Hydra's own complaints
     (recognised by where they come from: nothing here imports Hydra) are put in the same words. Status 1 is for what
     the machine refused, such as a full disk; what is our own mistake keeps its traceback. `folder` is the run folder
-    that Hydra made: it goes again where the run was refused before it began.
+    that Hydra made: it goes again where the run was refused before it began. Of several processes one tells.
 
     The programs use it twice: around Hydra, and inside Hydra, which would print a line of its own otherwise.
     """
@@ -35,11 +36,13 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
     except InputError as error:
         _refuse(str(error), folder)
     except Stopped as stopped:
-        print(stopped, file=sys.stderr)
+        _tell(str(stopped))
         sys.exit(128 + stopped.number)
+    except Lost as lost:
+        _clear(folder)
+        _end(_then_go_on(str(lost), folder), 1)
     except KeyboardInterrupt:
-        saved = folder is not None and (folder / "checkpoints" / "last").exists()
-        _end(f"interrupted: {how_to_go_on(folder)}" if folder is not None and saved else "interrupted", 130)
+        _end(_then_go_on("interrupted", folder), 130)
     except BrokenPipeError:  # the reader of our output has gone, as in `translate.py ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
         sys.exit(1)
@@ -65,6 +68,12 @@ def resumed(arguments: Sequence[str]) -> Path | None:
     return Path(folders[0])
 
 
+def check_single(arguments: Sequence[str]) -> None:
+    """Raises InputError where several runs are asked for and torchrun started the processes of one."""
+    if processes() > 1 and (several := {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}):
+        raise InputError(f"{several.pop()}: torchrun starts the processes of one run; start each run by itself")
+
+
 def _refuse_dashes(kind: type[Section]) -> None:
     for argument in sys.argv[1:]:
         name = argument.lstrip("-").partition("=")[0]
@@ -73,14 +82,28 @@ def _refuse_dashes(kind: type[Section]) -> None:
 
 
 def _refuse(message: str, folder: Path | None) -> NoReturn:
-    if folder is not None and {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
-        shutil.rmtree(folder)
+    _clear(folder)
     _end(message, 2)
 
 
+def _clear(folder: Path | None) -> None:
+    if folder is not None and {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
+        shutil.rmtree(folder)
+
+
+def _then_go_on(message: str, folder: Path | None) -> str:
+    saved = folder is not None and (folder / "checkpoints" / "last").exists()
+    return f"{message}: {how_to_go_on(folder)}" if folder is not None and saved else message
+
+
 def _end(message: str, status: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    _tell(f"error: {message}")
     sys.exit(status)
+
+
+def _tell(message: str) -> None:
+    if first_to_tell():
+        print(message, file=sys.stderr)
 
 
 def _in_our_words(error: Exception, kind: type[Section]) -> str:

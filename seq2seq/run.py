@@ -5,13 +5,15 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from seq2seq import build, checkpoint, config, device
+from seq2seq import build, checkpoint, config, device, distributed
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.errors import InputError
 from seq2seq.evaluation import challenge, evaluate
@@ -22,7 +24,7 @@ from seq2seq.text.gold import Held, hold
 from seq2seq.text.store import Prepared
 from seq2seq.training import make_optimizer, resume
 from seq2seq.validation import Validator
-from seq2seq.watch.tensorboard import Board
+from seq2seq.watch.tensorboard import Board, Unseen
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +42,22 @@ def check_unused(folder: Path) -> None:
 
 
 def to_resume(folder: Path) -> Checkpoint | None:
-    """Where the run in the folder goes on; None where it is finished. Raises InputError where there is nothing."""
+    """Where the run in the folder goes on; None where it is finished.
+
+    Raises InputError where there is nothing, or where the run has another number of processes.
+    """
     if (folder / "results.json").exists():
         return None
     last = folder / "checkpoints" / "last"
     if not last.exists() and not last.with_name(".last.old").exists():
         raise InputError(f"resume={folder}: there is no checkpoints/last in it to go on from; start the run again")
-    return checkpoint.load(last, training=True)
+    found = checkpoint.load(last, training=True)
+    assert found.training is not None
+    if (wanted := found.training.state.processes) != (here := distributed.processes()):
+        raise InputError(
+            f"resume={folder}: the run began with {wanted} process(es) and goes on with as many; found {here}"
+        )
+    return found
 
 
 def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None = None) -> dict[str, Any]:
@@ -54,26 +65,31 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
 
     `resumed` is the last checkpoint of a run that was stopped in this folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    if distributed.first():
+        folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder) if distributed.first() else nullcontext():
         return _train(configuration, folder, resumed)
 
 
 def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None) -> dict[str, Any]:
     device.set_up(configuration.device.threads)
     place = device.choose(configuration.device.kind)
-    text = build.corpus(configuration.dataset)
-    validation, test = hold(text.validation), hold(text.test)
-    prepared = build.prepared(configuration.dataset, text)
+    with distributed.in_turn():
+        text = build.corpus(configuration.dataset)
+        validation, test = hold(text.validation), hold(text.test)
+        prepared = build.prepared(configuration.dataset, text)
+    fingerprint = _fingerprint(prepared, validation, test)
     options = configuration.training
     torch.manual_seed(options.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
     model = build.model(configuration, prepared.tokenizers, positions=positions).to(place)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     _introduce(prepared, parameters, place)
+    distributed.start_alike([parameter.detach() for parameter in model.parameters()])
+    _draw_apart(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     run = Run(configuration, prepared, model, optimizer, place)
-    start = _start(run, folder, resumed, _fingerprint(prepared, validation, test))
+    start = _start(run, folder, resumed, fingerprint)
 
     with _board(folder / "tensorboard", resumed) as board:
         search = configuration.search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse"})
@@ -81,7 +97,7 @@ def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None
         validator = Validator(model, prepared.tokenizers, validation, translator, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
-        found = checkpoint.load(folder / "checkpoints" / "best")
+        found = distributed.once(lambda: checkpoint.load(folder / "checkpoints" / "best"))
         build.load_weights(model, found, folder)
         results: dict[str, Any] = {
             "parameters": parameters,
@@ -93,12 +109,14 @@ def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None
             results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, place)
             log.info("%s  %s", name, _summary(results[name]))
         results["decoding"] = hypotheses.speed()  # of the test split, the last of the two
-        write_text(folder / f"{TRANSLATIONS}.{text.target}", hypotheses.lines())
         if text.challenges:
             results["challenges"] = {
                 split.name: challenge(model, prepared.tokenizers, translator, hold(split), place)
                 for split in text.challenges
             }
+        if not distributed.first():
+            return results
+        write_text(folder / f"{TRANSLATIONS}.{text.target}", hypotheses.lines())
         board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results))
     write_json(folder / "results.json", results)  # the last thing: where it is, the run is finished
     log.info("results in %s", folder / "results.json")
@@ -108,8 +126,9 @@ def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None
 def _start(run: Run, folder: Path, resumed: Checkpoint | None, text: str) -> Checkpoint:
     """The checkpoint that the loop starts from: the resumed one, or one of step 0, so that there always is one."""
     if resumed is None:
-        start = run.checkpoint(0, State(text=text), {})
-        checkpoint.store(start, folder / "checkpoints" / "last")
+        start = run.checkpoint(0, State(text=text, processes=distributed.processes()), {})
+        if distributed.first():
+            checkpoint.store(start, folder / "checkpoints" / "last")
         return start
     assert resumed.training is not None
     if resumed.training.state.text != text:
@@ -122,20 +141,31 @@ def _start(run: Run, folder: Path, resumed: Checkpoint | None, text: str) -> Che
 
 def _board(folder: Path, resumed: Checkpoint | None) -> Board:
     """Curves of one piece: what was written after the checkpoint that is resumed goes."""
+    if not distributed.first():
+        return Unseen()
     if resumed is None or resumed.training is None:
         return Board(folder)
     return Board(folder, purge_from=resumed.step + 1, sizes=resumed.training.state.events)
 
 
+def _draw_apart(seed: int) -> None:
+    """Gives each process but the first random numbers of its own, so that dropout differs."""
+    if (rank := distributed.rank()) > 0:
+        torch.manual_seed(int(np.random.SeedSequence([seed, rank]).generate_state(1, np.uint64)[0]))
+
+
 def _fingerprint(prepared: Prepared, *splits: Held) -> str:
-    """Of all that a run learns from and is measured on."""
+    """Of all that a run learns from and is measured on. Raises InputError where the processes find different texts."""
     digest = hashlib.sha256()
     for side, tokenizer in zip(prepared.store[:2], prepared.tokenizers, strict=True):
         for part in (side.ids.data, side.offsets.data, tokenizer.model):
             digest.update(part)
     for split in splits:
         digest.update(json.dumps(split.pairs).encode())
-    return digest.hexdigest()
+    found = digest.hexdigest()
+    if {*distributed.gathered(found)} != {found}:
+        raise InputError("the text is not the same on all machines: give each the same files")
+    return found
 
 
 def _final(results: Mapping[str, Any]) -> dict[str, float]:

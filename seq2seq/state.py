@@ -2,7 +2,7 @@
 
 import math
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 class Numbers(BaseModel):
@@ -52,9 +52,13 @@ class Standing(Numbers):
 
 
 class State(Numbers):
-    """`text` is the fingerprint of what the run learns from and is measured on, `events` TensorBoard's files' sizes."""
+    """`text` is the fingerprint of what the run learns from and is measured on, `events` TensorBoard's files' sizes.
+
+    As many `processes` must go on: each has its own part of the batches and its own random numbers.
+    """
 
     text: str
+    processes: PositiveInt = 1
     events: dict[str, NonNegativeInt] = {}
     counts: Counts = Counts()
     standing: Standing = Standing()

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seq2seq import distributed
 from seq2seq.errors import InputError
 from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy
 from seq2seq.nn.model import Model
@@ -92,34 +93,57 @@ def updates(
 
     Every batch's summed loss is divided by the tokens of the whole group, so a group of k batches weighs each token
     as one batch of the same sentences would. Gradients are clipped to the norm `clip` where it is given.
+
+    Of several processes each gives its own groups, and a group is what all of them have for one step. Where an epoch
+    ends, some may have no batch.
     """
+    nothing = Loss(*next(model.parameters()).new_zeros(2))
     for step, group in enumerate(groups, start=start + 1):
         model.train()
-        tokens = sum(batch.target_tokens for batch in group)
+        tokens, padding, positions = _counts(group)
         losses = []
         for batch in group:
             loss = batch_loss(model, batch, smoothing=smoothing)
             (loss.smoothed / tokens).backward()
             losses.append(Loss(*(part.detach() for part in loss)))
+        total = Loss(*(torch.stack(parts).sum() for parts in zip(*losses or [nothing], strict=True)))
+        _add_up(model, total)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip if clip is not None else math.inf)
         rate = schedule.rate(step)
-        total = Loss(*(torch.stack(parts).sum() for parts in zip(*losses, strict=True)))
         finite = torch.isfinite(norm) & torch.isfinite(total.smoothed)
         for parameters in optimizer.param_groups:
             parameters["lr"] = rate
         optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]  # where 1, a fused AdamW does nothing
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        padding, positions = map(sum, zip(*map(padding_share, group), strict=True))
         yield Update(step, total, tokens, padding, positions, norm, rate, finite)
 
 
+def _counts(group: Sequence[Batch]) -> list[int]:
+    """Target tokens, padding and positions of the group, all processes' batches together."""
+    counts = [(batch.target_tokens, *padding_share(batch)) for batch in group]
+    return distributed.summed([sum(parts) for parts in zip((0, 0, 0), *counts, strict=True)])
+
+
+def _add_up(model: Model, total: Loss) -> None:
+    """Makes gradients and loss the sums over all processes; one without a batch adds nothing."""
+    if distributed.processes() > 1:
+        parameters = list(model.parameters())
+        gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
+        distributed.add_up([*gradients, *total])
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+
+
 def tensors_to_resume(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimiser and the random generators hold, by name, such as `optimizer.exp_avg.output.bias`."""
+    """What the optimiser and the random generators hold, by name, such as `optimizer.exp_avg.output.bias`.
+
+    The optimiser is the same in all processes, and each has its own random numbers: a row of `random.cpu`.
+    """
     device = next(model.parameters()).device
-    found = {"random.cpu": torch.get_rng_state()}
+    found = {"random.cpu": distributed.stacked(torch.get_rng_state())}
     if device.type == "cuda":
-        found["random.cuda"] = torch.cuda.get_rng_state(device)
+        found["random.cuda"] = distributed.stacked(torch.cuda.get_rng_state(device))
     for name, parameter in model.named_parameters():
         for kind, tensor in optimizer.state[parameter].items():
             found[f"optimizer.{kind}.{name}"] = tensor
@@ -132,6 +156,7 @@ def resume(model: Model, optimizer: torch.optim.Optimizer, tensors: Mapping[str,
     A device that had no random generator there keeps its own.
     """
     device = next(model.parameters()).device
+    tensors = {name: distributed.own(found) if name.startswith("random.") else found for name, found in tensors.items()}
     wanted: dict[str, torch.Size] = {"random.cpu": torch.get_rng_state().shape}
     if "random.cuda" in tensors:
         wanted["random.cuda"] = torch.Size([16])

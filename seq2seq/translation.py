@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seq2seq import distributed
 from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
 from seq2seq.search.beam import Hypothesis, beam_search
@@ -84,13 +85,19 @@ class Translator:
                 todo.append(i)
         sources = [source[: self.longest] for source in sources]
         todo.sort(key=lambda i: len(sources[i]))  # neighbours of like length share a batch
-        for start in range(0, len(todo), self.batch):
-            indices = todo[start : start + self.batch]
-            found = self._search([sources[i] for i in indices])
-            for i, hypotheses in zip(indices, found, strict=True):
-                # A model whose weights are no numbers (training that went astray) has no hypothesis at all.
-                results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses] or [_blank()]
+        batches = [todo[start : start + self.batch] for start in range(0, len(todo), self.batch)]
+        found = distributed.shared(lambda batch: self._translate([sources[i] for i in batch]), batches)
+        for batch, translations in zip(batches, found, strict=True):
+            for i, some in zip(batch, translations, strict=True):
+                results[i] = some
         return results
+
+    def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
+        # A model whose weights are no numbers (training that went astray) has no hypothesis at all.
+        return [
+            [self._translation(source, hypothesis) for hypothesis in hypotheses] or [_blank()]
+            for source, hypotheses in zip(sources, self._search(sources), strict=True)
+        ]
 
     @torch.inference_mode()
     def _search(self, sources: list[list[int]]) -> list[list[Hypothesis]]:

@@ -4,9 +4,10 @@ import math
 
 import torch
 
+from seq2seq import distributed
 from seq2seq.errors import InputError
-from seq2seq.evaluation import outcomes, quick_scores, shares, translate
-from seq2seq.forcing import References
+from seq2seq.evaluation import Hypotheses, outcomes, quick_scores, shares, translate
+from seq2seq.forcing import Reading, References
 from seq2seq.nn.model import Model
 from seq2seq.text.alignment import merge, words
 from seq2seq.text.gold import Held
@@ -35,14 +36,17 @@ class Validator:
 
         Raises InputError where the loss is NaN: nothing that comes after could mend it.
         """
-        pairs = self.split.pairs
         reading = self.references.read(self.model, device)
         if math.isnan(reading.likelihood.total):
             raise InputError(
                 f"step {step}: training went astray, the loss is no longer a number; lower training.learning_rate, "
                 "set training.clip, or take more steps of training.warmup"
             )
-        hypotheses = translate(self.translator, [pair.source for pair in pairs])
+        hypotheses = translate(self.translator, [pair.source for pair in self.split.pairs])
+        return distributed.once(lambda: self._score(step, reading, hypotheses))
+
+    def _score(self, step: int, reading: Reading, hypotheses: Hypotheses) -> dict[str, float]:
+        pairs = self.split.pairs
         values = {
             "loss": reading.likelihood.loss,
             "perplexity": reading.likelihood.perplexity,

@@ -125,28 +125,35 @@ def padding_share(batch: Batch) -> tuple[int, int]:
 
 
 class Epochs:
-    """The batches of a whole run, `accumulate` for each step: the same for the same arguments, on any machine."""
+    """The batches of a whole run, `accumulate` for each step: the same for the same arguments, on any machine.
 
-    def __init__(self, store: Store, *, size: int, unit: str, accumulate: int, seed: int) -> None:
+    Of several processes each takes `accumulate` of a step's batches, every one of which is one process's.
+    """
+
+    def __init__(
+        self, store: Store, *, size: int, unit: str, accumulate: int, seed: int, rank: int = 0, processes: int = 1
+    ) -> None:
         """`size`, `unit` and `seed` are those of `plan`."""
-        self.store, self.size, self.unit, self.accumulate, self.seed = store, size, unit, accumulate, seed
-        self.steps_per_epoch = -(-len(self._plan(0)) // accumulate)
+        self.store, self.size, self.unit, self.seed = store, size, unit, seed
+        self.rank, self.processes, self.together = rank, processes, accumulate * processes
+        self.steps_per_epoch = -(-len(self._plan(0)) // self.together)
 
     def _plan(self, epoch: int) -> list[np.ndarray]:
         lengths = self.store.source.lengths, self.store.target.lengths
         return plan(*lengths, size=self.size, unit=self.unit, seed=self.seed, epoch=epoch)
 
     def steps(self, total: int, *, start: int = 0) -> Iterator[list[Batch]]:
-        """The batches of steps `start + 1` to `total`, epoch after epoch; an epoch's last step may have fewer batches.
+        """The batches of steps `start + 1` to `total`, epoch after epoch; an epoch's last step may have fewer, or none.
 
         Epochs before `start` are planned again, since each may have another number of batches.
         """
         step = 0
         for epoch in count():
             batches = self._plan(epoch)
-            for first in range(0, len(batches), self.accumulate):
+            for first in range(0, len(batches), self.together):
                 if step == total:
                     return
                 step += 1
                 if step > start:
-                    yield [collate(self.store, indices) for indices in batches[first : first + self.accumulate]]
+                    own = batches[first : first + self.together][self.rank :: self.processes]
+                    yield [collate(self.store, indices) for indices in own]

@@ -10,6 +10,7 @@ from types import TracebackType
 import torch
 from tqdm import tqdm
 
+from seq2seq import distributed
 from seq2seq.state import Counts, Sums
 from seq2seq.training import Update
 
@@ -43,7 +44,7 @@ class Progress:
         self.seconds = since.seconds
 
     def __enter__(self) -> "Progress":
-        shown = sys.stderr.isatty()
+        shown = sys.stderr.isatty() and distributed.first()
         self.bar = tqdm(total=self.total, initial=self.step, unit="step", disable=not shown, dynamic_ncols=True)
         self.go_on()
         return self

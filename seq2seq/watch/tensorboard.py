@@ -85,6 +85,22 @@ class Board:
         self.close()
 
 
+class Unseen(Board):
+    """Shows nothing: the board of the processes beside the first."""
+
+    def __init__(self) -> None:
+        pass
+
+    def scalars(self, values: Mapping[str, int | float], step: int) -> None:
+        pass
+
+    def flush(self) -> dict[str, int]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
 def _cut(folder: Path, sizes: Mapping[str, int]) -> None:
     for path in folder.glob(EVENTS):
         if (size := sizes.get(path.name, 0)) == 0:
