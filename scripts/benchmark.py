@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cost import corpus, start, step_memory, text
 from measuring import machine
+from memory import corpus, step_memory
 from speed import decoding, rates, sweep, training
+from tqdm import tqdm
+from waiting import processes, start, text
 from workload import SMALL, Batching, Settings
 
 from seq2seq import device
 from seq2seq.errors import InputError
-from seq2seq.run import write_json
 
 Row = dict[str, Any]
 SECTIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
@@ -35,6 +36,7 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "corpus": corpus,
     "text": text,
     "start": start,
+    "processes": processes,
     "sweep": sweep,
 }
 
@@ -73,8 +75,9 @@ def report(settings: Settings, chosen: list[str], say: Callable[[str], None]) ->
     for name in chosen:
         section = SECTIONS[name]
         say(f"{name.capitalize()}: {' '.join((section.__doc__ or '').split())}")
-        rows = found[name] = list(section(settings))
-        say("\n".join([*(f"  {line}" for line in table(rows)), ""]))
+        rows = found[name] = list(tqdm(section(settings), name, leave=False, unit=" rows", disable=None))
+        lines = list(table(rows)) if rows else ["nothing that can be measured here"]
+        say("\n".join([*(f"  {line}" for line in lines), ""]))
     return found
 
 
@@ -108,6 +111,8 @@ def main(arguments: list[str] | None = None) -> None:
         settings = settings._replace(sizes=SMALL, batchings=(Batching(8, "sentences"),))
     found = report(settings, chosen, lambda text: print(text, flush=True))
     if options.json is not None:
+        from seq2seq.run import write_json  # which imports all there is
+
         write_json(options.json, found)
 
 

@@ -125,12 +125,12 @@ def in_child(function: Callable[..., Result], *arguments: object) -> Result:
         return children.submit(function, *arguments).result()
 
 
-def memory_is_known() -> bool:
+def pages_are_known() -> bool:
     """Only Linux says which pages of a process are resident."""
     return sys.platform == "linux"
 
 
-def memory() -> dict[str, float]:
+def pages() -> dict[str, float]:
     """Megabytes of this process now: all resident pages, anonymous ones, and those of mapped files."""
     return {"resident": _status("VmRSS"), "anonymous": _status("RssAnon"), "file": _status("RssFile")}
 
@@ -141,12 +141,12 @@ def _status(field: str) -> float:
 
 
 class Peak:
-    """The greatest values of `memory` between entering and leaving: that of all pages as the kernel has kept it, the
+    """The greatest values of `pages` between entering and leaving: that of all pages as the kernel has kept it, the
     others as they are seen every few milliseconds."""
 
     def __enter__(self) -> "Peak":
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM counts from here
-        self.found = memory()
+        self.found = pages()
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._look)
         self._watch.start()
@@ -154,7 +154,7 @@ class Peak:
 
     def _look(self) -> None:
         while not self._over.wait(0.002):
-            self.found = {name: max(value, self.found[name]) for name, value in memory().items()}
+            self.found = {name: max(value, self.found[name]) for name, value in pages().items()}
 
     def __exit__(self, *_: object) -> None:
         self._over.set()

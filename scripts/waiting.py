@@ -1,0 +1,118 @@
+"""The sections of `scripts/benchmark.py` about what else a person waits for: text, start-up, several processes."""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from measuring import Timing, side_by_side
+from workload import CACHE, Settings
+
+from seq2seq.text.built_in import built_in
+from seq2seq.text.multi30k import multi30k
+from seq2seq.text.store import prepare
+from seq2seq.text.tokenizer import train_tokenizer
+
+Row = dict[str, Any]
+MEGA = 1e6
+TRAIN = Path(__file__).resolve().parents[1] / "train.py"
+SPEED = re.compile(r"([\d.]+) tokens/s")
+
+
+def text(settings: Settings) -> Iterator[Row]:
+    """Sentences and megabytes a second of real text: SentencePiece alone, then all that comes before training."""
+    if settings.folder is None:
+        train = built_in(preset="tiny" if settings.quick else "small", seed=1, cache=CACHE).train
+    else:
+        train = multi30k(folder=settings.folder, source="de", target="en").train
+    lines = [side for pair in train for side in pair]
+    vocabulary = 1000 if settings.quick else 2000 if settings.folder is None else settings.sizes.vocabulary
+    tokenizer = train_tokenizer(lines, vocabulary_size=vocabulary, kind="unigram")
+    encoded = tokenizer.encode_batch(lines)
+
+    def anew() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            again(Path(folder))
+
+    def again(folder: Path) -> None:
+        prepare(train, folder=folder, vocabulary_size=vocabulary, kind="unigram", joint=True, longest=100)
+
+    with tempfile.TemporaryDirectory() as kept:
+        tasks: dict[str, Callable[[], object]] = {
+            "train a tokenizer": lambda: train_tokenizer(lines, vocabulary_size=vocabulary, kind="unigram"),
+            "encode": lambda: tokenizer.encode_batch(lines),
+            "decode": lambda: [tokenizer.decode(ids) for ids in encoded],
+            "prepare: tokenizer, encoding, files": anew,
+            "prepare again, from the cache": lambda: again(Path(kept)),
+        }
+        timings = side_by_side(tasks, repeats=min(settings.repeats, 3), device=torch.device("cpu"))
+    size = sum(len(line.encode()) for line in lines) / MEGA
+    for task, timing in timings.items():
+        rates = {"sentences/s": len(lines) / timing.median, "MB/s": size / timing.median}
+        yield {"task": task, **rates, "+- %": timing.spread, "seconds": timing.median}
+
+
+def start(settings: Settings) -> Iterator[Row]:
+    """Seconds from the command to what a person waits for, with the default model and a corpus that is in the cache."""
+    words = ["dataset.preset=tiny", "dataset.vocabulary=1000"] if settings.quick else []
+    words += [f"device={settings.device.type}", f"device.threads={settings.threads}", "training.log_every=1"]
+    first_step = "train.py, the first step"
+    _until_it_says(SPEED, *words)  # fills the cache
+    for name, sign, arguments in (("train.py --help", re.compile("== Groups"), ["--help"]), (first_step, SPEED, words)):
+        timing = Timing([_until_it_says(sign, *arguments) for _ in range(min(settings.repeats, 3))])
+        yield {"command": name, "seconds": timing.median, "+- %": timing.spread}
+
+
+def _until_it_says(sign: re.Pattern[str], *arguments: str) -> float:
+    started = time.perf_counter()
+    with _training([], *arguments) as lines:
+        said = []
+        for line in lines:
+            said.append(line)
+            if sign.search(line):
+                return time.perf_counter() - started
+    raise RuntimeError(f"train.py {' '.join(arguments)} ended too early:\n{''.join(said)}")
+
+
+def processes(settings: Settings) -> Iterator[Row]:
+    """Target tokens a second of train.py on the built-in corpus with model=base, as one process and as several that
+    torchrun starts and that share the threads."""
+    several = torch.cuda.device_count() if settings.device.type == "cuda" else 2
+    alone = 0.0
+    for number in () if settings.quick else sorted({1, several}):
+        words = [
+            "model=base",
+            "decoder=luong",
+            "attention=general",
+            "training.batch.size=2048",
+            "training.log_every=10",
+        ]
+        words += [f"device={settings.device.type}", f"device.threads={max(1, settings.threads // number)}"]
+        launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={number}"] if number > 1 else []
+        with _training(launcher, *words) as lines:
+            rates = (float(found[1]) for line in lines if (found := SPEED.search(line)))
+            timing = Timing([1 / rate for rate in islice(rates, 1, 1 + settings.repeats)])  # the first warms up
+        rate = 1 / timing.median
+        alone = alone or rate
+        yield {"processes": number, "tokens/s": rate, "+- %": timing.spread, "x one": rate / alone}
+
+
+@contextmanager
+def _training(launcher: list[str], *arguments: str) -> Iterator[Iterator[str]]:
+    """What train.py prints, line by line; it is ended when nobody reads on."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        command = [sys.executable, *launcher, str(TRAIN), f"dataset.cache={CACHE}", f"hydra.run.dir={folder}/run"]
+        with subprocess.Popen(
+            [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+        ) as program:
+            assert program.stdout is not None
+            yield iter(program.stdout)
+            program.terminate()
+            program.communicate()
