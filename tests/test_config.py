@@ -190,7 +190,7 @@ def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: ob
     ("changes", "words"),
     [
         ({"dataset.joint": False}, ["model.tie=all", "dataset.joint=true"]),
-        ({"search.n_best": 4}, ["search.n_best=4", "search.size=1"]),
+        ({"search.n_best": 6}, ["search.n_best=6", "search.size=5"]),
         ({"attention.score": "dot", "model.decoder_hidden": 99}, ["model.decoder_hidden", "192", "not 99"]),
         ({"dataset.source": "fr"}, ["dataset.source=de dataset.target=en"]),
         ({"attention.score": "uniform", "attention.distribution": "hard"}, ["score=uniform", "all are equal"]),
