@@ -175,4 +175,6 @@ def stacked(tensor: Tensor) -> Tensor:
 
 def own(tensor: Tensor) -> Tensor:
     """This process's part of what `stacked` gave."""
-    return tensor[rank()] if processes() > 1 and tensor.shape[:1] == (processes(),) else tensor
+    if processes() == 1 or tensor.shape[:1] != (processes(),):
+        return tensor
+    return tensor[rank()].clone()  # a generator's state is read from where its memory begins, whatever part is given
