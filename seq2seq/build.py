@@ -18,19 +18,20 @@ from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.built_in import built_in
 from seq2seq.text.corpus import Corpus, files, tsv
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.multi30k import ADDRESS, multi30k
 from seq2seq.text.store import Prepared, prepare
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training import Schedule
 from seq2seq.translation import Translator
 
 
-def corpus(dataset: config.Dataset) -> Corpus:
+def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
     """The parallel text that the configuration names, checked by reading it when first used."""
     languages = {"source": dataset.source, "target": dataset.target}
     match dataset:
         case config.Multi30k():
-            return multi30k(folder=dataset.folder, test=dataset.test, **languages)
+            address = ADDRESS if download else None
+            return multi30k(folder=dataset.folder, test=dataset.test, address=address, **languages)
         case config.Files():
             return files(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
         case config.Tsv():

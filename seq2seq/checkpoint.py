@@ -33,7 +33,11 @@ from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 FORMAT = 2  # raise it when the same names come to mean other things
 DESCRIPTION = "checkpoint.json"
 WEIGHTS, TRAINING, SOURCE, TARGET = "weights.safetensors", "training.safetensors", "source.model", "target.model"
-LONGEST_DESCRIPTION = 2**24  # bytes
+LONGEST_DESCRIPTION = (
+    2**20
+)  # bytes, as of all below; ours are far smaller, and what is larger costs memory to take apart
+LONGEST_TOKENIZER = 2**27
+LONGEST_HEADER = 2**20  # a safetensors file's table of its tensors
 
 log = logging.getLogger(__name__)
 
@@ -222,16 +226,29 @@ def _check_files(folder: Path, description: Description, training: bool) -> None
     wanted = {WEIGHTS, SOURCE} | ({TARGET} if TARGET in description.files or (folder / TARGET).exists() else set())
     if description.state is not None:
         wanted.add(TRAINING)
-    if description.format == 1:
-        return
-    if differing := wanted ^ description.files.keys():
+    hashed = description.format > 1
+    if hashed and (differing := wanted ^ description.files.keys()):
         raise InputError(f"{DESCRIPTION} and the folder do not agree on {', '.join(sorted(differing))}")
     for name in sorted(wanted if training else wanted - {TRAINING}):
-        if not stat.S_ISREG((folder / name).lstat().st_mode):
-            raise InputError(f"{name} is no plain file")
+        _check_plain(folder / name)
+        if name in (SOURCE, TARGET):
+            _check_size(name, (folder / name).stat().st_size, LONGEST_TOKENIZER)
         with (folder / name).open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != description.files[name]:
+            if hashed and hashlib.file_digest(file, "sha256").hexdigest() != description.files[name]:
                 raise InputError(f"{name} is not what was written (its SHA-256 differs)")
+            if name in (WEIGHTS, TRAINING):
+                file.seek(0)
+                _check_size(f"the header of {name}", int.from_bytes(file.read(8), "little"), LONGEST_HEADER)
+
+
+def _check_plain(path: Path) -> None:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise InputError(f"{path.name} is no plain file")
+
+
+def _check_size(name: str, size: int, most: int) -> None:
+    if size > most:
+        raise InputError(f"{name} has {size:,} bytes, and at most {most:,} make sense")
 
 
 def _description(folder: Path) -> Description:
@@ -247,9 +264,9 @@ def _description(folder: Path) -> Description:
             + (f"there are checkpoints in {', '.join(inside)}" if inside else "give runs/NAME/checkpoints/best")
         )
     try:
-        if path.stat().st_size > LONGEST_DESCRIPTION:
-            raise ValueError(f"{path.stat().st_size:,} bytes")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        _check_plain(path)
+        _check_size(DESCRIPTION, path.stat().st_size, LONGEST_DESCRIPTION)
+        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
         found = values.get("format") if isinstance(values, dict) else None
         if type(found) is int and 1 <= found <= FORMAT:
             return Description.model_validate_json(json.dumps(_of_today(values)))
@@ -257,9 +274,19 @@ def _description(folder: Path) -> Description:
         detail = error.errors()[0]
         key = ".".join(map(str, detail["loc"]))
         raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION}, {key}: {detail['msg']}") from None
+    except InputError as error:
+        raise InputError(f"checkpoint {folder} is damaged: {error}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION} is no JSON of ours ({error})") from None
     raise InputError(f"checkpoint {folder} has format {found}; this version of seq2seq reads formats 1 to {FORMAT}")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of a key that stands twice, two readers may see two different values."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
 
 
 def _of_today(values: dict[str, Any]) -> dict[str, Any]:

@@ -41,15 +41,26 @@ def _one_of(choices: Iterable[str]) -> AfterValidator:
 
     def check(value: str) -> str:
         if value not in names:
-            raise ValueError(f"no such choice '{value}', {near(value, names)}")
+            raise ValueError(f"no such choice '{_short(value)}', {near(_short(value), names)}")
         return value
 
     return AfterValidator(check)
 
 
+def _no_null(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("no name of a file holds the character NUL")
+    return path
+
+
+MOST_HYPOTHESES = 2**17  # of all sentences that are translated at a time
+
+
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Language = Annotated[str, Field(pattern=r"^[\w.-]+$")]  # it ends the names of files
+Language = Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=40)]  # it ends the names of files
+Place = Annotated[Path, AfterValidator(_no_null)]
 Positive = Annotated[float, Field(gt=0)]
+Width = Annotated[int, Field(gt=0, le=2**16)]
 
 
 class Section(BaseModel):
@@ -63,8 +74,8 @@ class Attention(Section):
 
     score: Annotated[str, _one_of(SCORES)]
     distribution: Annotated[str, _one_of(DISTRIBUTIONS)]
-    heads: PositiveInt
-    window: PositiveInt
+    heads: Annotated[int, Field(gt=0, le=2**10)]
+    window: Annotated[int, Field(gt=0, le=2**20)]
     temperature: Positive
 
     @model_validator(mode="after")
@@ -99,10 +110,10 @@ class Encoder(Section):
 class Model(Section):
     """Widths. `encoder_hidden` is one direction's, so encoder outputs are twice as wide."""
 
-    embedding: PositiveInt
+    embedding: Width
     embedding_scale: Positive
-    encoder_hidden: PositiveInt
-    decoder_hidden: PositiveInt
+    encoder_hidden: Width
+    decoder_hidden: Width
     tie: Annotated[str, _one_of(TIES)]
     dropout: Fraction
 
@@ -119,7 +130,7 @@ class Text(Section):
     tokenizer: Annotated[str, _one_of(("unigram", "bpe"))]
     joint: bool
     longest: PositiveInt
-    cache: Path
+    cache: Place
 
 
 class Grammar(Text):
@@ -136,7 +147,7 @@ class Grammar(Text):
 
 class Multi30k(Text):
     name: Literal["multi30k"]
-    folder: Path
+    folder: Place
     test: str
 
 
@@ -144,16 +155,16 @@ class Files(Text):
     """`train`, `validation` and `test` are prefixes: `/my/train` stands for `/my/train.de` and `/my/train.en`."""
 
     name: Literal["files"]
-    train: Path
-    validation: Path
-    test: Path
+    train: Place
+    validation: Place
+    test: Place
 
 
 class Tsv(Text):
     name: Literal["tsv"]
-    train: Path
-    validation: Path
-    test: Path
+    train: Place
+    validation: Place
+    test: Place
 
 
 DATASETS = {get_args(kind.model_fields["name"].annotation)[0] for kind in (Grammar, Multi30k, Files, Tsv)}
@@ -190,7 +201,7 @@ class Training(Section):
 
 class Device(Section):
     kind: Annotated[str, _one_of(("auto", "cpu", "cuda"))]
-    threads: PositiveInt | None
+    threads: Annotated[int, Field(gt=0, le=2**10)] | None
 
 
 class Search(Section):
@@ -208,6 +219,11 @@ class Search(Section):
         if self.n_best > self.size:
             raise ValueError(
                 f"search.n_best={self.n_best} is more than the beam holds: search.size={self.size}; search=beam has 5"
+            )
+        if self.size * self.batch > MOST_HYPOTHESES:
+            raise ValueError(
+                f"search.size={self.size} and search.batch={self.batch} are {self.size * self.batch:,} hypotheses at a "
+                f"time, and {MOST_HYPOTHESES:,} fit into memory"
             )
         return self
 
@@ -250,18 +266,26 @@ class Train(Section):
         return self
 
 
+class Places(Section):
+    """Where an evaluation may write for its dataset, whatever the checkpoint says, and where null is as it says."""
+
+    cache: Place
+    folder: Place | None
+
+
 class Evaluate(Section):
     """A checkpoint scored on a split of its own dataset, or on a person's own pair of files.
 
     What `search` leaves null is as the checkpoint was trained with: see `search_as_given`.
     """
 
-    checkpoint: Path
+    checkpoint: Place
     split: Annotated[str, _one_of(("validation", "test"))]
-    source: Path | None
-    target: Path | None
-    alignments: Path | None
-    output: Path | None
+    source: Place | None
+    target: Place | None
+    alignments: Place | None
+    output: Place | None
+    dataset: Places
     search: dict[str, Any]
     device: Device
 
@@ -275,10 +299,10 @@ class Evaluate(Section):
 class Translate(Section):
     """A filter: standard input to standard output."""
 
-    checkpoint: Path
+    checkpoint: Place
     scores: bool
     alignments: bool
-    plot: Path | None
+    plot: Place | None
     search: dict[str, Any]
     device: Device
 
@@ -320,7 +344,7 @@ def keys(kind: Any, prefix: str = "") -> list[str]:
 
 def _key(kind: type[Section], detail: dict[str, Any], prefix: str) -> str:
     """The key that one of pydantic's errors is about, in full."""
-    parts = [str(part) for part in detail["loc"]]
+    parts = [_short(str(part)) for part in detail["loc"]]
     if len(parts) > 1 and parts[0] == "dataset" and parts[1] in DATASETS:  # pydantic names the member of the union
         del parts[1]
     if detail["type"] != "extra_forbidden":
@@ -353,4 +377,8 @@ def _sentence(kind: type[Section], key: str, details: list[dict[str, Any]]) -> s
 
 
 def _shown(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _short(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -8,6 +8,7 @@ from typing import TextIO
 from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh, links
+from seq2seq.text.corpus import BYTE_ORDER_MARK, LONGEST_LINE
 from seq2seq.translation import TooLong, Translation
 from seq2seq.validation import word_attention
 from seq2seq.watch.plots import check_format, heatmap, save
@@ -55,19 +56,24 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
 
 
 def line_groups(source: int, *, size: int, prompt: str = "") -> Iterator[list[bytes]]:
-    """Lines as they come: whatever has arrived, at most `size` at once, so that a slow writer is not waited for."""
-    rest: list[bytes] = []
+    """Lines as they come: whatever has arrived, at most `size` at once, so that a slow writer is not waited for.
+
+    A byte order mark before the first is dropped. Of a line of more than `LONGEST_LINE` bytes little more comes.
+    """
+    rest = bytearray()
+    mark = BYTE_ORDER_MARK
     _ask(prompt)
     while chunk := os.read(source, 2**16):
         *lines, last = chunk.split(b"\n")
         if lines:
-            lines[0] = b"".join([*rest, lines[0]])
-            rest = []
-        rest.append(last)
+            lines[0] = (bytes(rest) + lines[0]).removeprefix(mark)
+            rest, mark = bytearray(), b""
+        rest += last
+        del rest[LONGEST_LINE + 1 :]
         for start in range(0, len(lines), size):
             yield lines[start : start + size]
         _ask(prompt)
-    if last := b"".join(rest):
+    if last := bytes(rest).removeprefix(mark):
         yield [last]
     if prompt:
         _ask("\n")  # what comes next begins a line
@@ -81,6 +87,10 @@ def _decode(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
     """The lines as text, and what is wrong with those that are none."""
     texts, problems = [], {}
     for i, line in enumerate(lines):
+        if len(line) > LONGEST_LINE:
+            texts.append("")
+            problems[i] = f"more than {LONGEST_LINE:,} bytes, which is no sentence"
+            continue
         try:
             texts.append(line.removesuffix(b"\r").decode())
         except UnicodeDecodeError as error:

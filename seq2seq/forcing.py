@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 from typing import NamedTuple
 
 import torch
@@ -43,8 +44,15 @@ class Reading(NamedTuple):
     links: list[set[tuple[int, int]] | None]
 
 
+LONGEST = 4000
+"""Subwords of a reference: four times what a source may have by default. 64 longer ones might not fit into memory."""
+
+
 class References:
-    """A split encoded once, in batches of like length. Sources of more than `longest` subwords are left out."""
+    """A split encoded once, in batches of like length.
+
+    Pairs with a source of more than `longest` subwords or a target of more than `LONGEST` are left out.
+    """
 
     def __init__(self, pairs: Sequence[Pair], tokenizers: Tokenizers, *, longest: int, size: int = 64) -> None:
         sources = tokenizers.source.encode_batch([pair.source for pair in pairs])
@@ -52,7 +60,8 @@ class References:
         self.count = len(pairs)
         self.source_words = [words(tokenizers.source.pieces(ids)) for ids in sources]
         self.target_words = [words(tokenizers.target.pieces(ids)) for ids in targets]
-        kept = sorted((i for i in range(len(pairs)) if len(sources[i]) <= longest), key=lambda i: len(targets[i]))
+        fits = [len(one) <= longest and len(other) <= LONGEST for one, other in zip(sources, targets, strict=True)]
+        kept = sorted(compress(range(len(pairs)), fits), key=lambda i: len(targets[i]))
         self.batches = [
             (indices, batch_pairs([sources[i] for i in indices], [targets[i] for i in indices]))
             for indices in (kept[start : start + size] for start in range(0, len(kept), size))

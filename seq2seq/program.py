@@ -47,7 +47,7 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
         sys.exit(1)
     except Exception as error:
-        if type(error).__module__.split(".")[0] in ("hydra", "omegaconf"):
+        if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):
             _refuse(_in_our_words(error, kind), folder)
         if isinstance(error, OSError):
             _end(str(error), 1)
@@ -65,7 +65,10 @@ def resumed(arguments: Sequence[str]) -> Path | None:
         )
     if not folders[0] or len(folders) > 1:
         raise InputError("resume: give one run folder, resume=runs/NAME")
-    return Path(folders[0])
+    folder = Path(folders[0])
+    if links := sorted(path for path in folder.rglob("*") if path.is_symlink()):
+        raise InputError(f"{links[0]} is a link, and what a run writes stays in its folder: put the file itself there")
+    return folder
 
 
 def check_single(arguments: Sequence[str]) -> None:
@@ -103,7 +106,12 @@ def _end(message: str, status: int) -> NoReturn:
 
 def _tell(message: str) -> None:
     if first_to_tell():
-        print(message, file=sys.stderr)
+        print(_printable(message), file=sys.stderr)
+
+
+def _printable(message: str) -> str:
+    """One line, and nothing that a terminal obeys: what a file holds may stand in it."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
 
 
 def _in_our_words(error: Exception, kind: type[Section]) -> str:
@@ -121,6 +129,8 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
     if options := getattr(error, "options", None):  # of a group
         group, _, name = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
         return f"{group}={name}: no such choice, {near(name, options)}"
+    if (mark := getattr(error, "problem_mark", None)) is not None:  # of YAML
+        return f"{mark.name}, line {mark.line + 1}: {error.problem}"  # type: ignore[attr-defined]
     if "Missing mandatory value" in message:
         key = getattr(error, "full_key", None)
         return f"{key}: not set; give {key}=VALUE"

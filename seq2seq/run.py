@@ -204,6 +204,7 @@ def _introduce(prepared: Prepared, parameters: int, place: torch.device) -> None
 def write_text(path: Path, text: str) -> None:
     """Writes beside the place and renames, so that a reader sees the whole file or none."""
     partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)  # through a link it would be another file that is written
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 

@@ -83,7 +83,8 @@ def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, 
     if options.source is not None and options.target is not None:
         files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
         return "files", hold(files), ()
-    corpus = build.corpus(configuration.dataset)
+    asked = options.dataset.model_dump(exclude_none=True)
+    corpus = build.corpus(configuration.dataset.model_copy(update=asked), download="folder" in asked)
     if options.split == "validation":
         return "validation", hold(corpus.validation), ()
     return "test", hold(corpus.test), corpus.challenges

@@ -157,20 +157,24 @@ def resume(model: Model, optimizer: torch.optim.Optimizer, tensors: Mapping[str,
     """
     device = next(model.parameters()).device
     tensors = {name: distributed.own(found) if name.startswith("random.") else found for name, found in tensors.items()}
-    wanted: dict[str, torch.Size] = {"random.cpu": torch.get_rng_state().shape}
+    wanted: dict[str, tuple[torch.Size, torch.dtype]] = {"random.cpu": (torch.get_rng_state().shape, torch.uint8)}
     if "random.cuda" in tensors:
-        wanted["random.cuda"] = torch.Size([16])
+        wanted["random.cuda"] = (torch.Size([16]), torch.uint8)
     for name, parameter in model.named_parameters():
         if any(found.startswith("optimizer.") for found in tensors):  # none before the first step
-            wanted |= {f"optimizer.{kind}.{name}": parameter.shape for kind in ("exp_avg", "exp_avg_sq")}
-            wanted[f"optimizer.step.{name}"] = torch.Size([])
-    found = {name: tensor.shape for name, tensor in tensors.items()}
+            alike = (parameter.shape, parameter.dtype)
+            wanted |= {f"optimizer.{kind}.{name}": alike for kind in ("exp_avg", "exp_avg_sq")}
+            wanted[f"optimizer.step.{name}"] = (torch.Size([]), torch.float32)
+    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
     if wanted != found:
         name = min(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         raise InputError(f"{name} is {found.get(name)} where training has {wanted.get(name)}")
     for name, parameter in model.named_parameters():
         prefix = {kind: f"optimizer.{kind}.{name}" for kind in ("step", "exp_avg", "exp_avg_sq")}
         optimizer.state[parameter] = {kind: tensors[key].to(device) for kind, key in prefix.items() if key in tensors}
-    torch.set_rng_state(tensors["random.cpu"])
+    try:
+        torch.set_rng_state(tensors["random.cpu"])
+    except RuntimeError as error:
+        raise InputError(f"random.cpu is no state of random numbers: {error}") from None
     if device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], device)

@@ -6,12 +6,14 @@ import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from seq2seq.errors import InputError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LONGEST_LINE = 2**20  # bytes; no sentence is that long, and a small `.gz` can hold a line as long as the memory
 
 
 class Pair(NamedTuple):
@@ -58,13 +60,21 @@ def read_lines(path: Path) -> Iterator[str]:
     r"""The lines of a UTF-8 file, one at a time; a name that ends in `.gz` is read through gzip.
 
     Lines end at `\n` only (a sentence may hold U+0085 or U+2028), a `\r` before it and a byte order mark are dropped.
-    Raises `InputError` where the file is missing, unreadable, cut short, empty, or not UTF-8.
+    Raises `InputError` where the file is missing, unreadable, cut short, empty, no plain file or not UTF-8, or has a
+    line of more than `LONGEST_LINE` bytes.
     """
+    if path.is_fifo() or path.is_char_device():
+        raise InputError(f"{path} is a pipe or a device: text is read more than once, so give a plain file")
     number = 0
     try:
         # GzipFile splits lines in Python; a buffer around it is 2.5 times faster
         with io.BufferedReader(gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), start=1):
+                if len(line) > LONGEST_LINE:
+                    raise InputError(
+                        f"{path}, line {number}: more than {LONGEST_LINE:,} bytes, which is no sentence; is this text, "
+                        "one sentence a line?"
+                    )
                 if number == 1:
                     line = line.removeprefix(BYTE_ORDER_MARK)
                 yield line.removesuffix(b"\n").removesuffix(b"\r").decode()

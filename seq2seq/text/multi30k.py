@@ -52,12 +52,13 @@ class WithoutMissing:
 
 
 def multi30k(
-    *, folder: Path, source: str, target: str, test: str = "test_2016_flickr", address: str = ADDRESS
+    *, folder: Path, source: str, target: str, test: str = "test_2016_flickr", address: str | None = ADDRESS
 ) -> Corpus:
     """Multi30k's task 1 for any two of de, en, fr and cs; what `folder` lacks is downloaded into it from `address`.
 
     Only files whose SHA-256 is known are used, which leaves out test_2017_mscoco and test_2018_flickr.
-    Raises `InputError` where there is no such language or test set, or a file differs or cannot be had.
+    Raises `InputError` where there is no such language or test set, or a file differs or cannot be had, or is not there
+    and there is no `address`.
     """
     languages = sorted({name.rpartition(".")[2] for name in SHA256})
     if source == target or not {source, target} <= set(languages):
@@ -82,9 +83,11 @@ def multi30k(
     return Corpus(source, target, train, split("val", "validation"), split(test, "test"))
 
 
-def _checked(folder: Path, name: str, address: str) -> Path:
+def _checked(folder: Path, name: str, address: str | None) -> Path:
     """The path of the file in `folder`, with the right content; downloads it where it is absent."""
     path = folder / f"{name}.gz"
+    if not path.exists() and address is None:
+        raise InputError(f"{path} is not there; dataset.folder=FOLDER names the one that has Multi30k or is to have it")
     if not path.exists():
         _download(f"{address}/{name}.gz", path, sha256=SHA256[name])
         return path

@@ -31,7 +31,8 @@ class Tokenizer:
         self.model = model
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model or b"\0")  # b"" would be no model
-        except RuntimeError as error:
+            self._processor.id_to_piece(list(range(len(self))))
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise InputError(f"the {len(model)} bytes of the tokenizer are not a SentencePiece model") from error
         processor = self._processor
         found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
