@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from plain_model import RULES, PlainModel
 
-from seq2seq.attention.distributions import DISTRIBUTIONS
+from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS, Widths
@@ -87,7 +87,13 @@ def _multi30k(folder: Path, vocabulary: int) -> Store:
 def our_model(place: str, sizes: Sizes, *, seed: int = 1) -> Model:
     """The project's model, with the rule of the place's paper and fresh weights."""
     torch.manual_seed(seed)
-    rule = Rule(SCORES[RULES[place]], DISTRIBUTIONS["softmax"], heads=1, window=1, temperature=1.0)
+    rule = Rule(
+        SCORES[RULES[place]],
+        DISTRIBUTIONS["softmax"],
+        heads=1,
+        window=1,
+        hard=Learning("gumbel", temperature=1.0, soft=0.0),
+    )
     encoder = GRUEncoder(embedding_size=sizes.embedding, hidden_size=sizes.encoder, layers=1, dropout=sizes.dropout)
     widths = Widths(embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.hidden, positions=1)
     return Model(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from seq2seq import config
-from seq2seq.attention.distributions import DISTRIBUTIONS
+from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.checkpoint import Checkpoint
@@ -59,7 +59,7 @@ def rule(attention: config.Attention) -> Rule:
         DISTRIBUTIONS[attention.distribution],
         heads=attention.heads,
         window=attention.window,
-        temperature=attention.temperature,
+        hard=Learning(attention.estimator, temperature=attention.temperature, soft=attention.soft),
     )
 
 
@@ -92,22 +92,26 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
 
 
 def configuration(checkpoint: Checkpoint, folder: Path) -> config.Train:
-    """The configuration of a checkpoint, through the one door; `folder` is for messages."""
+    """The configuration of a checkpoint, through the one door; `folder` is for messages.
+
+    Raises InputError where it is not that of the weights, before there is memory for what it asks.
+    """
     try:
-        return config.load(config.Train, checkpoint.configuration)
+        found = config.load(config.Train, checkpoint.configuration)
     except InputError as error:
         raise InputError(f"checkpoint {folder} has a configuration that this version cannot use: {error}") from None
-
-
-def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
-    """The configuration and the model of a checkpoint; `folder` is for messages. Raises InputError if they differ."""
-    begun = configuration(checkpoint, folder)
     try:
-        with torch.device("meta"), _NoNumbers():  # what a stranger's configuration asks for may not fit into memory
-            sizes = model(begun, checkpoint.tokenizers, positions=checkpoint.positions)
+        with torch.device("meta"), _NoNumbers():
+            sizes = model(found, checkpoint.tokenizers, positions=checkpoint.positions)
     except (RuntimeError, OverflowError, TypeError) as error:
         raise InputError(f"checkpoint {folder} describes a model of impossible size: {error}") from None
     check_weights(sizes, checkpoint, folder)
+    return found
+
+
+def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
+    """The configuration and the model of a checkpoint; `folder` is for messages. Raises what `configuration` raises."""
+    begun = configuration(checkpoint, folder)
     built = model(begun, checkpoint.tokenizers, positions=checkpoint.positions)
     load_weights(built, checkpoint, folder)
     return begun, built

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
-from seq2seq.attention.distributions import DISTRIBUTIONS
+from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.errors import InputError
 from seq2seq.nn.decoder import DECODERS
@@ -70,13 +70,15 @@ class Section(BaseModel):
 
 
 class Attention(Section):
-    """`heads` is for multihead, `window` for local_m and local_p (tokens to each side), `temperature` for hard."""
+    """`heads` is for multihead, `window` for local_m and local_p (tokens to each side), what follows it for hard."""
 
     score: Annotated[str, _one_of(SCORES)]
     distribution: Annotated[str, _one_of(DISTRIBUTIONS)]
     heads: Annotated[int, Field(gt=0, le=2**10)]
     window: Annotated[int, Field(gt=0, le=2**20)]
+    estimator: Annotated[str, _one_of(ESTIMATORS)]
     temperature: Positive
+    soft: Fraction
 
     @model_validator(mode="after")
     def _chooses(self) -> "Attention":
@@ -104,6 +106,8 @@ class Encoder(Section):
                 f"encoder.attention.distribution={self.attention.distribution} follows the target's words, which the "
                 "encoder does not see; local_p finds its own place"
             )
+        if self.attention is not None and self.attention.estimator == "reinforce":
+            raise ValueError("encoder.attention.estimator=reinforce: no target word rewards the encoder")
         return self
 
 

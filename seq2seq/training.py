@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from seq2seq import distributed
 from seq2seq.errors import InputError
@@ -67,8 +68,25 @@ def output_loss(model: Model, outputs: Float[Tensor, "batch target width"], batc
 
 def batch_loss(model: Model, batch: Batch, *, smoothing: float) -> Loss:
     """The loss of a batch under teacher forcing."""
-    outputs, _ = model(batch.source, batch.source_mask, batch.target_input)
-    return output_loss(model, outputs, batch, smoothing=smoothing)
+    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    loss = output_loss(model, outputs, batch, smoothing=smoothing)
+    if model.training and model.decoder.attention.distribution.rewarded:
+        loss = loss._replace(smoothed=loss.smoothed + _reinforcement(model, outputs, weights, batch))
+    return loss
+
+
+def _reinforcement(model: Model, outputs: Tensor, weights: Tensor, batch: Batch) -> Tensor:
+    """0, with the gradient of `-sum_i (r_i - mean r) log p(choice_i)` (Williams 1992): what choices learn from.
+
+    The reward r is the log-likelihood of the choice's own word; what it does to later words through the decoder's
+    state (there is none in `luong`) is left out. The mean over the batch is the baseline.
+    """
+    tokens = batch.target_mask
+    with torch.no_grad():
+        loss = cross_entropy(model.output(outputs[tokens]), batch.target_output[tokens], reduction="none")
+    # Each is 1, and has the slope of the choice's log-probability (the sum over heads, of which weights are the mean).
+    choices = weights.sum(dim=2)[tokens]
+    return model.decoder.attention.score.heads * ((loss - loss.mean()) * (choices - choices.detach())).sum()
 
 
 def make_optimizer(model: Model, *, betas: tuple[float, float], weight_decay: float) -> torch.optim.Optimizer:

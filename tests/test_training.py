@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy, one_hot
 
+from seq2seq.attention.distributions import Distribution, Hard, Learning, Shape
 from seq2seq.errors import InputError
 from seq2seq.nn.model import Model
 from seq2seq.search.beam import beam_search
@@ -284,3 +286,45 @@ def test_a_ragged_batch_is_learnt_by_heart(place: str, rule: str) -> None:
     wanted = [[*target, EOS] for target in TARGETS]
     for size in (1, 2, 5):
         assert learnt_by_heart(model, size) == wanted, f"beam {size}"
+
+
+class _Always(Distribution):
+    """All weight on one token."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(Shape(query=1, window=1, hard=Learning("gumbel", temperature=1.0, soft=0.0)))
+        self.place = place
+
+    def forward(self, scores: Tensor, *_: Tensor) -> Tensor:  # type: ignore[override]
+        return one_hot(torch.full(scores.shape[:2], self.place), scores.shape[2]).to(scores.dtype)
+
+
+def test_rewards_give_the_gradient_of_the_expected_loss() -> None:
+    """In `luong` a choice changes its own word alone, so the expectation is a sum: `sum_j p_j loss_j` for each word."""
+    torch.manual_seed(1)
+    batch = batch_pairs([[4, 5, 6]], [[7, 8]])
+    model = tiny_model("luong", "general").double()
+    with torch.no_grad():  # so that some choices are much better than others
+        model.output.weight.mul_(4)
+    scores = list(model.decoder.attention.score.parameters())
+    soft = model.decoder.attention.distribution
+    expected = torch.zeros((), dtype=torch.double)
+    _, weights = model(batch.source, batch.source_mask, batch.target_input)
+    for place in range(4):
+        model.decoder.attention.distribution = _Always(place)
+        outputs, _ = model(batch.source, batch.source_mask, batch.target_input)
+        losses = cross_entropy(model.output(outputs[0]), batch.target_output[0], reduction="none")
+        expected = expected + (weights[0, :, place] * losses.detach()).sum()
+    model.decoder.attention.distribution = soft
+    wanted = torch.autograd.grad(expected, scores)
+
+    copies = 20_000
+    many = Batch(*(part.expand(copies, -1) if isinstance(part, Tensor) else copies * part for part in batch))
+    model.decoder.attention.distribution = Hard(
+        Shape(query=1, window=1, hard=Learning("reinforce", temperature=1.0, soft=0.0))
+    )
+    loss = batch_loss(model.train(), many, smoothing=0.0)
+    assert float(loss.smoothed.detach()) == pytest.approx(float(loss.negative_log_likelihood))
+    found = torch.autograd.grad(loss.smoothed / copies, scores)
+    for one, other in zip(found, wanted, strict=True):
+        assert float((one - other).norm() / other.norm()) < 0.1

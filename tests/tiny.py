@@ -5,7 +5,7 @@ import random
 
 import torch
 
-from seq2seq.attention.distributions import DISTRIBUTIONS
+from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS, Decoder, Widths
@@ -31,7 +31,8 @@ SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
 
 def tiny_rule(rule: str, distribution: str = "softmax") -> Rule:
     """An attention by name, with two heads where it has several."""
-    return Rule(SCORES[rule], DISTRIBUTIONS[distribution], heads=2, window=2, temperature=0.7)
+    hard = Learning("gumbel", temperature=0.7, soft=0.0)
+    return Rule(SCORES[rule], DISTRIBUTIONS[distribution], heads=2, window=2, hard=hard)
 
 
 def tiny_decoder(

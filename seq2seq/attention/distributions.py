@@ -16,16 +16,26 @@ Query = Float[Tensor, "batch target query"]
 Step = Int[Tensor, "batch target"]
 
 
+ESTIMATORS = ("straight_through", "gumbel", "reinforce")
+
+
+class Learning(NamedTuple):
+    """How `Hard` learns: by which of `ESTIMATORS`, at which temperature, and which share of words attends softly."""
+
+    estimator: str
+    temperature: float
+    soft: float
+
+
 class Shape(NamedTuple):
     """What a distribution may need to know.
 
-    `query` is the width of a query; `window` is D, so that a local distribution sees 2 D + 1 positions; `temperature`
-    divides the scores that a hard distribution draws from while it trains.
+    `query` is the width of a query; `window` is D, so that a local distribution sees 2 D + 1 positions.
     """
 
     query: int
     window: int
-    temperature: float
+    hard: Learning
 
 
 class Distribution(nn.Module):
@@ -33,6 +43,7 @@ class Distribution(nn.Module):
 
     `follows_target` says that the weights depend on how many target words were read, so that an encoder has no use
     for it; `chooses` says that it takes the best score alone, so that a rule of equal scores has no use for it.
+    `rewarded` says that it learns from rewards: the slope of a row's sum is that of its choice's log-probability.
     """
 
     follows_target: ClassVar[bool] = False
@@ -40,6 +51,7 @@ class Distribution(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
+        self.rewarded = False
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
         """`step` counts the target words before each query."""
@@ -80,24 +92,43 @@ class Softmax(Distribution):
 
 
 class Hard(Distribution):
-    """Weight 1 for one token, 0 for the others: the best in use, a draw from the softmax in training.
+    """Weight 1 for one token, 0 for the others: the best, or in training a draw from the softmax.
 
-    A choice has no slope, so the gradient is that of the softmax that the draw was made from: the straight-through
-    Gumbel estimator (Jang et al. 2017, section 2.2). It is biased, and it learns.
+    A choice has no slope. There are three ways out:
+
+    - `straight_through`: no draw; the gradient is that of `softmax(e / temperature)` (Bengio et al. 2013, section 4).
+    - `gumbel`: a draw, the best of the scores with Gumbel noise; the gradient is that of their softmax, noise and all,
+      at the temperature (Jang et al. 2017, section 2.2).
+    - `reinforce`: a draw; the gradient of its log-probability times a reward (Williams 1992; Xu et al. 2015, section
+      4.1), which `training.batch_loss` gives. Values are mixed as if the choice were given.
+
+    The first two are biased, the last varies much. All learn better where a coin lets half of the words attend softly
+    in training (Xu et al. 2015, section 4.1).
     """
 
     chooses = True
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
-        self.temperature = shape.temperature
+        self.learning = shape.hard
+        self.rewarded = shape.hard.estimator == "reinforce"
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
-        if self.training:  # the best of scores with Gumbel noise is a draw from their softmax
-            scores = (scores - torch.empty_like(scores).exponential_().log()) / self.temperature
-        soft = masked_softmax(scores, mask)
-        chosen = torch.zeros_like(soft).scatter_(-1, soft.argmax(dim=-1, keepdim=True), 1.0)
-        return chosen.masked_fill(~mask, 0.0) + (soft - soft.detach())
+        noisy = scores
+        if (
+            self.training and self.learning.estimator != "straight_through"
+        ):  # the best of these is a draw from the softmax
+            noisy = scores - torch.empty_like(scores).exponential_().log()
+        soft = masked_softmax(noisy / self.learning.temperature, mask)
+        chosen = torch.zeros_like(soft).scatter_(-1, soft.argmax(dim=-1, keepdim=True), 1.0).masked_fill(~mask, 0.0)
+        if self.rewarded:  # the value stays, and the slope of w is that of log p
+            soft = masked_softmax(scores, mask)
+            weights = chosen * (soft / soft.detach().clamp(min=torch.finfo(soft.dtype).tiny))
+        else:
+            weights = chosen + (soft - soft.detach())
+        if self.training and self.learning.soft:
+            weights = torch.where(torch.rand_like(soft[..., :1]) < self.learning.soft, soft, weights)
+        return weights
 
 
 class LocalM(Distribution):

@@ -7,24 +7,24 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from seq2seq.attention.distributions import Distribution, Shape
+from seq2seq.attention.distributions import Distribution, Learning, Shape
 from seq2seq.attention.scores import Score, Sizes
 
 
 class Rule(NamedTuple):
-    """An attention as a configuration names it; `heads`, `window` and `temperature` are for those that have them."""
+    """An attention as a configuration names it; the last three are for those that have them."""
 
     score: type[Score]
     distribution: type[Distribution]
     heads: int
     window: int
-    temperature: float
+    hard: Learning
 
     def layer(self, *, query: int, key: int, value: int, positions: int, beside: int, output: int) -> "AttentionLayer":
         """The layer for these widths, with fresh weights."""
         return AttentionLayer(
             self.score(Sizes(query=query, key=key, value=value, positions=positions, heads=self.heads)),
-            self.distribution(Shape(query=query, window=self.window, temperature=self.temperature)),
+            self.distribution(Shape(query=query, window=self.window, hard=self.hard)),
             beside_size=beside,
             value_size=value,
             output_size=output,
@@ -72,6 +72,7 @@ class AttentionLayer(nn.Module):
         self, weights: Float[Tensor, "batch rows source"], value: Float[Tensor, "batch source value"]
     ) -> Float[Tensor, "batch target value"]:
         """`context = weights V`, each head with its part of the width. `value` has been through `prepare_value`."""
+        weights = self.given(weights)
         if self.score.heads == 1:
             return weights @ value
         rows, parts = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
@@ -104,7 +105,14 @@ class AttentionLayer(nn.Module):
         self, weights: Float[Tensor, "batch rows source"], folded: Float[Tensor, "batch mixed output"]
     ) -> Float[Tensor, "batch target output"]:
         """`w (B V)`, the sum over heads."""
-        return weights.unflatten(1, (-1, self.score.heads)).flatten(2) @ folded
+        return self.given(weights).unflatten(1, (-1, self.score.heads)).flatten(2) @ folded
+
+    def given(self, weights: Float[Tensor, "batch rows source"]) -> Float[Tensor, "batch rows source"]:
+        """The weights as they mix values: choices that learn from rewards are taught by nothing else."""
+        if not self.distribution.rewarded:
+            return weights
+        chosen = (weights.detach() == 1).any(dim=-1, keepdim=True)
+        return torch.where(chosen, weights.detach(), weights)
 
     def forward(
         self,

@@ -178,7 +178,7 @@ class Bahdanau(DeepOutput):
         states, weights = [], []
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             weights.append(self.weigh(word, hidden.unsqueeze(1), memory, now))
-            hidden = cell(combine(weights[-1].flatten(1)), hidden)
+            hidden = cell(combine(self.attention.given(weights[-1]).flatten(1)), hidden)
             states.append(hidden)
         outputs, shown = self.read(states, embedded, weights, memory)
         return outputs, State(hidden, step[:, -1] + 1), shown
@@ -207,7 +207,7 @@ class Conditional(DeepOutput):
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             between = first(word.squeeze(1), hidden)
             weights.append(self.weigh(word, between.unsqueeze(1), memory, now))
-            combined = of_query(between) + mix(weights[-1].flatten(1))
+            combined = of_query(between) + mix(self.attention.given(weights[-1]).flatten(1))
             hidden = second(combined, between)
             states.append(hidden)
         outputs, shown = self.read(states, embedded, weights, memory)

@@ -8,19 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seq2seq.attention.distributions import DISTRIBUTIONS, Distribution, Shape, masked_softmax
+from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS, Distribution, Learning, Shape, masked_softmax
 
 QUERY = 5
 
 every_one = pytest.mark.parametrize("name", sorted(DISTRIBUTIONS))
 
 
-def distribution(name: str, *, window: int = 2, temperature: float = 1.0) -> Distribution:
+def distribution(
+    name: str, *, window: int = 2, estimator: str = "straight_through", temperature: float = 1.0, soft: float = 0.0
+) -> Distribution:
     torch.manual_seed(1)
-    return DISTRIBUTIONS[name](Shape(query=QUERY, window=window, temperature=temperature)).eval()
+    hard = Learning(estimator, temperature=temperature, soft=soft)
+    return DISTRIBUTIONS[name](Shape(query=QUERY, window=window, hard=hard)).eval()
 
 
-def weights(name: str, scores: list[float], **options: float) -> list[float]:
+def weights(name: str, scores: list[float], **options: float | str) -> list[float]:
     """Of one target word over a sentence without padding; the word is the first, and its query is 0."""
     mask = torch.ones(1, 1, len(scores), dtype=torch.bool)
     query, step = torch.zeros(1, 1, QUERY), torch.zeros(1, 1, dtype=torch.long)
@@ -166,37 +169,66 @@ def test_the_threshold_makes_the_sum_1(scores: list[float], which: tuple[str, fl
     assert weights(name, scores) == pytest.approx(parts, abs=1e-3)  # float32, and a square root near 0
 
 
-# --- hard: Jang et al. 2017 -------------------------------------------------------------------------------------------
+# --- hard: Bengio et al. 2013, Jang et al. 2017, Williams 1992 -------------------------------------------------------
 
 
-def test_hard_takes_the_best_token() -> None:
-    assert weights("hard", [0.1, 0.3, 0.2]) == [0.0, 1.0, 0.0]
-    assert weights("hard", [0.3, 0.3]) == [1.0, 0.0]
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_hard_takes_the_best_token(estimator: str) -> None:
+    assert weights("hard", [0.1, 0.3, 0.2], estimator=estimator, soft=0.9) == [0.0, 1.0, 0.0]
+    assert weights("hard", [0.3, 0.3], estimator=estimator, soft=0.9) == [1.0, 0.0]
 
 
-def test_hard_draws_from_the_softmax_in_training() -> None:
-    """Each weight is 0 or 1, and in 20,000 draws as often 1 as softmax says, whatever the temperature."""
-    scores = torch.tensor([0.0, 1.0, -1.0, 9.0]).expand(1, 20_000, 4)
+def in_training(count: int, **options: object) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, weights of so many words over three tokens and one of padding, and the softmax."""
+    scores = torch.tensor([0.0, 1.0, -1.0, 9.0]).repeat(1, count, 1).requires_grad_()
     mask = torch.tensor([[[True, True, True, False]]])
-    query, step = torch.zeros(1, 20_000, QUERY), torch.zeros(1, 20_000, dtype=torch.long)
-    for temperature in (0.5, 2.0):
-        drawn = distribution("hard", temperature=temperature).train()(scores, mask, query, step)
-        assert ((drawn == 0) | (drawn == 1)).all()
-        expected = torch.tensor([0.0, 1.0, -1.0]).softmax(dim=0)
-        torch.testing.assert_close(drawn[0, :, :3].mean(dim=0), expected, atol=0.015, rtol=0)
+    query, step = torch.zeros(1, count, QUERY), torch.zeros(1, count, dtype=torch.long)
+    found = distribution("hard", **options).train()(scores, mask, query, step)  # type: ignore[arg-type]
+    return scores, found, torch.tensor([0.0, 1.0, -1.0]).softmax(dim=0)
 
 
-def test_the_gradient_of_a_choice_is_that_of_the_softmax() -> None:
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+@pytest.mark.parametrize("estimator", ["gumbel", "reinforce"])
+def test_hard_draws_from_the_softmax_in_training(estimator: str, temperature: float) -> None:
+    """Each weight is 0 or 1, and in 20,000 draws as often 1 as softmax says, whatever the temperature."""
+    _, drawn, softmax = in_training(20_000, estimator=estimator, temperature=temperature)
+    assert ((drawn == 0) | (drawn == 1)).all()
+    torch.testing.assert_close(drawn[0, :, :3].mean(dim=0), softmax, atol=0.015, rtol=0)
+    assert (drawn[..., 3] == 0).all()
+
+
+def test_straight_through_draws_nothing() -> None:
+    _, chosen, _ = in_training(100)
+    assert (chosen == torch.tensor([0.0, 1.0, 0.0, 0.0])).all()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_share_of_words_attends_softly_in_training(estimator: str) -> None:
+    _, found, softmax = in_training(20_000, estimator=estimator, soft=0.3)
+    softly = ~((found == 0) | (found == 1)).all(dim=-1)
+    assert float(softly.float().mean()) == pytest.approx(0.3, abs=0.015)
+    if estimator != "gumbel":  # whose softmax has noise in it
+        torch.testing.assert_close(found[softly][:, :3], softmax.expand(int(softly.sum()), 3))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_the_gradient_of_a_choice_is_that_of_the_softmax(temperature: float) -> None:
     scores, upstream = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
     mask = torch.ones(2, 1, 4, dtype=torch.bool)
     query, step = torch.zeros(2, 3, QUERY), torch.zeros(2, 3, dtype=torch.long)
-    gradients = []
-    for name in ("hard", "softmax"):
-        leaf = scores.clone().requires_grad_()
-        (distribution(name)(leaf, mask, query, step) * upstream).sum().backward()
-        gradients.append(leaf.grad)
-    assert gradients[0] is not None
-    torch.testing.assert_close(*gradients)
+    chosen, softened = scores.clone().requires_grad_(), scores.clone().requires_grad_()
+    (distribution("hard", temperature=temperature)(chosen, mask, query, step) * upstream).sum().backward()
+    ((softened / temperature).softmax(dim=-1) * upstream).sum().backward()
+    torch.testing.assert_close(chosen.grad, softened.grad)
+
+
+def test_a_rewarded_choice_has_the_slope_of_its_log_probability() -> None:
+    """`d log p_c / d e_j = [j = c] - p_j`."""
+    scores, drawn, softmax = in_training(50, estimator="reinforce")
+    drawn.sum().backward()
+    assert scores.grad is not None
+    torch.testing.assert_close(scores.grad[0, :, :3], drawn[0, :, :3].detach() - softmax)
+    assert (scores.grad[..., 3] == 0).all()
 
 
 # --- local: Luong et al. 2015, section 3.2 ----------------------------------------------------------------------------

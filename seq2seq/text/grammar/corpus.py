@@ -54,7 +54,7 @@ class Grammar:
 
 @contextmanager
 def all_kept() -> Iterator[None]:
-    """No search for garbage while millions of small objects are made: there is none, and it takes a third of the time."""
+    """No search for garbage while millions of objects are made: there is none, and it takes a third of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
