@@ -128,6 +128,8 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
         return f"{found[1]}: no such option, {_near_key(found[1], kind)}"
     if options := getattr(error, "options", None):  # of a group
         group, _, name = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
+        if group == "hydra/launcher":
+            return f"{group}={name}: no such choice, {near(name, options)}; `pip install '.[launchers]'` brings more"
         return f"{group}={name}: no such choice, {near(name, options)}"
     if (mark := getattr(error, "problem_mark", None)) is not None:  # of YAML
         return f"{mark.name}, line {mark.line + 1}: {error.problem}"  # type: ignore[attr-defined]
