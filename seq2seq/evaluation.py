@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -52,13 +53,19 @@ def translate(translator: Translator, sources: Sequence[str]) -> Hypotheses:
 
 def quick_scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """BLEU and chrF, as in `scores`, without signatures and confidence: for validation during training."""
+    return {
+        name: float(metric.corpus_score(hypotheses, None).score)
+        for name, metric in zip(("bleu", "chrf"), _with_references(tuple(references)), strict=True)
+    }
+
+
+@lru_cache(maxsize=2)
+def _with_references(references: tuple[str, ...]) -> tuple[Any, Any]:
+    """sacreBLEU's BLEU and chrF, which count the n-grams of these references once."""
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    return {
-        name: float(metric.corpus_score(hypotheses, [references]).score)
-        for name, metric in (("bleu", BLEU()), ("chrf", CHRF()))
-    }
+    return BLEU(references=[references]), CHRF(references=[references])
 
 
 def scores(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
@@ -170,10 +177,9 @@ class Outcome(NamedTuple):
 
 def outcomes(split: Held, texts: Sequence[str], reading: Reading) -> list[Outcome]:
     """Each sentence's, in order."""
-    from sacrebleu.metrics.bleu import BLEU
-
     # Counted once: a sentence is in a dozen groups.
-    counts = BLEU()._extract_corpus_statistics(texts, [[pair.target for pair in split.pairs]])
+    bleu, _ = _with_references(tuple(pair.target for pair in split.pairs))
+    counts = bleu._extract_corpus_statistics(texts, None)
     results = []
     for i, (pair, text) in enumerate(zip(split.pairs, texts, strict=True)):
         gold = split.gold[i] if split.gold is not None else Gold(links=None)

@@ -43,7 +43,7 @@ def given_scores(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 @every_one
 @given(given_scores())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_weights_of_tokens_sum_to_1_and_those_of_padding_are_0(
     name: str, found: tuple[Tensor, Tensor, Tensor, Tensor]
 ) -> None:
@@ -57,7 +57,7 @@ def test_weights_of_tokens_sum_to_1_and_those_of_padding_are_0(
 
 @every_one
 @given(given_scores())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_stands_in_the_padding_changes_nothing(name: str, found: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     scores, mask, query, step = found
     upstream = torch.randn_like(scores)
@@ -78,7 +78,7 @@ def test_what_stands_in_the_padding_changes_nothing(name: str, found: tuple[Tens
 
 @every_one
 @given(given_scores(), st.sampled_from([-500.0, 3.0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_all_scores_share_changes_nothing(
     name: str, found: tuple[Tensor, Tensor, Tensor, Tensor], shift: float
 ) -> None:
@@ -112,7 +112,7 @@ def test_nothing_on_the_way_is_no_number(name: str) -> None:
 
 
 @given(given_scores())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_softmax_is_the_formula(found: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     scores, mask, _, _ = found
     weights = masked_softmax(scores, mask)
@@ -156,7 +156,7 @@ def test_entmax_by_eye() -> None:
 
 
 @given(st.lists(st.floats(-4, 4), min_size=1, max_size=9), st.sampled_from([("sparsemax", 2.0), ("entmax15", 1.5)]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_threshold_makes_the_sum_1(scores: list[float], which: tuple[str, float]) -> None:
     """Against the definition, its t found by halving."""
     name, alpha = which

@@ -72,7 +72,7 @@ def combined(module: AttentionLayer, query: Tensor, context: Tensor) -> Tensor:
 
 
 @given(batch=st.integers(1, 3), query=st.integers(1, 5), key=st.integers(1, 6), positions=st.integers(1, 7))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_rule_1_is_the_notes_code(batch: int, query: int, key: int, positions: int) -> None:
     """Weights `softmax(attn([Q; K]))`, applied to V, and `attn_combine([Q; applied])`; every position holds a token."""
     rule = Rule(SCORES["concat"], Softmax, heads=1, window=1, hard=Learning("gumbel", temperature=1.0, soft=0.0))

@@ -179,7 +179,7 @@ def test_a_row_of_markdown_has_as_many_cells_as_its_heading(name: str) -> None:
     assert counts == {len(summary(report(DOT, GENERAL)).headings) + 1}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(max_size=40))
 def test_whatever_the_text_is_the_page_holds_together(text: str) -> None:
     check_alone(page(report(Variant(text, GENERAL.runs), text=text)))
