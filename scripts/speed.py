@@ -27,6 +27,8 @@ from seq2seq.text.tokenizer import BOS, EOS
 
 Row = dict[str, Any]
 GIGA = 1e9
+SOME = 4
+"""Every so many sentences are also decoded alone."""
 KINDS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -127,10 +129,9 @@ def decoding(settings: Settings) -> Iterator[Row]:
     number, size = (16, 8) if settings.quick else (128, 64)
     store = settings.store()
     pairs = sorted(((store.source[i], store.target[i]) for i in range(number)), key=lambda pair: len(pair[0]))
-    batches, singles = (
-        settings.on_device([batch_pairs(*zip(*pairs[i : i + each], strict=True)) for i in range(0, number, each)])
-        for each in (size, 1)
-    )
+    parts = [pairs[i : i + size] for i in range(0, number, size)]
+    batches = settings.on_device([batch_pairs(*zip(*part, strict=True)) for part in parts])
+    singles = settings.on_device([batch_pairs([source], [target]) for source, target in pairs[::SOME]])
     for place in RULES:
         for beam in (1, 5):
             found = _decoded(settings, _searches(settings, place, batches, singles, beam=beam))
@@ -159,15 +160,13 @@ def _searches(
 def _decoded(settings: Settings, searches: Mapping[str, Callable[[], Words]]) -> Row:
     found = {name: search() for name, search in searches.items()}
     timings = side_by_side(searches, repeats=settings.repeats, device=settings.device)
-    ours, number = timings["ours"], len(found["ours"])
-    row: Row = {"sentences/s": number / ours.median, "+- %": ours.spread}
-    for name, timing in timings.items():
-        if name != "ours":
-            row |= {f"plain, {name}": number / timing.median, f"x {name}": timing.median / ours.median}
-    same = sum(
-        all(words == found["ours"][i] for words in column) for i, column in enumerate(zip(*found.values(), strict=True))
-    )
-    return {**row, "same": f"{same} of {number}"}
+    speeds = {name: len(found[name]) / timing.median for name, timing in timings.items()}
+    row: Row = {"sentences/s": speeds["ours"], "+- %": timings["ours"].spread}
+    for name in list(speeds)[1:]:
+        row |= {f"plain, {name}": speeds[name], f"x {name}": speeds["ours"] / speeds[name]}
+    some = [words if len(words) < len(found["ours"]) else words[::SOME] for words in found.values()]
+    same = sum(all(words == column[0] for words in column) for column in zip(*some, strict=True))
+    return {**row, "same": f"{same} of {len(some[0])}"}
 
 
 def _each(batches: list[Batch], search: Callable[[Batch], Words]) -> Words:
