@@ -273,7 +273,8 @@ def _description(folder: Path) -> Description:
     except ValidationError as error:
         detail = error.errors()[0]
         key = ".".join(map(str, detail["loc"]))
-        raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION}, {key}: {detail['msg']}") from None
+        where = f"{DESCRIPTION}, {key}" if key else DESCRIPTION
+        raise InputError(f"checkpoint {folder} is damaged: {where}: {detail['msg']}") from None
     except InputError as error:
         raise InputError(f"checkpoint {folder} is damaged: {error}") from None
     except (OSError, ValueError, RecursionError) as error:
