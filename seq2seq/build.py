@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from seq2seq import config
-from seq2seq.attention.distributions import DISTRIBUTIONS
+from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.checkpoint import Checkpoint
@@ -59,7 +59,7 @@ def rule(attention: config.Attention) -> Rule:
         DISTRIBUTIONS[attention.distribution],
         heads=attention.heads,
         window=attention.window,
-        temperature=attention.temperature,
+        hard=Learning(attention.estimator, temperature=attention.temperature, soft=attention.soft),
     )
 
 
