@@ -7,7 +7,8 @@
 
 Sentences are synthetic, with lengths as image captions have them, or Multi30k's with --folder. What is compared is
 timed in turn, so that a busy machine slows both sides; a figure is the median of the repeats, and "+-" what lies
-between the fastest and the slowest, in percent. Still, measure on a machine that does nothing else.
+between the fastest and the slowest, in percent. Still, measure on a machine that does nothing else. The section corpus
+writes 0.7 GB into the temporary folder, and deletes it.
 """
 
 import argparse
