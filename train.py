@@ -17,7 +17,8 @@ Work = tuple[Train, Path, Checkpoint | None]
 """What `seq2seq.run.train` takes."""
 
 # What a sweep chose for this run: whatever nobody typed. (Hydra's own name for a run has all that was typed as well.)
-OmegaConf.register_new_resolver("swept", lambda overrides: ",".join(o for o in overrides if o not in sys.argv))
+TYPED = tuple(sys.argv)  # goes along to where a launcher runs it, which has another command line
+OmegaConf.register_new_resolver("swept", lambda overrides: ",".join(o for o in overrides if o not in TYPED))
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")

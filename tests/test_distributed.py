@@ -22,7 +22,9 @@ from tests.soak import differences, outcome
 from tests.test_resume import SHORT, configuration
 
 ALIKE = ["training.accumulate=1", "training.batch.size=400", "attention.distribution=softmax", "model.dropout=0"]
-"""Nothing is drawn at random; two processes with one batch each are one process with two."""
+ALIKE += ["dataset.validation=train", "search.batch=50"]
+"""Nothing is drawn at random; two processes with one batch each are one process with two. Each has several batches to
+validate."""
 LONG = ["training.accumulate=1", "training.steps=50"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -144,14 +146,14 @@ def test_one_process_writes(folder: Path) -> None:
     numbers = checkpoint.load(place / "checkpoints" / "last", training=True).training
     assert numbers is not None
     one, other = numbers.tensors["random.cpu"]
-    assert not torch.equal(one, other)  # dropout differs
+    assert not torch.equal(one[:8], other[:8])  # where a generator's seed is: dropout differs
 
 
 def stopped(folder: Path, place: Path) -> None:
-    """Begins a run and ends it by SIGTERM to torchrun."""
+    """Begins a run and ends it by a signal to one process, as good as one to torchrun, which sends it to all."""
     process = begin(folder, *SHORT, *LONG, f"hydra.run.dir={place}")
     wait_for(process, place / "train.log", "step 9/")
-    process.send_signal(signal.SIGTERM)
+    os.kill(children(process)[1], signal.SIGTERM)
     status, errors = end(process)
     step = checkpoint.load(place / "checkpoints" / "last", training=True).step
     go_on = f"`torchrun --nproc_per_node=2 train.py resume={place}` goes on"
