@@ -83,25 +83,26 @@ def _until_it_says(sign: re.Pattern[str], *arguments: str) -> float:
 
 def processes(settings: Settings) -> Iterator[Row]:
     """Target tokens a second of train.py on the built-in corpus with model=base, as one process and as several that
-    torchrun starts and that share the threads."""
+    torchrun starts and that share the threads, of which each has at least one."""
     several = torch.cuda.device_count() if settings.device.type == "cuda" else 2
     alone = 0.0
     for number in () if settings.quick else sorted({1, several}):
-        words = [
-            "model=base",
-            "decoder=luong",
-            "attention=general",
-            "training.batch.size=2048",
-            "training.log_every=10",
-        ]
-        words += [f"device={settings.device.type}", f"device.threads={max(1, settings.threads // number)}"]
+        each = max(1, settings.threads // number)
+        words = ["model=base", "decoder=luong", "attention=general", "training.batch.size=2048"]
+        words += [f"device={settings.device.type}", f"device.threads={each}", "training.log_every=10"]
         launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={number}"] if number > 1 else []
         with _training(launcher, *words) as lines:
             rates = (float(found[1]) for line in lines if (found := SPEED.search(line)))
             timing = Timing([1 / rate for rate in islice(rates, 1, 1 + settings.repeats)])  # the first warms up
         rate = 1 / timing.median
         alone = alone or rate
-        yield {"processes": number, "tokens/s": rate, "+- %": timing.spread, "x one": rate / alone}
+        yield {
+            "processes": number,
+            "threads each": each,
+            "tokens/s": rate,
+            "+- %": timing.spread,
+            "x one": rate / alone,
+        }
 
 
 @contextmanager
