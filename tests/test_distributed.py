@@ -25,7 +25,7 @@ ALIKE = ["training.accumulate=1", "training.batch.size=400", "attention.distribu
 ALIKE += ["dataset.validation=train", "search.batch=50"]
 """Nothing is drawn at random; two processes with one batch each are one process with two. Each has several batches to
 validate."""
-LONG = ["training.accumulate=1", "training.steps=50"]
+LONG = ["training.accumulate=1", "training.steps=50", "training.validate_every=25", "training.save_every=null"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -39,13 +39,18 @@ def begin(folder: Path, *words: str) -> subprocess.Popen[bytes]:
 
 def end(process: subprocess.Popen[bytes]) -> tuple[int, list[str]]:
     """The exit status, and the lines on the error stream that torchrun has not written in its own name."""
-    _, errors = process.communicate(timeout=120)
+    try:
+        _, errors = process.communicate(timeout=100)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # torchrun ends those that it started
+        process.communicate()
+        raise
     return process.returncode, [line for line in errors.decode().splitlines() if line.startswith(("error", "stopped"))]
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors.decode()
+    """Waits for the end, which must be a good one."""
+    assert end(process) == (0, [])
 
 
 def wait_for(process: subprocess.Popen[bytes], log: Path, words: str) -> None:
