@@ -212,7 +212,7 @@ class Search(Section):
     """`longest_source` counts tokens; a longer line is refused or cut, as `too_long` says."""
 
     size: Annotated[int, Field(ge=1, le=1000)]
-    length_penalty: Annotated[float, Field(ge=0)]
+    length_penalty: Annotated[float, Field(ge=0, le=10)]  # a length to a high power is no float
     n_best: PositiveInt
     batch: PositiveInt
     longest_source: PositiveInt
