@@ -100,6 +100,14 @@ def test_junk_is_no_model(tokenizer: Tokenizer, capfd: pytest.CaptureFixture[str
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("piece", [b"\xff", b"\xed\xa0\x80", b""])
+def test_a_model_with_a_piece_that_is_no_text_is_refused(tokenizer: Tokenizer, piece: bytes) -> None:
+    """One more piece, as a protobuf writes it: SentencePiece takes the model and fails when the piece is needed."""
+    field = b"\x0a" + bytes([len(piece)]) + piece
+    with pytest.raises(InputError, match="not a SentencePiece model"):
+        Tokenizer(tokenizer.model + b"\x0a" + bytes([len(field)]) + field)
+
+
 def test_a_model_with_other_special_ids_is_refused(tmp_path: Path) -> None:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(made_up_text(200)), model_prefix=str(tmp_path / "own"), vocab_size=60, minloglevel=2
