@@ -44,6 +44,9 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
 
 def table(rows: list[Row]) -> Iterator[str]:
     """A line for the names of the columns, and one for each row."""
+    if not rows:
+        yield "nothing that can be measured here"
+        return
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -77,8 +80,7 @@ def report(settings: Settings, chosen: list[str], say: Callable[[str], None]) ->
         section = SECTIONS[name]
         say(f"{name.capitalize()}: {' '.join((section.__doc__ or '').split())}")
         rows = found[name] = list(tqdm(section(settings), name, leave=False, unit=" rows", disable=None))
-        lines = list(table(rows)) if rows else ["nothing that can be measured here"]
-        say("\n".join([*(f"  {line}" for line in lines), ""]))
+        say("\n".join([*(f"  {line}" for line in table(rows)), ""]))
     return found
 
 

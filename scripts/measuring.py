@@ -31,6 +31,10 @@ class Timing(NamedTuple):
         """From the fastest repeat to the slowest, as a percentage of the median."""
         return 100 * (max(self.seconds) - min(self.seconds)) / self.median
 
+    def times(self, other: "Timing") -> float:
+        """How many times as long as the other this takes: the median of what each round says."""
+        return median(own / its for own, its in zip(self.seconds, other.seconds, strict=True))
+
 
 def machine(device: torch.device) -> dict[str, Any]:
     """What the figures depend on. `load` is the average of the last minute, this program's own share left out."""
@@ -74,7 +78,8 @@ def side_by_side(
 ) -> dict[str, Timing]:
     """Times of each, one repeat of every contender after the other, so that a busy machine slows them alike.
 
-    Each runs once before the clock does. The first of one round is the last of the next.
+    Each runs once before the clock does. The first of one round is the last of the next. What a round says of two of
+    them is truer than what two medians say: see `Timing.times`.
     """
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}

@@ -32,34 +32,36 @@ SOME = 4
 KINDS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def _square(settings: Settings, dtype: torch.dtype) -> tuple[Callable[[], None], float]:
-    """The product whose rate is called the machine's."""
-    side = 256 if settings.quick else 8192 if settings.device.type == "cuda" else 2048
-    return multiply((side, side, side), dtype=dtype, device=settings.device, operations=2 * side**3)
+def _products(
+    settings: Settings, shape: tuple[int, int, int] | None, dtype: torch.dtype = torch.float32
+) -> tuple[Callable[[], None], float]:
+    """Some products of a shape, or large square ones, whose rate is called the machine's; and their operations."""
+    side = 256 if settings.quick else 8192 if settings.device.type == "cuda" else 1024
+    operations = 1e7 if settings.quick else 1e12 if settings.device.type == "cuda" else 4e9
+    return multiply(shape or (side, side, side), dtype=dtype, device=settings.device, operations=operations)
 
 
 @cache
-def _rate(shape: tuple[int, int, int], dtype: torch.dtype, settings: Settings) -> float:
-    """Operations a second in products of this shape."""
-    operations = 1e7 if settings.quick else 2e9
-    run, operations = multiply(shape, dtype=dtype, device=settings.device, operations=operations)
-    return operations / side_by_side({"run": run}, repeats=3, device=settings.device)["run"].median
+def _cost(shape: tuple[int, int, int], settings: Settings) -> float:
+    """How many times as long as in a large square product an operation takes in one of this shape."""
+    runs, operations = zip(*(_products(settings, one) for one in (shape, None)), strict=True)
+    found = side_by_side({"shape": runs[0], "square": runs[1]}, repeats=3, device=settings.device)
+    return found["shape"].times(found["square"]) * operations[1] / operations[0]
 
 
 def rates(settings: Settings) -> Iterator[Row]:
     """Matrix products in GFLOP/s: large square ones, and those of a batch of the models."""
-    squares = {name: _square(settings, dtype) for name, dtype in KINDS.items()}
-    runs = {name: run for name, (run, _) in squares.items()}
-    timings = side_by_side(runs, repeats=settings.repeats, device=settings.device)
-    yield {"product": "square"} | {name: squares[name][1] / timings[name].median / GIGA for name in KINDS}
+    names: dict[tuple[int, int, int] | None, dict[str, None]] = {None: {"square": None}}
     batch = batches_of(settings.store(), settings.batchings[0], 1)[0]
-    names: dict[tuple[int, int, int], dict[str, None]] = {}
     for place in RULES:
         for product in products(place, settings.sizes, batch):
             names.setdefault(product.shape, {})[product.name] = None
     for shape, these in names.items():
-        found = {name: _rate(shape, dtype, settings) / GIGA for name, dtype in KINDS.items()}
-        yield {"product": "; ".join(these), "shape": "{} x {} x {}".format(*shape), **found}
+        pairs = {name: _products(settings, shape, dtype) for name, dtype in KINDS.items()}
+        runs = {name: run for name, (run, _) in pairs.items()}
+        timings = side_by_side(runs, repeats=settings.repeats, device=settings.device)
+        found = {name: pairs[name][1] / timings[name].median / GIGA for name in KINDS}
+        yield {"product": "; ".join(these), "shape": "{} x {} x {}".format(*shape) if shape else "", **found}
 
 
 def training(settings: Settings) -> Iterator[Row]:
@@ -80,20 +82,19 @@ def training(settings: Settings) -> Iterator[Row]:
 
 def _trained(settings: Settings, place: str, batches: list[Batch], contenders: Mapping[str, Callable[[], None]]) -> Row:
     """Ours, the plain loop where it is given, and the matrix rate of the same minutes."""
-    square, operations = _square(settings, torch.float32)
+    square, operations = _products(settings, None)
     timings = side_by_side({**contenders, "square": square}, repeats=settings.repeats, device=settings.device)
+    ours, squares = timings["ours"], timings["square"]
     tokens = sum(batch.target_tokens for batch in batches)
     work = [product for batch in batches for product in products(place, settings.sizes, batch)]
-    flop = 6 * sum(product.multiply_accumulates for product in work) / tokens
-    at_their_rates = sum(
-        6 * product.multiply_accumulates / _rate(product.shape, torch.float32, settings) for product in work
-    )
-    ours, rate = timings["ours"], operations / timings["square"].median
+    flop = 6 * sum(product.multiply_accumulates for product in work)
+    dearer = 6 * sum(product.multiply_accumulates * _cost(product.shape, settings) for product in work) / flop
     row: Row = {"tokens/s": tokens / ours.median, "+- %": ours.spread}
     if (plain := timings.get("plain")) is not None:
-        row |= {"plain": tokens / plain.median, "plain +- %": plain.spread, "x plain": plain.median / ours.median}
-    row |= {"MFLOP": flop / 1e6, "GFLOP/s": rate / GIGA, "limit": rate / flop}
-    row |= {"% of limit": 100 * flop * tokens / rate / ours.median, "% of shapes'": 100 * at_their_rates / ours.median}
+        row |= {"plain": tokens / plain.median, "plain +- %": plain.spread, "x plain": plain.times(ours)}
+    rate, share = operations / squares.median, 100 * flop / operations / ours.times(squares)
+    row |= {"MFLOP": flop / tokens / 1e6, "GFLOP/s": rate / GIGA, "limit": rate * tokens / flop}
+    row |= {"% of limit": share, "% of shapes'": share * dearer}
     if settings.device.type == "cuda":
         row |= {"ms a step": 1000 * ours.median / len(batches)}
         row |= {"GPU busy %": busy_share(contenders["ours"], settings.device)}
@@ -163,7 +164,8 @@ def _decoded(settings: Settings, searches: Mapping[str, Callable[[], Words]]) ->
     speeds = {name: len(found[name]) / timing.median for name, timing in timings.items()}
     row: Row = {"sentences/s": speeds["ours"], "+- %": timings["ours"].spread}
     for name in list(speeds)[1:]:
-        row |= {f"plain, {name}": speeds[name], f"x {name}": speeds["ours"] / speeds[name]}
+        longer = timings[name].times(timings["ours"]) * len(found["ours"]) / len(found[name])
+        row |= {f"plain, {name}": speeds[name], f"x {name}": longer}
     some = [words if len(words) < len(found["ours"]) else words[::SOME] for words in found.values()]
     same = sum(all(words == column[0] for words in column) for column in zip(*some, strict=True))
     return {**row, "same": f"{same} of {len(some[0])}"}

@@ -64,7 +64,8 @@ def start(settings: Settings) -> Iterator[Row]:
     words = ["dataset.preset=tiny", "dataset.vocabulary=1000"] if settings.quick else []
     words += [f"device={settings.device.type}", f"device.threads={settings.threads}", "training.log_every=1"]
     first_step = "train.py, the first step"
-    _until_it_says(SPEED, *words)  # fills the cache
+    if not settings.quick:
+        _until_it_says(SPEED, *words)  # fills the cache
     for name, sign, arguments in (("train.py --help", re.compile("== Groups"), ["--help"]), (first_step, SPEED, words)):
         timing = Timing([_until_it_says(sign, *arguments) for _ in range(min(settings.repeats, 3))])
         yield {"command": name, "seconds": timing.median, "+- %": timing.spread}
