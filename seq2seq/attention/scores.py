@@ -107,9 +107,9 @@ class _TanhDot(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         activation, v = ctx.saved_tensors
-        slope = gradient.unsqueeze(3) * v
-        slope.addcmul_(slope * activation, activation, value=-1)  # g v (1 - tanh^2)
-        return slope.sum(dim=2), slope.sum(dim=1), gradient.flatten() @ activation.flatten(0, 2)
+        slope = torch.ops.aten.tanh_backward(gradient.unsqueeze(3) * v, activation)
+        of_key = slope.squeeze(1) if slope.shape[1] == 1 else slope.sum(dim=1)
+        return slope.sum(dim=2), of_key, gradient.flatten() @ activation.flatten(0, 2)
 
 
 class Additive(TanhSum):

@@ -32,20 +32,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
         gradients = [torch.zeros_like(tensor) for tensor in (outputs, weight, bias)] if differentiate else []
         for start in range(0, outputs.shape[0], ROWS):
             rows = slice(start, start + ROWS)
-            logits = torch.addmm(bias, outputs[rows], weight.t())
-            normalizer = logits.logsumexp(dim=1)
+            scores = torch.addmm(bias, outputs[rows], weight.t()).log_softmax(dim=1)
             picked = target[rows].unsqueeze(1)
-            log_likelihood = normalizer.sum() - logits.gather(1, picked).sum()
-            likelihood += log_likelihood
-            smoothed += (1 - smoothing) * log_likelihood + smoothing * (normalizer.sum() - logits.sum() / vocabulary)
+            log_likelihood = scores.gather(1, picked).sum()
+            likelihood -= log_likelihood
+            smoothed -= (1 - smoothing) * log_likelihood + smoothing / vocabulary * scores.sum()
             if gradients:  # d smoothed / d logits = softmax - (1 - smoothing) [y = target] - smoothing / V
-                logits.sub_(normalizer.unsqueeze(1)).exp_()
+                scores.exp_()
                 if smoothing:
-                    logits.sub_(smoothing / vocabulary)
-                logits.scatter_add_(1, picked, logits.new_full(picked.shape, smoothing - 1))
-                torch.mm(logits, weight, out=gradients[0][rows])
-                gradients[1].addmm_(logits.t(), outputs[rows])
-                gradients[2].add_(logits.sum(dim=0))
+                    scores.sub_(smoothing / vocabulary)
+                scores.scatter_add_(1, picked, scores.new_full(picked.shape, smoothing - 1))
+                torch.mm(scores, weight, out=gradients[0][rows])
+                gradients[1].addmm_(scores.t(), outputs[rows])
+                gradients[2].add_(scores.sum(dim=0))
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(likelihood)
         return smoothed, likelihood

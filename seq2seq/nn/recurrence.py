@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward.grad_input, torch.ops.aten.tanh_backward.grad_input
+
 
 class GRU(nn.GRU):
     """`nn.GRU`, batch first, whose padding is told by a mask.
@@ -120,10 +122,10 @@ class _Recurrence(torch.autograd.Function):
             by_state += gradient[:, t]
             kept = by_state * update
             torch.mul(by_state, states[:, t] - candidate, out=by_update)
-            torch.mul(by_state - kept, 1 - candidate * candidate, out=by_candidate)
+            tanh_backward(by_state - kept, candidate, grad_input=by_candidate)
             torch.mul(by_candidate, candidate_products[:, t], out=by_reset)
             switches, by_switches = gates[:, t, :, : 2 * width], by_input[:, t, :, : 2 * width]
-            by_switches.mul_(switches).mul_(1 - switches)
+            sigmoid_backward(by_switches, switches, grad_input=by_switches)
             by_product[:, t] = by_input[:, t]
             by_product[:, t, :, 2 * width :].mul_(reset)
             by_state = torch.baddbmm(kept, by_product[:, t], back)
@@ -178,9 +180,9 @@ class _Step(torch.autograd.Function):
         by_input = torch.empty_like(gates)
         by_reset, by_update, by_candidate = by_input.split(width, dim=1)
         torch.mul(gradient, state - candidate, out=by_update)
-        torch.mul(gradient - kept, 1 - candidate * candidate, out=by_candidate)
+        tanh_backward(gradient - kept, candidate, grad_input=by_candidate)
         torch.mul(by_candidate, products[:, 2 * width :], out=by_reset)
-        by_input[:, : 2 * width].mul_(switches).mul_(1 - switches)
+        sigmoid_backward(by_input[:, : 2 * width], switches, grad_input=by_input[:, : 2 * width])
         by_product = by_input.clone()
         by_product[:, 2 * width :].mul_(reset)
         ctx.steps.append((inputs, state, by_input, by_product))
