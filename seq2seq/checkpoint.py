@@ -33,9 +33,8 @@ from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 FORMAT = 2  # raise it when the same names come to mean other things
 DESCRIPTION = "checkpoint.json"
 WEIGHTS, TRAINING, SOURCE, TARGET = "weights.safetensors", "training.safetensors", "source.model", "target.model"
-LONGEST_DESCRIPTION = (
-    2**20
-)  # bytes, as of all below; ours are far smaller, and what is larger costs memory to take apart
+# In bytes: ours are far smaller, and what is larger costs memory to take apart.
+LONGEST_DESCRIPTION = 2**20
 LONGEST_TOKENIZER = 2**27
 LONGEST_HEADER = 2**20  # a safetensors file's table of its tensors
 
