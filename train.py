@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.checkpoint import Checkpoint
@@ -42,19 +43,19 @@ def _record(values: DictConfig, folder: Path) -> None:
     OmegaConf.save(HydraConfig.get().overrides.task, folder / "overrides.yaml")
 
 
-def go_on(folder: Path) -> None:
+def go_on(folder: Path, options: list[str]) -> None:
     """Takes up a run that was stopped. Its configuration is in its checkpoint, so there is nothing to compose."""
-    from seq2seq.build import configuration
-    from seq2seq.run import to_resume, train
+    from seq2seq.resumption import to_resume
+    from seq2seq.run import train
 
-    if (found := to_resume(folder)) is None:
+    given = {option.key_or_group: option.value() for option in OverridesParser.create().parse_overrides(options)}
+    if (found := to_resume(folder, given)) is None:
         print(f"{folder} is finished: {folder / 'results.json'} holds its scores")
         return
-    begun = configuration(found, folder)
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "train.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
     with told(Train, folder=folder):
-        train(*agree((begun, folder, found)))
+        train(*agree((found[0], folder, found[1])))
 
 
 def follow() -> None:
@@ -78,10 +79,10 @@ def agree(work: Work | None = None) -> Work:
 if __name__ == "__main__":
     with joined(), told(Train):
         check_single(sys.argv[1:])
-        folder = resumed(sys.argv[1:])
+        stopped = resumed(sys.argv[1:])
         if not first():
             follow()
-        elif folder is None:
+        elif stopped is None:
             main()
         else:
-            go_on(folder)
+            go_on(*stopped)

@@ -206,6 +206,7 @@ class Training(Section):
 class Device(Section):
     kind: Annotated[str, _one_of(("auto", "cpu", "cuda"))]
     threads: Annotated[int, Field(gt=0, le=2**10)] | None
+    deterministic: bool
 
 
 class Search(Section):

@@ -1,6 +1,7 @@
 """Where the numbers are computed: which device, how many threads, what keeps the memory warm."""
 
 import ctypes
+import os
 import sys
 
 import torch
@@ -33,11 +34,18 @@ def _take_one(rank: int, processes: int) -> None:
     torch.cuda.set_device(rank)
 
 
-def set_up(threads: int | None) -> None:
-    """Once a process, before the first tensor: the number of threads (None: PyTorch's own choice), and the memory."""
+def set_up(threads: int | None, *, deterministic: bool = False) -> None:
+    """Once a process, before the first tensor: the number of threads (None: PyTorch's own choice), and the memory.
+
+    `deterministic` keeps a GPU to algorithms that give the same numbers each time; those of a CPU all do.
+    """
     if threads is not None:
         torch.set_num_threads(threads)
     _keep_freed_memory()
+    if deterministic and torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # we read nothing that we have not written
 
 
 def _keep_freed_memory() -> None:

@@ -23,7 +23,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
         check_format(options.plot)
         if not options.plot.parent.is_dir():
             raise InputError(f"plot={options.plot}: there is no folder {options.plot.parent}")
-    device.set_up(options.device.threads)
+    device.set_up(options.device.threads, deterministic=options.device.deterministic)
     place = device.choose(options.device.kind)
     found = checkpoint.load(options.checkpoint)
     configuration, model = build.trained(found, options.checkpoint)

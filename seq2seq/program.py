@@ -54,21 +54,22 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         raise
 
 
-def resumed(arguments: Sequence[str]) -> Path | None:
-    """FOLDER of `resume=FOLDER`, which must stand alone: a run goes on with the configuration that it began with."""
+def resumed(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
+    """FOLDER of `resume=FOLDER`, and the options beside it."""
     folders = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
     if not folders:
         return None
-    if others := [argument for argument in arguments if not argument.startswith("resume=")]:
-        raise InputError(
-            f"{others[0]}: resume=FOLDER stands alone, since the run goes on with the configuration that it began with"
-        )
     if not folders[0] or len(folders) > 1:
         raise InputError("resume: give one run folder, resume=runs/NAME")
+    others = [argument for argument in arguments if not argument.startswith("resume=")]
+    if strange := [argument for argument in others if argument.startswith("-") or "=" not in argument]:
+        raise InputError(
+            f"{strange[0]}: beside resume=FOLDER only KEY=VALUE may stand, such as training.save_every=500"
+        )
     folder = Path(folders[0])
     if links := sorted(path for path in folder.rglob("*") if path.is_symlink()):
         raise InputError(f"{links[0]} is a link, and what a run writes stays in its folder: put the file itself there")
-    return folder
+    return folder, others
 
 
 def check_single(arguments: Sequence[str]) -> None:

@@ -37,27 +37,8 @@ def check_unused(folder: Path) -> None:
     if any((folder / name).exists() for name in ("checkpoints/last", "tensorboard", "results.json")):
         raise InputError(
             f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER, or go on with "
-            f"resume={folder} alone"
+            f"resume={folder}"
         )
-
-
-def to_resume(folder: Path) -> Checkpoint | None:
-    """Where the run in the folder goes on; None where it is finished.
-
-    Raises InputError where there is nothing, or where the run has another number of processes.
-    """
-    if (folder / "results.json").exists():
-        return None
-    last = folder / "checkpoints" / "last"
-    if not last.exists() and not last.with_name(".last.old").exists():
-        raise InputError(f"resume={folder}: there is no checkpoints/last in it to go on from; start the run again")
-    found = checkpoint.load(last, training=True)
-    assert found.training is not None
-    if (wanted := found.training.state.processes) != (here := distributed.processes()):
-        raise InputError(
-            f"resume={folder}: the run began with {wanted} process(es) and goes on with as many; found {here}"
-        )
-    return found
 
 
 def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None = None) -> dict[str, Any]:
@@ -72,7 +53,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
 
 
 def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None) -> dict[str, Any]:
-    device.set_up(configuration.device.threads)
+    device.set_up(configuration.device.threads, deterministic=configuration.device.deterministic)
     place = device.choose(configuration.device.kind)
     with distributed.in_turn():
         text = build.corpus(configuration.dataset)
@@ -136,6 +117,12 @@ def _start(run: Run, folder: Path, resumed: Checkpoint | None, text: str) -> Che
     build.load_weights(run.model, resumed, folder)
     resume(run.model, run.optimizer, resumed.training.tensors)
     log.info("resumed after step %d", resumed.step)
+    configuration = run.configuration.model_dump(mode="json")
+    if configuration != resumed.configuration:  # on disk, before a finished run is one that is not
+        resumed = resumed._replace(configuration=configuration)
+        if distributed.first():
+            checkpoint.store(resumed, folder / "checkpoints" / "last")
+            (folder / "results.json").unlink(missing_ok=True)
     return resumed
 
 

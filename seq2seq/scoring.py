@@ -14,7 +14,7 @@ from seq2seq.text.gold import Gold, Held, hold
 
 def score(options: config.Evaluate) -> dict[str, Any]:
     """Scores a checkpoint on a split of its dataset or on a pair of files; the names are those of `results.json`."""
-    device.set_up(options.device.threads)
+    device.set_up(options.device.threads, deterministic=options.device.deterministic)
     place = device.choose(options.device.kind)
     found = checkpoint.load(options.checkpoint)
     configuration, model = build.trained(found, options.checkpoint)

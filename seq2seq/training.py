@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -121,8 +122,9 @@ def updates(
         tokens, padding, positions = _counts(group)
         losses = []
         for batch in group:
-            loss = batch_loss(model, batch, smoothing=smoothing)
-            (loss.smoothed / tokens).backward()
+            with _memory_for(batch, step):
+                loss = batch_loss(model, batch, smoothing=smoothing)
+                (loss.smoothed / tokens).backward()
             losses.append(Loss(*(part.detach() for part in loss)))
         total = Loss(*(torch.stack(parts).sum() for parts in zip(*losses or [nothing], strict=True)))
         _add_up(model, total)
@@ -135,6 +137,22 @@ def updates(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         yield Update(step, total, tokens, padding, positions, norm, rate, finite)
+
+
+@contextmanager
+def _memory_for(batch: Batch, step: int) -> Iterator[None]:
+    """Raises InputError where there is none."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not known and "allocate memory" not in str(error):  # what a CPU's allocator says
+            raise
+        (sentences, source), target = batch.source.shape, batch.target_input.shape[1]
+        raise InputError(
+            f"step {step}: no memory left for a batch of {sentences} sentences, of up to {source} source and {target} "
+            "target subwords: lower training.batch.size (training.accumulate makes up for it) or dataset.longest"
+        ) from error
 
 
 def _counts(group: Sequence[Batch]) -> list[int]:

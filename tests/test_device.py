@@ -1,5 +1,7 @@
 """What a device's name means on this machine."""
 
+import os
+
 import pytest
 import torch
 
@@ -27,3 +29,19 @@ def test_threads_are_set_where_they_are_given() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_gpu_can_be_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    device.set_up(None, deterministic=True)
+    assert torch.are_deterministic_algorithms_enabled() == torch.cuda.is_available()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    try:
+        device.set_up(None)
+        assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+        device.set_up(None, deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
+        monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)

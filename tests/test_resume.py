@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from seq2seq import build, checkpoint, run, validation
+from seq2seq import checkpoint, run, validation
 from seq2seq.config import Train, load
 from seq2seq.errors import InputError
 from seq2seq.program import resumed
+from seq2seq.resumption import to_resume
 from tests.programs import CONFIGS, command, start, write_corpus
 from tests.soak import RUN, differences, outcome, soak
 from tests.test_wrong import refused
@@ -41,10 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def go_on(place: Path) -> None:
-    found = run.to_resume(place)
+def go_on(place: Path, **options: object) -> None:
+    found = to_resume(place, {f"training.{name}": value for name, value in options.items()})
     assert found is not None
-    run.train(build.configuration(found, place), place, found)
+    run.train(found[0], place, found[1])
 
 
 class Cut(Exception):  # noqa: N818
@@ -201,16 +203,69 @@ def test_a_finished_run_says_so(folder: Path) -> None:
     [
         (["resume="], "give one run folder"),
         (["resume=runs/whole", "resume=runs/other"], "give one run folder"),
-        (["resume=runs/whole", "training.epochs=9"], "training.epochs=9: resume=FOLDER stands alone"),
-        (["-m", "resume=runs/whole"], "-m: resume=FOLDER stands alone"),
+        (["-m", "resume=runs/whole"], "-m: beside resume=FOLDER only KEY=VALUE may stand"),
+        (["resume=runs/whole", "training.epochs"], "training.epochs: beside resume=FOLDER"),
     ],
     ids=" ".join,
 )
-def test_resume_stands_alone(arguments: list[str], words: str) -> None:
+def test_what_may_stand_beside_resume(arguments: list[str], words: str) -> None:
     assert resumed(["attention=dot"]) is None
-    assert resumed(["resume=runs/both/attention=dot"]) == Path("runs/both/attention=dot")
+    assert resumed(["resume=runs/both/attention=dot"]) == (Path("runs/both/attention=dot"), [])
+    assert resumed(["a=1", "resume=runs/whole"]) == (Path("runs/whole"), ["a=1"])
     with pytest.raises(InputError, match=words):
         resumed(arguments)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_run_can_go_on_for_longer(folder: Path, tmp_path: Path, cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished, or cut off in its last scores: it becomes the longer run, to the bit, and is finished when that is."""
+    monkeypatch.chdir(folder)
+    whole, place = tmp_path / "whole", tmp_path / "longer"
+    run.train(configuration("training.decay=inverse_sqrt"), whole)
+    with pytest.MonkeyPatch.context() as patch:
+        if cut:
+            patch.setattr(run, "write_json", at_call(1, run.write_json, before=True))
+        with pytest.raises(Cut) if cut else nullcontext():
+            run.train(configuration("training.decay=inverse_sqrt", "training.steps=20"), place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "quick_scores", at_call(1, validation.quick_scores))
+        with pytest.raises(Cut):
+            go_on(place, steps=22)
+    assert not (place / "results.json").exists()
+    go_on(place)  # what was asked for stands in the checkpoint
+    assert list(differences(outcome(whole), outcome(place))) == []
+    assert to_resume(place, {}) is None
+
+
+def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    place = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "quick_scores", at_call(2, validation.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration(), place)
+    go_on(place, save_every=2, log_every=7, keep_best=5, patience=90)
+    whole, found = outcome(folder / "runs" / "whole"), outcome(place)
+    assert found["curves"]["validation/bleu"] == whole["curves"]["validation/bleu"]
+    weights = "checkpoints/last/weights.safetensors"
+    assert (place / weights).read_bytes() == (folder / "runs" / "whole" / weights).read_bytes()
+    assert checkpoint.load(place / "checkpoints" / "last").configuration["training"]["keep_best"] == 5
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("training.learning_rate=1", "training.learning_rate: a run goes on as it began; only training.epochs,"),
+        ("training.epochs=9", "training.epochs: with training.decay=linear the learning rates of the steps already"),
+        ("training.epoch=9", "training.epoch: no such option, did you mean training.epochs?"),
+        ("training.save_every=many", "training.save_every"),
+        ("training.save_every=", "training.save_every"),
+    ],
+)
+def test_options_that_would_change_the_run_are_refused(folder: Path, option: str, words: str) -> None:
+    before = (folder / "runs" / "whole" / "results.json").read_bytes()
+    assert words in refused("train", "resume=runs/whole", option, folder=folder)
+    assert (folder / "runs" / "whole" / "results.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
+from seq2seq import training
 from seq2seq.attention.distributions import Distribution, Hard, Learning, Shape
 from seq2seq.errors import InputError
 from seq2seq.nn.model import Model
@@ -328,3 +329,28 @@ def test_rewards_give_the_gradient_of_the_expected_loss() -> None:
     found = torch.autograd.grad(loss.smoothed / copies, scores)
     for one, other in zip(found, wanted, strict=True):
         assert float((one - other).norm() / other.norm()) < 0.1
+
+
+@pytest.mark.parametrize("wanted", [torch.Size([2**50]), None])
+def test_no_memory_is_told_with_the_batch(monkeypatch: pytest.MonkeyPatch, wanted: torch.Size | None) -> None:
+    """What this machine's allocator says, and what a GPU's would."""
+
+    def greedy(*_: object, **__: object) -> None:
+        if wanted is None:
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity ..."
+            )
+        torch.empty(wanted)
+
+    monkeypatch.setattr(training, "batch_loss", greedy)
+    words = (
+        "step 1: no memory left for a batch of 6 sentences, of up to 10 source and 9 target subwords: lower training.b"
+    )
+    with pytest.raises(InputError, match=words):
+        train(tiny_model(), [batches(6)])
+
+
+def test_other_errors_are_not_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "batch_loss", lambda *_, **__: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="inconsistent tensor size"):
+        train(tiny_model(), [batches(6)])

@@ -41,7 +41,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 scores.exp_()
                 if smoothing:
                     scores.sub_(smoothing / vocabulary)
-                scores.scatter_add_(1, picked, scores.new_full(picked.shape, smoothing - 1))
+                scores.scatter_(1, picked, scores.gather(1, picked) - (1 - smoothing))
                 torch.mm(scores, weight, out=gradients[0][rows])
                 gradients[1].addmm_(scores.t(), outputs[rows])
                 gradients[2].add_(scores.sum(dim=0))

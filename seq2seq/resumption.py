@@ -1,0 +1,51 @@
+"""What a run goes on with: its last checkpoint, and the configuration that it began with, but for a few options."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seq2seq import build, checkpoint, config, distributed
+from seq2seq.checkpoint import Checkpoint
+from seq2seq.config import Train
+from seq2seq.errors import InputError
+
+LENGTH = ("training.epochs", "training.steps")
+FREE = (*LENGTH, "training.patience", "training.keep_best", "training.save_every", "training.log_every")
+"""Options that leave what a run has done as it is."""
+
+
+def to_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkpoint] | None:
+    """Where the run in the folder goes on, and its configuration with these options (by full key).
+
+    None where it is finished, and no option asks for more. Raises InputError where there is nothing, where the run has
+    another number of processes, or where an option would change what is done already.
+    """
+    if (folder / "results.json").exists() and not options:
+        return None
+    last = folder / "checkpoints" / "last"
+    if not last.exists() and not last.with_name(".last.old").exists():
+        raise InputError(f"resume={folder}: there is no checkpoints/last in it to go on from; start the run again")
+    found = checkpoint.load(last, training=True)
+    assert found.training is not None
+    if (wanted := found.training.state.processes) != (here := distributed.processes()):
+        raise InputError(
+            f"resume={folder}: the run began with {wanted} process(es) and goes on with as many; found {here}"
+        )
+    return _with_options(build.configuration(found, folder), options), found
+
+
+def _with_options(begun: Train, options: Mapping[str, Any]) -> Train:
+    values = begun.model_dump(mode="json")
+    for key, value in options.items():
+        if key not in config.keys(Train):
+            raise InputError(f"{key}: no such option, {config.near(key, config.keys(Train))}")
+        if key not in FREE:
+            raise InputError(f"{key}: a run goes on as it began; only {', '.join(FREE)} may change")
+        if key in LENGTH and begun.training.decay in ("linear", "cosine"):
+            raise InputError(
+                f"{key}: with training.decay={begun.training.decay} the learning rates of the steps already taken "
+                "depend on it; a run with constant or inverse_sqrt can go on for longer"
+            )
+        section, name = key.split(".")
+        values[section][name] = value
+    return config.load(Train, values)
