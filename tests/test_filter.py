@@ -77,7 +77,11 @@ class Filter:
         """The lines of the output; `failed` of the input's must have been told to be impossible."""
         search = {**dict.fromkeys(Search.model_fields), **options.pop("search", {})}
         values: dict[str, Any] = {"scores": False, "alignments": False, "plot": None, "search": search}
-        values |= {"checkpoint": f"{self.run}/checkpoints/best", "device": {"kind": "cpu", "threads": 1}, **options}
+        values |= {
+            "checkpoint": f"{self.run}/checkpoints/best",
+            "device": {"kind": "cpu", "threads": 1, "deterministic": False},
+            **options,
+        }
         path = self.folder / "given"
         path.write_bytes(given.encode() if isinstance(given, str) else given)
         made = self.folder / "made"
@@ -137,7 +141,7 @@ def test_a_line_too_long_is_told_and_left_empty_or_cut(concat: Filter, capsys: p
 
 def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
     values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "plot": None, "search": {}}
-    options = load(Translate, {**values, "device": {"kind": "cpu", "threads": 1}})
+    options = load(Translate, {**values, "device": {"kind": "cpu", "threads": 1, "deterministic": False}})
     translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
     assert _line(translation, 7, options, ranked=True) == "7\t-1.5000\ta b\t"
 
