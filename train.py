@@ -3,18 +3,21 @@
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.checkpoint import Checkpoint
 from seq2seq.config import Train, load
 from seq2seq.distributed import Lost, first, joined, once
 from seq2seq.program import check_single, resumed, told
 
-Work = tuple[Train, Path, Checkpoint | None]
+if TYPE_CHECKING:  # --help needs none
+    from seq2seq.checkpoint import Checkpoint
+
+Work: TypeAlias = "tuple[Train, Path, Checkpoint | None]"
 """What `seq2seq.run.train` takes."""
 
 # What a sweep chose for this run: whatever nobody typed. (Hydra's own name for a run has all that was typed as well.)
@@ -55,7 +58,8 @@ def go_on(folder: Path, options: list[str]) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "train.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
     with told(Train, folder=folder):
-        train(*agree((found[0], folder, found[1])))
+        configuration, last = found
+        train(*agree((configuration, folder, last)))
 
 
 def follow() -> None:
@@ -69,7 +73,7 @@ def follow() -> None:
     train(*work)
 
 
-def agree(work: Work | None = None) -> Work:
+def agree(work: "Work | None" = None) -> Work:
     """The first process's work, in all of them."""
     found = once(lambda: work)
     assert found is not None

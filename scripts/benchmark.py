@@ -12,7 +12,6 @@ writes 0.7 GB into the temporary folder, and deletes it.
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ from waiting import processes, start, text
 from workload import SMALL, Batching, Settings
 
 from seq2seq import device
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, in_a_sentence
+from seq2seq.writing import write_json
 
 Row = dict[str, Any]
 SECTIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
@@ -114,14 +114,9 @@ def main(arguments: list[str] | None = None) -> None:
         settings = settings._replace(sizes=SMALL, batchings=(Batching(8, "sentences"),))
     found = report(settings, chosen, lambda text: print(text, flush=True))
     if options.json is not None:
-        from seq2seq.run import write_json  # which imports all there is
-
         write_json(options.json, found)
 
 
 if __name__ == "__main__":
-    try:
+    with in_a_sentence():
         main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -33,9 +33,9 @@ from seq2seq.comparison import Planned, check_comparable, compare, differences, 
 from seq2seq.config import Train, load
 from seq2seq.errors import InputError
 from seq2seq.program import told
-from seq2seq.run import write_text
 from seq2seq.watch.page import page
 from seq2seq.watch.report import markdown
+from seq2seq.writing import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = "training.seed"

@@ -1,12 +1,11 @@
 """Draw validation curves of several runs: `python scripts/curves.py curves.svg dot=runs/A concat=runs/B`."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seq2seq.errors import InputError
+from seq2seq.errors import in_a_sentence
 from seq2seq.watch.curves import curve
 from seq2seq.watch.plots import save
 
@@ -36,8 +35,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with in_a_sentence():
         main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -6,11 +6,10 @@ python scripts/grammar.py --trace 7                   the frame, both sides with
 """
 
 import argparse
-import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, in_a_sentence
 from seq2seq.text.grammar import PRESETS, Example, Grammar, generate, training_frame
 from seq2seq.text.grammar.alignment import Token
 from seq2seq.text.grammar.english import translations
@@ -125,8 +124,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with in_a_sentence():
         main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

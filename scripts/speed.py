@@ -19,11 +19,11 @@ from workload import (
     synthetic,
 )
 
-from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
 from seq2seq.search.beam import beam_search
 from seq2seq.text.batches import Batch, batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS
+from seq2seq.translation import next_token
 
 Row = dict[str, Any]
 GIGA = 1e9
@@ -188,13 +188,8 @@ def plain_beam(model: PlainModel, batch: Batch, *, size: int) -> list[int]:
 @torch.inference_mode()
 def our_search(model: Model, batch: Batch, *, size: int) -> Words:
     """As `seq2seq.translation` searches, but for where a hypothesis is cut."""
-
-    def step(tokens: torch.Tensor, state: State, memory: Memory) -> tuple[torch.Tensor, State, torch.Tensor]:
-        outputs, state, weights = model.decode(tokens.unsqueeze(1), state, memory)
-        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, weights.squeeze(1)
-
     source, mask, limits = _given(batch)
     memory, state = model.encode(source, mask)
     first = torch.full((len(source),), BOS, device=source.device)
-    found = beam_search(step, first, state, memory, limits=limits, end=EOS, size=size, length_penalty=1.0)
+    found = beam_search(next_token(model), first, state, memory, limits=limits, end=EOS, size=size, length_penalty=1.0)
     return [hypotheses[0].tokens for hypotheses in found]

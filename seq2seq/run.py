@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -25,6 +24,7 @@ from seq2seq.text.store import Prepared
 from seq2seq.training import make_optimizer, resume
 from seq2seq.validation import Validator
 from seq2seq.watch.tensorboard import Board, Unseen
+from seq2seq.writing import write_json, write_text
 
 log = logging.getLogger(__name__)
 
@@ -186,25 +186,6 @@ def _introduce(prepared: Prepared, parameters: int, place: torch.device) -> None
         f"{parameters:,}",
         place,
     )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes beside the place and renames, so that a reader sees the whole file or none."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)  # through a link it would be another file that is written
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """`write_text` of the values; what is no number, such as the mean of nothing, is null."""
-    write_text(path, json.dumps(_numbers(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _numbers(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:

@@ -6,10 +6,10 @@ from typing import Any
 from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
 from seq2seq.evaluation import challenge, evaluate
-from seq2seq.run import write_json, write_text
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.corpus import AlignedFiles, Split
 from seq2seq.text.gold import Gold, Held, hold
+from seq2seq.writing import write_json, write_text
 
 
 def score(options: config.Evaluate) -> dict[str, Any]:

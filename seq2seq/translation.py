@@ -11,7 +11,7 @@ from torch import Tensor
 from seq2seq import distributed
 from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
-from seq2seq.search.beam import Hypothesis, beam_search
+from seq2seq.search.beam import Hypothesis, Step, beam_search
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
 
@@ -42,6 +42,18 @@ class TooLong(NamedTuple):
             f"{self.length} subwords, more than the {self.longest} that this model reads "
             "(search.too_long=truncate translates the beginning)"
         )
+
+
+def next_token(model: Model) -> Step[State, Memory]:
+    """The model as a search steps through it."""
+
+    def step(
+        tokens: Int[Tensor, "rows"], state: State, memory: Memory
+    ) -> tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]]:
+        outputs, state, weights = model.decode(tokens.unsqueeze(1), state, memory)
+        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, weights.squeeze(1)
+
+    return step
 
 
 class Translator:
@@ -105,7 +117,7 @@ class Translator:
         source, mask = (tensor.to(self.device) for tensor in batch_sentences(sources))
         memory, state = self.model.encode(source, mask)
         return beam_search(
-            self._step,
+            next_token(self.model),
             torch.full((len(sources),), BOS, device=self.device),
             state,
             memory,
@@ -115,12 +127,6 @@ class Translator:
             length_penalty=self.length_penalty,
             n_best=self.n_best,
         )
-
-    def _step(
-        self, tokens: Int[Tensor, "rows"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]]:
-        outputs, state, weights = self.model.decode(tokens.unsqueeze(1), state, memory)
-        return self.model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, weights.squeeze(1)
 
     def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         target = [token for token in hypothesis.tokens if token != EOS]

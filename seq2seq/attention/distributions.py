@@ -48,10 +48,10 @@ class Distribution(nn.Module):
 
     follows_target: ClassVar[bool] = False
     chooses: ClassVar[bool] = False
+    rewarded: bool = False
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.rewarded = False
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
         """`step` counts the target words before each query."""
@@ -115,9 +115,8 @@ class Hard(Distribution):
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
         noisy = scores
-        if (
-            self.training and self.learning.estimator != "straight_through"
-        ):  # the best of these is a draw from the softmax
+        if self.training and self.learning.estimator != "straight_through":
+            # The best of these is a draw from the softmax.
             noisy = scores - torch.empty_like(scores).exponential_().log()
         soft = masked_softmax(noisy / self.learning.temperature, mask)
         chosen = torch.zeros_like(soft).scatter_(-1, soft.argmax(dim=-1, keepdim=True), 1.0).masked_fill(~mask, 0.0)

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seq2seq.attention.distributions import DISTRIBUTIONS, Learning, Softmax
-from seq2seq.attention.layer import AttentionLayer, Rule
+from seq2seq.attention.distributions import DISTRIBUTIONS
+from seq2seq.attention.layer import AttentionLayer
 from seq2seq.attention.scores import SCORES
+from tests.tiny import tiny_rule
 
 RULES = sorted(SCORES)
 TARGET, SOURCE, VALUE, OUTPUT = 3, 5, 8, 4
@@ -34,9 +35,7 @@ def test_there_are_rules() -> None:
 def layer(name: str, distribution: str = "softmax", *, positions: int = SOURCE) -> AttentionLayer:
     """Fresh weights, the same ones each time; hard attention takes the best, as in use."""
     torch.manual_seed(1)
-    rule = Rule(
-        SCORES[name], DISTRIBUTIONS[distribution], heads=2, window=2, hard=Learning("gumbel", temperature=0.7, soft=0.0)
-    )
+    rule = tiny_rule(name, distribution)
     key = 6 if SCORES[name].direct else 7
     return rule.layer(query=6, key=key, value=VALUE, positions=positions, beside=6, output=OUTPUT).eval()
 
@@ -75,7 +74,7 @@ def combined(module: AttentionLayer, query: Tensor, context: Tensor) -> Tensor:
 @settings(max_examples=20)
 def test_rule_1_is_the_notes_code(batch: int, query: int, key: int, positions: int) -> None:
     """Weights `softmax(attn([Q; K]))`, applied to V, and `attn_combine([Q; applied])`; every position holds a token."""
-    rule = Rule(SCORES["concat"], Softmax, heads=1, window=1, hard=Learning("gumbel", temperature=1.0, soft=0.0))
+    rule = tiny_rule("concat")
     module = rule.layer(query=query, key=key, value=VALUE, positions=positions, beside=query, output=OUTPUT)
     q, k, v = torch.randn(batch, 1, query), torch.randn(batch, 1, key), torch.randn(batch, positions, VALUE)
     output, weights = module(q, k, v, torch.ones(batch, positions, dtype=torch.bool))
@@ -123,7 +122,7 @@ def test_folding_changes_no_number(name: str) -> None:
 
 def test_weights_by_eye() -> None:
     """Rule 3, width 4: scores 0 and 1, weights (1, e) / (1 + e), context the mix of 10 and 20 in that proportion."""
-    rule = Rule(SCORES["dot"], Softmax, heads=1, window=1, hard=Learning("gumbel", temperature=1.0, soft=0.0))
+    rule = tiny_rule("dot")
     module = rule.layer(query=4, key=4, value=1, positions=1, beside=4, output=2)
     query, key = torch.tensor([[[1.0, 0, 0, 0]]]), torch.tensor([[[0.0, 3, 0, 0], [2, 0, 5, 0], [9, 9, 9, 9]]])
     mask = torch.tensor([[True, True, False]])
