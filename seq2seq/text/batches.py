@@ -58,16 +58,16 @@ def plan(
     if len(source_lengths) == 0:
         return []
     random = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
-    order = random.permutation(len(source_lengths))
-    source, target = source_lengths[order].astype(np.int64), target_lengths[order].astype(np.int64)
+    order = np.arange(len(source_lengths), dtype=np.int32 if len(source_lengths) < 2**31 else np.int64)
+    random.shuffle(order)
+    source, target = source_lengths[order], target_lengths[order]
     # By target, then by source; where sources rise with one target length they fall with the next, so that a batch that
     # holds the end of one and the start of the other is even as well. Stable, so that equals stay in random order.
     # A coin puts each sentence with its target length or the next, else rare lengths meet the same few neighbours in
     # every epoch. On Multi30k at 2048 tokens it lets 16 % of them meet again in the next epoch, not 44 %, and makes
     # padding 4.2 %, not 2.5 %.
-    row = target + random.integers(0, 2, len(order))
-    span = int(source.max()) + 1
-    by_length = np.argsort(row * span + np.where(row % 2, source, span - 1 - source), kind="stable")
+    row = target + random.integers(0, 2, len(order)).astype(target.dtype)
+    by_length = np.lexsort((np.where(row % 2, source, -source), row))
     order = order[by_length]
     if unit == "sentences":
         bounds = list(range(size, len(order), size))
