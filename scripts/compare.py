@@ -3,6 +3,7 @@
   python scripts/compare.py attention=concat,dot,additive seeds=1,2,3
   python scripts/compare.py attention=dot attention.distribution=softmax,sparsemax,local_p training.epochs=3
   python scripts/compare.py attention=dot,general seeds=1,2 output=runs/dot-or-general
+  python scripts/compare.py attention=dot,general seeds=1,2 jobs=2 device.threads=1     two runs at a time
 
 Whatever train.py takes may stand here; every option with several values is compared, each value with each value of the
 others. `seeds` are those of training.seed. The same command with output=FOLDER goes on where it was stopped: what is
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -49,18 +51,19 @@ class Axis(NamedTuple):
 
 
 class Request(NamedTuple):
-    """The command line taken apart: the same for all runs, what differs, and where it goes."""
+    """The command line taken apart: the same for all runs, what differs, where it goes, and how many run at a time."""
 
     fixed: list[str]
     axes: list[Axis]
     output: Path
+    jobs: int
 
 
 def request(arguments: list[str]) -> Request:
     """Raises InputError, or what Hydra raises, where the words are not understood or leave nothing to compare."""
     fixed: dict[str, str] = {}
     axes: dict[str, Axis] = {}
-    output = Path("runs") / f"compare-{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    output, jobs = Path("runs") / f"compare-{datetime.now():%Y-%m-%d_%H-%M-%S}", 1
     for word in arguments:
         name, equals, value = word.partition("=")
         if word.startswith("-"):
@@ -72,6 +75,11 @@ def request(arguments: list[str]) -> Request:
                 raise InputError("output: empty; give output=FOLDER")
             output = Path(value)
             continue
+        if name == "jobs" and equals:
+            if not value.isdecimal() or int(value) == 0:
+                raise InputError(f"jobs: found '{value}', expected how many runs go on at a time, such as 2")
+            jobs = int(value)
+            continue
         (parsed,) = OverridesParser.create().parse_overrides([f"{SEED}={value}" if name == "seeds" else word])
         key, values = parsed.get_key_element(), _values(parsed)
         if key in fixed or key in axes:
@@ -82,7 +90,7 @@ def request(arguments: list[str]) -> Request:
             fixed[key] = f"{key}={values[0]}" if values else word
     if axes.keys() <= {SEED}:
         raise InputError("nothing to compare: give an option several values, such as attention=concat,dot")
-    return Request(list(fixed.values()), list(axes.values()), output)
+    return Request(list(fixed.values()), list(axes.values()), output, jobs)
 
 
 def _values(parsed: Override) -> list[str]:
@@ -158,14 +166,14 @@ def train(run: Planned, words: list[str]) -> str | None:
     return f"{run.variant}, seed {run.seed}, failed: {reason} (its log: {log})"
 
 
-def train_all(planned: dict[Planned, list[str]]) -> list[str]:
-    """Trains what is not done, and says so; the failures."""
-    failed = []
-    for number, (run, words) in enumerate(planned.items(), start=1):
+def train_all(planned: dict[Planned, list[str]], jobs: int) -> list[str]:
+    """Trains what is not done, so many at a time, and says so; the failures."""
+
+    def one(number: int, run: Planned, words: list[str]) -> str | None:
         name = f"{number} of {len(planned)}: {run.variant}, seed {run.seed}"
         if finished(run):
             print(f"{name}: done before", flush=True)
-            continue
+            return None
         print(f"{name}: training (what it says: {run.folder}.log)", flush=True)
         started = time.monotonic()
         failure = train(run, words)
@@ -173,8 +181,11 @@ def train_all(planned: dict[Planned, list[str]]) -> list[str]:
             print(f"{name}: trained and scored in {time.monotonic() - started:.0f} s", flush=True)
         else:
             print(f"error: {failure}", file=sys.stderr, flush=True)
-            failed.append(failure)
-    return failed
+        return failure
+
+    with ThreadPoolExecutor(jobs) as pool:
+        found = pool.map(one, itertools.count(1), planned.keys(), planned.values())
+        return [failure for failure in found if failure is not None]
 
 
 def main(arguments: list[str]) -> int:
@@ -189,7 +200,7 @@ def main(arguments: list[str]) -> int:
         check_earlier(run)
     check_comparable(list(planned))
     print(f"{len(planned)} runs in {asked.output}", flush=True)
-    failed = train_all(planned)
+    failed = train_all(planned, asked.jobs)
     if not any(finished(run) for run in planned):
         print("error: no run came to its end, so there is nothing to report", file=sys.stderr)
         return 1

@@ -6,12 +6,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
 
+from seq2seq.comparison import Planned
 from seq2seq.config import Train
 from seq2seq.program import told
 from tests.programs import ROOT, SIZES, SMALL, TEXT, write_corpus
@@ -20,7 +22,7 @@ from tests.watch.test_report import check_alone
 PROGRAM = ROOT / "scripts" / "compare.py"
 SHORT = [*TEXT, *SMALL, "training.steps=24", "training.validate_every=12", "training.learning_rate=0.01"]
 BOTH = "runs/it's (größer), a = {b}"  # signs that mean something to shells, to Hydra and in HTML
-COMPARED = ["attention=dot,general", *SHORT, f"output={BOTH}"]
+COMPARED = ["attention=dot,general", *SHORT, "jobs=2", f"output={BOTH}"]
 NAMES = ["attention=dot,training.seed=1", "attention=general,training.seed=1"]
 
 
@@ -110,6 +112,33 @@ def test_what_is_done_is_not_done_again_and_what_was_half_done_is(copied: Path) 
     assert json.loads((half / "results.json").read_text())["test"] == before["test"]  # a seed fixes everything
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_so_many_runs_at_a_time(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jobs: int
+) -> None:
+    asked = program.request(["attention=dot,general,additive,concat", f"output={tmp_path}", f"jobs={jobs}"])
+    with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        planned = dict(program.plan(asked))
+    beside, now, most = threading.Barrier(jobs, timeout=20), 0, 0
+    lock = threading.Lock()
+
+    def train(run: Planned, words: list[str]) -> str:
+        nonlocal now, most
+        assert planned[run] == words
+        with lock:
+            now += 1
+            most = max(most, now)
+        beside.wait()  # for all that go on at the same time
+        with lock:
+            now -= 1
+        return f"{run.variant} failed"
+
+    monkeypatch.setattr(program, "train", train)
+    names = ["dot", "general", "additive", "concat"]
+    assert program.train_all(planned, asked.jobs) == [f"{name} failed" for name in names]
+    assert most == jobs
+
+
 def test_a_failed_run_is_named_and_the_rest_reported(copied: Path) -> None:
     runs = copied / BOTH / "runs"
     (runs / NAMES[1] / "results.json").unlink()
@@ -169,6 +198,8 @@ def refused(
         (["attention=dot,general", "seeds=1", "training.seed=2"], ["training.seed: given twice"]),
         (["attention=dot,general", "hydra.run.dir=here"], ["hydra.run.dir", "output=FOLDER"]),
         (["attention=dot,general", "output="], ["output: empty"]),
+        (["attention=dot,general", "jobs=0"], ["jobs: found '0'", "such as 2"]),
+        (["attention=dot,general", "jobs=many"], ["jobs: found 'many'"]),
         (["-m", "attention=dot,general"], ["-m: no such option"]),
         (["--attention=dot,general"], ["attention=VALUE"]),
         (["attention=dot,general", "training"], ["training", "KEY=VALUE"]),
