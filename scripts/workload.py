@@ -128,7 +128,7 @@ def our_training(model: Model, batches: Sequence[Batch]) -> Callable[[], None]:
 
     def train() -> None:
         groups = ([batch] for batch in batches)
-        for _ in updates(model, optimizer, groups, schedule=schedule, smoothing=SMOOTHING, clip=CLIP):
+        for _ in updates(model, optimizer, groups, schedule=schedule, smoothing=SMOOTHING, clip=CLIP, precision="auto"):
             pass
 
     return train

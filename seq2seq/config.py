@@ -18,6 +18,7 @@ from seq2seq.attention.scores import SCORES
 from seq2seq.errors import InputError
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
+from seq2seq.precision import PRECISIONS
 
 
 def near(word: str, choices: Iterable[str]) -> str:
@@ -206,6 +207,7 @@ class Training(Section):
 class Device(Section):
     kind: Annotated[str, _one_of(("auto", "cpu", "cuda"))]
     threads: Annotated[int, Field(gt=0, le=2**10)] | None
+    precision: Annotated[str, _one_of(PRECISIONS)]
     deterministic: bool
 
 

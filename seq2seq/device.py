@@ -42,6 +42,7 @@ def set_up(threads: int | None, *, deterministic: bool = False) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     _keep_freed_memory()
+    torch.backends.cudnn.allow_tf32 = False  # PyTorch's choice for a GPU's GRUs; see seq2seq.precision
     if deterministic and torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.use_deterministic_algorithms(True)

@@ -79,6 +79,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
         schedule=build.schedule(options, total=total),
         smoothing=options.label_smoothing,
         clip=options.clip,
+        precision=run.configuration.device.precision,
         start=start.step,
     )
     with (

@@ -14,6 +14,7 @@ from seq2seq import distributed
 from seq2seq.errors import InputError
 from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy
 from seq2seq.nn.model import Model
+from seq2seq.precision import products
 from seq2seq.text.batches import Batch, padding_share
 
 
@@ -106,12 +107,14 @@ def updates(
     schedule: Schedule,
     smoothing: float,
     clip: float | None,
+    precision: str = "float32",
     start: int = 0,
 ) -> Iterator[Update]:
     """One update for each group of batches: its gradient is that of all their tokens as one batch.
 
     Every batch's summed loss is divided by the tokens of the whole group, so a group of k batches weighs each token
-    as one batch of the same sentences would. Gradients are clipped to the norm `clip` where it is given.
+    as one batch of the same sentences would. Gradients are clipped to the norm `clip` where it is given. `precision` is
+    that of `seq2seq.precision`.
 
     Of several processes each gives its own groups, and a group is what all of them have for one step. Where an epoch
     ends, some may have no batch.
@@ -122,7 +125,7 @@ def updates(
         tokens, padding, positions = _counts(group)
         losses = []
         for batch in group:
-            with _memory_for(batch, step):
+            with _memory_for(batch, step), products(precision, batch.source.device):
                 loss = batch_loss(model, batch, smoothing=smoothing)
                 (loss.smoothed / tokens).backward()
             losses.append(Loss(*(part.detach() for part in loss)))

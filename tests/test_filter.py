@@ -79,7 +79,7 @@ class Filter:
         values: dict[str, Any] = {"scores": False, "alignments": False, "plot": None, "search": search}
         values |= {
             "checkpoint": f"{self.run}/checkpoints/best",
-            "device": {"kind": "cpu", "threads": 1, "deterministic": False},
+            "device": {"kind": "cpu", "threads": 1, "precision": "auto", "deterministic": False},
             **options,
         }
         path = self.folder / "given"
@@ -141,7 +141,9 @@ def test_a_line_too_long_is_told_and_left_empty_or_cut(concat: Filter, capsys: p
 
 def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
     values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "plot": None, "search": {}}
-    options = load(Translate, {**values, "device": {"kind": "cpu", "threads": 1, "deterministic": False}})
+    options = load(
+        Translate, {**values, "device": {"kind": "cpu", "threads": 1, "precision": "auto", "deterministic": False}}
+    )
     translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
     assert _line(translation, 7, options, ranked=True) == "7\t-1.5000\ta b\t"
 

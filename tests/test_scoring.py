@@ -20,7 +20,10 @@ def scored(run: Path, **options: Any) -> dict[str, Any]:
     search = {**NOTHING, "too_long": None, **options.pop("search", {})}
     given: dict[str, Any] = {"split": "test", "source": None, "target": None, "alignments": None, "output": None}
     given["dataset"] = {"cache": "cache", "folder": None}
-    given |= {"checkpoint": f"{run}/checkpoints/best", "device": {"kind": "cpu", "threads": 1, "deterministic": False}}
+    given |= {
+        "checkpoint": f"{run}/checkpoints/best",
+        "device": {"kind": "cpu", "threads": 1, "precision": "auto", "deterministic": False},
+    }
     return score(load(Evaluate, {**given, **options, "search": search}))
 
 
