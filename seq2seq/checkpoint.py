@@ -37,6 +37,14 @@ WEIGHTS, TRAINING, SOURCE, TARGET = "weights.safetensors", "training.safetensors
 LONGEST_DESCRIPTION = 2**20
 LONGEST_TOKENIZER = 2**27
 LONGEST_HEADER = 2**20  # a safetensors file's table of its tensors
+# Options that a checkpoint may be older than, with what training did before there was a choice.
+_HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
+ADDED: dict[str, dict[str, Any]] = {
+    "training": {"save_every": None},
+    "attention": _HARD,
+    "encoder.attention": _HARD,
+    "device": {"precision": "float32", "deterministic": False},
+}
 
 log = logging.getLogger(__name__)
 
@@ -290,9 +298,14 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _of_today(values: dict[str, Any]) -> dict[str, Any]:
-    """A description of format 1, which knew no resuming, as one of format 2."""
+    """What an older version described, as this one would: format 1 knew no resuming."""
     if values["format"] == 1:
         values = {**values, "files": {}, "state": None}
-        if isinstance(values.get("configuration"), dict) and isinstance(values["configuration"].get("training"), dict):
-            values["configuration"]["training"].setdefault("save_every", None)
+    configuration = values.get("configuration")
+    for path, added in ADDED.items():
+        section = configuration
+        for key in path.split("."):
+            section = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.update({**added, **section})
     return values

@@ -190,6 +190,20 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
     assert all(torch.equal(found.weights[name], weight) for name, weight in saved.weights.items())
 
 
+def test_what_is_older_than_an_option_does_what_it_did(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    attention = {"score": "dot", "distribution": "hard", "heads": 4, "window": 5}
+    older = {"attention": attention, "encoder": {"layers": 1, "attention": attention}, "device": {"kind": "cpu"}}
+    checkpoint.store(trained(tokenizers)._replace(configuration=older), tmp_path / "best")
+    found = checkpoint.load(tmp_path / "best").configuration
+    assert found["device"] == {"kind": "cpu", "precision": "float32", "deterministic": False}
+    for section in (found["attention"], found["encoder"]["attention"]):
+        assert section == {**attention, "estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
+    kept = {**older, "encoder": {"attention": None}, "device": {"precision": "auto"}}
+    checkpoint.store(trained(tokenizers)._replace(configuration=kept), tmp_path / "best")
+    found = checkpoint.load(tmp_path / "best").configuration
+    assert (found["device"]["precision"], found["encoder"]["attention"]) == ("auto", None)
+
+
 def flip(path: Path, place: float) -> None:
     content = bytearray(path.read_bytes())
     content[int(place * (len(content) - 1))] ^= 1
