@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help=".png, .svg or .pdf")
     parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--tag", default="validation/bleu", help="the scalar to draw (default: %(default)s)")
+    parser.add_argument("--across", choices=["steps", "seconds"], default="steps", help="(default: %(default)s)")
     parser.add_argument("--label", default="BLEU (validation, greedy)", help="the vertical axis (default: %(default)s)")
     options = parser.parse_args()
 
@@ -23,9 +24,12 @@ def main() -> None:
     axes = figure.add_subplot()
     for run in options.runs:
         name, _, folder = run.partition("=")
-        steps, values = curve(Path(folder), options.tag)
-        axes.plot(steps, values, marker="o", markersize=3, label=f"{name}: {values[-1]:.1f}")
-    axes.set_xlabel("optimiser steps")
+        across, values = curve(Path(folder), options.tag)
+        if options.across == "seconds":
+            clock = dict(zip(*curve(Path(folder), "train/seconds"), strict=True))
+            across = [clock[step] for step in across]
+        axes.plot(across, values, marker="o", markersize=3, label=f"{name}: {values[-1]:.1f}")
+    axes.set_xlabel("optimiser steps" if options.across == "steps" else "seconds of training")
     axes.set_ylabel(options.label)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

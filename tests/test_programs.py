@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 from itertools import pairwise
@@ -99,14 +100,34 @@ def test_lines_are_plain_where_no_terminal_is(sweep: Path) -> None:
         assert words.encode() in logs[0]
 
 
+@pytest.mark.parametrize("across", ["steps", "seconds"])
+def test_curves_of_runs_are_drawn(sweep: Path, tmp_path: Path, across: str) -> None:
+    runs = [f"{name}={sweep / 'runs' / name}" for name in ("general", "concat")]
+    picture = tmp_path / "curves.svg"
+    start("scripts/curves", str(picture), *runs, f"--across={across}", folder=tmp_path)
+    lines = re.findall(r'<path d="M ([-\d. L\n]+)" clip-path', picture.read_text())
+    curves = [[float(point.split()[0]) for point in re.split(" ?\n?L ", line.strip())] for line in lines]
+    curves = [places for places in curves if len(places) == 3]  # of three validations; the grid's have two
+    steps = [[places[1] - places[0], places[2] - places[1]] for places in curves]
+    assert len(curves) == 2
+    assert (steps[0] == pytest.approx(steps[1]) and steps[0][0] == pytest.approx(2.5 * steps[0][1])) == (
+        across == "steps"
+    )
+    said = start("scripts/curves", str(picture), f"none={tmp_path}", folder=tmp_path, status=2).stderr.decode()
+    assert "no curve validation/bleu" in said
+
+
 def test_tensorboard_holds_curves_pictures_and_settings(sweep: Path) -> None:
     events = EventAccumulator(str(sweep / "runs" / "general" / "tensorboard")).Reload()
     tags = events.Tags()
-    train = ("loss", "perplexity", "learning_rate", "gradient_norm", "target_tokens_per_second", "padding")
+    train = ("loss", "perplexity", "learning_rate", "gradient_norm", "target_tokens_per_second", "padding", "seconds")
     for name in train:
         assert [event.step for event in events.Scalars(f"train/{name}")] == [20, 25, 40, 50, 60]
     for name in ("loss", "perplexity", "bleu", "chrf"):
         assert [event.step for event in events.Scalars(f"validation/{name}")] == [25, 50, 60]
+    seconds = [event.value for event in events.Scalars("train/seconds")]
+    assert all(0 < earlier < later for earlier, later in pairwise(seconds))
+    assert seconds[-1] == pytest.approx(results(sweep / "runs" / "general")["train"]["seconds"], rel=1e-5)
     losses = [event.value for event in events.Scalars("train/loss")]
     assert all(later < earlier for earlier, later in pairwise(losses))
     assert [tag for tag in tags["images"] if tag.startswith("attention/")]

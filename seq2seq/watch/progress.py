@@ -98,8 +98,9 @@ class Progress:
             "gradient_norm": float(gradient_norm),
             "target_tokens_per_second": since.tokens / elapsed,
             "padding": since.padding / positions,
+            "seconds": found.seconds + elapsed,
         }
-        self.before = Counts(tokens=found.tokens + since.tokens, seconds=found.seconds + elapsed)
+        self.before = Counts(tokens=found.tokens + since.tokens, seconds=values["seconds"])
         self.since, self.seconds = [0.0, 0.0, 0, 0, 0], 0.0
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         left = self.before.seconds / self.step * (self.total - self.step)
