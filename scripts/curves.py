@@ -24,10 +24,11 @@ def main() -> None:
     axes = figure.add_subplot()
     for run in options.runs:
         name, _, folder = run.partition("=")
-        across, values = curve(Path(folder), options.tag)
+        steps, values = curve(Path(folder), options.tag)
+        across: list[int] | list[float] = steps
         if options.across == "seconds":
             clock = dict(zip(*curve(Path(folder), "train/seconds"), strict=True))
-            across = [clock[step] for step in across]
+            across = [clock[step] for step in steps]
         axes.plot(across, values, marker="o", markersize=3, label=f"{name}: {values[-1]:.1f}")
     axes.set_xlabel("optimiser steps" if options.across == "steps" else "seconds of training")
     axes.set_ylabel(options.label)
