@@ -7,7 +7,7 @@ from html import escape
 
 from seq2seq.watch.curves import COLOURS, Series, chart
 from seq2seq.watch.plots import Attention, heatmap
-from seq2seq.watch.report import Example, Report, Shown, Table, facts, notes, runs, summary
+from seq2seq.watch.report import KINDS, KINDS_NOTE, Example, Report, Shown, Table, by_kind, facts, notes, runs, summary
 
 LIGHT = ("#0b62c4", "#c2410c", "#15803d", "#a21caf", "#b8860b", "#0e7490", "#be123c", "#4b5563")
 DARK = ("#6cb2ff", "#fb923c", "#4ade80", "#e879f9", "#facc15", "#22d3ee", "#fb7185", "#cbd5e1")
@@ -73,6 +73,7 @@ def page(report: Report) -> str:
         "<h2>Scores, sizes and speeds</h2>",
         _table(summary(report), "Scores, sizes and speeds by variant"),
         f'<div class="notes">{"".join(f"<p>{escape(note)}</p>" for note in notes(report))}</div>',
+        *_by_kind(report),
         *_curves(report),
         *(["<h2>Attention on the same sentences</h2>", _key(report)] if report.examples else []),
         *(_example(example, source=source, target=target) for example in report.examples),
@@ -116,6 +117,13 @@ def _table(table: Table, label: str) -> str:
     )
     inner = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{inner}</div>'
+
+
+def _by_kind(report: Report) -> list[str]:
+    table = by_kind(report)
+    if table is None:
+        return []
+    return [f"<h2>{KINDS}</h2>", _table(table, f"BLEU {KINDS.lower()}"), f'<p class="notes soft">{KINDS_NOTE}</p>']
 
 
 def _curves(report: Report) -> list[str]:

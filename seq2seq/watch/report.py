@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ from seq2seq.watch.curves import Curve
 from seq2seq.watch.plots import Attention
 
 NOTHING = "–"
+KINDS = "By kind of sentence"
+KINDS_NOTE = "BLEU, mean over the seeds: of the test split by source words, then of each challenge set."
 MARKUP = re.compile(r"[\\`*{}\[\]<>#&~!]|(?<!\w)_|_(?!\w)")  # within a word an underscore is none
 
 
@@ -94,13 +97,29 @@ COLUMNS = (
 def summary(report: Report) -> Table:
     """A row a variant: mean and standard deviation over its seeds, and the p-values after chrF."""
     columns = [column for column in COLUMNS if any(_values(column, variant) for variant in report.variants)]
-    headings = ["variant", *(column.heading for column in columns)]
-    rows = [[variant.name, *(_cell(column, variant) for column in columns)] for variant in report.variants]
+    headings, rows = ["variant", *(column.heading for column in columns)], _rows(report, columns)
     if any(run.p_value is not None for variant in report.variants for run in variant.runs):
         headings.insert(2, f"p of BLEU, seed {', '.join(map(str, report.seeds))}")
         for row, variant in zip(rows, report.variants, strict=True):
             row.insert(2, _p_values(variant, report.seeds))
     return Table(headings, rows)
+
+
+def by_kind(report: Report) -> Table | None:
+    """BLEU by source length and on the challenge sets, means over the seeds; None where nobody measured that."""
+    found = [_kinds(run.results) for variant in report.variants for run in variant.runs]
+    names = dict.fromkeys(name for kinds in found for name in kinds)
+    columns = [_Column(name, partial(_bleu_of, name), "{:.1f}", spread=False) for name in names]
+    return Table(["BLEU", *names], _rows(report, columns)) if columns else None
+
+
+def _kinds(found: Mapping[str, Any]) -> dict[str, float]:
+    by_length = {f"{length} words": part["bleu"] for length, part in found["test"].get("by_length", {}).items()}
+    return by_length | {name: part["bleu"] for name, part in found.get("challenges", {}).items()}
+
+
+def _bleu_of(name: str, found: Mapping[str, Any]) -> float | None:
+    return _kinds(found).get(name)
 
 
 def notes(report: Report) -> list[str]:
@@ -152,6 +171,8 @@ def markdown(report: Report) -> str:
     lines += [f"- {_literal(name)}: {_literal(value)}" for name, value in facts(report)]
     lines += [f"- failed: {_literal(sentence)}" for sentence in report.failed]
     lines += ["", *_grid(summary(report)), "", *(f"{_literal(note)}  " for note in notes(report))]
+    if (kinds := by_kind(report)) is not None:
+        lines += ["", f"## {KINDS}", "", *_grid(kinds), "", KINDS_NOTE]
     lines += ["", "## Runs", "", *_grid(runs(report))]
     if report.examples:
         lines += ["", "## Translations"]
@@ -190,6 +211,10 @@ def _percent(share: int | float | None) -> float | None:
 
 def _values(column: _Column, variant: Variant) -> list[float]:
     return [float(value) for run in variant.runs if (value := column.of(run.results)) is not None]
+
+
+def _rows(report: Report, columns: Sequence[_Column]) -> list[list[str]]:
+    return [[variant.name, *(_cell(column, variant) for column in columns)] for variant in report.variants]
 
 
 def _cell(column: _Column, variant: Variant) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from seq2seq.watch.curves import Curve
 from seq2seq.watch.page import page
 from seq2seq.watch.plots import Attention
-from seq2seq.watch.report import Example, Report, Run, Shown, Variant, markdown, notes, runs, summary
+from seq2seq.watch.report import Example, Report, Run, Shown, Variant, by_kind, markdown, notes, runs, summary
 
 VOID = {"meta", "img"}
 HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\""
@@ -34,6 +34,13 @@ def results(bleu: float, *, aer: float | None = None) -> dict[str, Any]:
 
 def run(seed: int, bleu: float, *, p_value: float | None = None, aer: float | None = None) -> Run:
     return Run(seed, results(bleu, aer=aer), p_value, Curve([100, 200], [bleu / 2, bleu]))
+
+
+def measured(seed: int) -> Run:
+    """With short sentences apart."""
+    one = run(seed, 20.0)
+    test = {**one.results["test"], "by_length": {"1-4": {"bleu": 77.7}}}
+    return one._replace(results={**one.results, "test": test})
 
 
 ATTENTION = Attention(["ein", "Hund"], ["a", "dog", "."], np.array([[0.9, 0.1], [0.25, 0.75], [0.5, 0.5]]))
@@ -124,6 +131,23 @@ def test_what_nobody_measured_is_not_on_the_page() -> None:
     assert "bootstrap" not in page(without) + markdown(without)
     partly = summary(report(DOT, Variant("general", [run(1, 21.0)])))
     assert partly.rows[1][partly.headings.index("alignment error, %")] == "–"
+
+
+def test_kinds_of_sentences_are_told_apart_where_that_was_measured() -> None:
+    def told(seed: int, *bleu: float) -> Run:
+        measured = {"test": {"bleu": 1.0, "by_length": {"1-4": {"bleu": bleu[0]}, "17+": {"bleu": bleu[1]}}}}
+        return Run(seed, measured | {"challenges": {"names": {"bleu": bleu[2]}}}, None, Curve([1], [1.0]))
+
+    shown = report(Variant("dot", [told(1, 10.0, 20.0, 30.0), told(2, 11.0, 20.0, 40.0)]), GENERAL)
+    table = by_kind(shown)
+    assert table is not None
+    assert table.headings == ["BLEU", "1-4 words", "17+ words", "names"]
+    assert table.rows == [["dot", "10.5", "20.0", "35.0"], ["general", "–", "–", "–"]]
+    assert by_kind(report(DOT, GENERAL)) is None
+    assert "By kind of sentence" not in page(report(DOT, GENERAL)) + markdown(report(DOT, GENERAL))
+    whole = report(Variant("dot", [measured(1)]), GENERAL)
+    assert "| dot     |      77.7 |" in markdown(whole)
+    assert "77.7" in check_alone(page(whole)).text
 
 
 def test_every_run_has_its_row() -> None:
