@@ -42,6 +42,8 @@ def set_up(threads: int | None, *, deterministic: bool = False) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     _keep_freed_memory()
+    # A saturated softmax gives many numbers under 1e-38, and processors take a hundred times as long for one of these.
+    torch.set_flush_denormal(True)
     torch.backends.cudnn.allow_tf32 = False  # PyTorch's choice for a GPU's GRUs; see seq2seq.precision
     if deterministic and torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used

@@ -21,6 +21,12 @@ settings.register_profile("shared machine", deadline=None)  # where a second may
 settings.load_profile("shared machine")
 
 
+@pytest.fixture(autouse=True)
+def _tiny_numbers() -> None:
+    """A run in this process made nothing of them (`device.set_up`), and hypothesis wants them."""
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with `multi30k/` and `tatoeba/`: real parallel text, kept beside the repository and never in it."""

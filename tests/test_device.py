@@ -1,6 +1,8 @@
 """What a device's name means on this machine."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -29,6 +31,24 @@ def test_threads_are_set_where_they_are_given() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_tiny_numbers_are_nothing_in_every_thread(threads: int) -> None:
+    """In a process of its own: threads take this over from the one that starts them."""
+    program = f"""
+import torch
+from seq2seq import device
+device.set_up({threads})
+tiny = torch.full((2**22,), 1e-30).requires_grad_()
+found = tiny * 1e-10
+found.sum().backward()
+assert torch.get_num_threads() == {threads}
+assert not found.any()
+assert not (tiny.grad * tiny).any()
+assert (tiny * 1e-7).all()  # 1e-37 is no such number
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_gpu_can_be_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
