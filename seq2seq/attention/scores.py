@@ -78,13 +78,17 @@ class Concat(Score):
 
 
 class TanhSum(Score):
-    """Rule 2 of the notes: `sum(tanh(Linear([Q; K_j])))`. It is `Additive` with v fixed to ones."""
+    """Rule 2 of the notes: `sum(tanh(Linear([Q; K_j])))`. It is `Additive` with v fixed to ones.
 
-    def __init__(self, sizes: Sizes) -> None:
+    So a step of training moves all terms together: a sum of hundreds saturates the softmax before it has learned
+    where to look, and Linear is narrow.
+    """
+
+    def __init__(self, sizes: Sizes, *, width: int = 16) -> None:
         super().__init__(sizes)
         # Linear([Q; K_j]) = query(Q) + key(K_j): the second term is the same at every step.
-        self.query = nn.Linear(sizes.query, sizes.query)
-        self.key = nn.Linear(sizes.key, sizes.query, bias=False)
+        self.query = nn.Linear(sizes.query, width)
+        self.key = nn.Linear(sizes.key, width, bias=False)
 
     def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source hidden"]:
         return self.key(key)
@@ -116,7 +120,7 @@ class Additive(TanhSum):
     """`v.tanh(W Q + U K_j)` (Bahdanau et al. 2015, appendix A.1.2): rule 2 with a learned v."""
 
     def __init__(self, sizes: Sizes) -> None:
-        super().__init__(sizes)
+        super().__init__(sizes, width=sizes.query)
         self.v = nn.Linear(sizes.query, 1, bias=False)
 
     def forward(

@@ -115,7 +115,7 @@ def test_rule_3_by_eye() -> None:
 
 def test_additive_with_ones_for_v_is_rule_2() -> None:
     widths = sizes(query=5, key=7, positions=1)
-    additive, rule_2 = Additive(widths), TanhSum(widths)
+    additive, rule_2 = Additive(widths), TanhSum(widths, width=5)
     rule_2.load_state_dict({name: value for name, value in additive.state_dict().items() if not name.startswith("v")})
     torch.nn.init.ones_(additive.v.weight)
     query, key = torch.randn(2, 3, 5), torch.randn(2, 4, 7)
