@@ -21,7 +21,7 @@ from seq2seq.text.corpus import Corpus, files, tsv
 from seq2seq.text.multi30k import ADDRESS, multi30k
 from seq2seq.text.store import Prepared, prepare
 from seq2seq.text.tokenizer import Tokenizers
-from seq2seq.training import Schedule
+from seq2seq.training import Schedule, memory_or
 from seq2seq.translation import Translator
 
 
@@ -63,6 +63,10 @@ def rule(attention: config.Attention) -> Rule:
     )
 
 
+@memory_or(
+    "no memory for a model of this size: lower model.embedding, model.encoder_hidden, model.decoder_hidden or "
+    "dataset.vocabulary"
+)
 def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int) -> Model:
     """A model with fresh weights. `positions` is the greatest source length in tokens, EOS counted."""
     sizes = configuration.model
@@ -130,7 +134,7 @@ class _NoNumbers(TorchFunctionMode):
 
 
 def check_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
-    """Raises InputError where a name, a shape or a type differs from the model's."""
+    """Raises InputError where a name, a shape or a type differs from the model's, or a number is not finite."""
     wanted = {name: _described(parameter) for name, parameter in built.named_parameters()}
     found = {name: _described(weight) for name, weight in checkpoint.weights.items()}
     if wanted != found:
@@ -139,6 +143,8 @@ def check_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
             f"checkpoint {folder} does not fit its own configuration: {name} is {found.get(name)} "
             f"where the model has {wanted.get(name)}"
         )
+    if not all(weight.isfinite().all() for weight in checkpoint.weights.values()):
+        raise InputError(f"checkpoint {folder} is damaged: a weight is no finite number")
 
 
 def _described(tensor: Tensor) -> str:

@@ -5,7 +5,7 @@
 
 Written beside its place, flushed to the disk, and renamed. What stood there before is parked as `.NAME.old` until the
 new one is in its place, and a reader who finds nothing whole in the place takes that one. So there is a whole
-checkpoint at every instant, whatever interrupts the writer.
+checkpoint at every instant, whatever interrupts the writer. The one before `last` stays, in case a disk spoils `last`.
 """
 
 import hashlib
@@ -132,13 +132,14 @@ def _sync(folder: Path) -> None:
             os.close(opened)
 
 
-def store(checkpoint: Checkpoint, place: Path) -> None:
-    """Writes the checkpoint and puts it in the place of the one that stood there."""
+def store(checkpoint: Checkpoint, place: Path, *, keep: bool = False) -> None:
+    """Writes the checkpoint and puts it in the place of the one that stood there, which stays parked if `keep`."""
     partial = place.with_name(f".{place.name}.partial")
     write(checkpoint, partial)
     parked = _swap(partial, place)
     _sync(place.parent)
-    shutil.rmtree(parked, ignore_errors=True)
+    if not keep:
+        shutil.rmtree(parked, ignore_errors=True)
 
 
 def _swap(new: Path, place: Path) -> Path:

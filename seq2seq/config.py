@@ -11,7 +11,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
@@ -48,6 +57,12 @@ def _one_of(choices: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _not_empty(path: object) -> object:
+    if path == "":
+        raise ValueError("empty; give a path, or . for the folder you are in")
+    return path
+
+
 def _no_null(path: Path) -> Path:
     if "\0" in str(path):
         raise ValueError("no name of a file holds the character NUL")
@@ -59,7 +74,7 @@ MOST_HYPOTHESES = 2**17  # of all sentences that are translated at a time
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Language = Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=40)]  # it ends the names of files
-Place = Annotated[Path, AfterValidator(_no_null)]
+Place = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_null)]
 Positive = Annotated[float, Field(gt=0)]
 Width = Annotated[int, Field(gt=0, le=2**16)]
 
@@ -369,6 +384,8 @@ def _sentence(kind: type[Section], key: str, details: list[dict[str, Any]]) -> s
     match detail["type"]:
         case "extra_forbidden":
             return f"{key}: no such option, {near(key, keys(kind))}"
+        case "missing" if isinstance(detail["input"], list | tuple):
+            return f"{key}: found {found}, which has too few values"
         case "missing":
             return f"{key}: not set; give {key}=VALUE"
         case "value_error":

@@ -71,6 +71,8 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
     counts, standing = start.training.state.counts, start.training.state.standing
     if distributed.first():
         checkpoint.keep_best(start, folder / "checkpoints")  # in case that was where an interruption came
+    if start.step == total > 0:
+        log.info("step %d of %d: no training is left", start.step, total)
     end = start.step if options.patience is not None and standing.waited >= options.patience else total
     made = updates(
         model,
@@ -134,7 +136,7 @@ def _after(standing: Standing, step: int, value: float, options: config.Training
 def _save(latest: Checkpoint, folder: Path) -> None:
     """`last` first: from it the best can be put in order where an interruption comes between."""
     if distributed.first():
-        checkpoint.store(latest, folder / "last")
+        checkpoint.store(latest, folder / "last", keep=True)
         checkpoint.keep_best(latest, folder)
 
 

@@ -50,7 +50,7 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):
             _refuse(_in_our_words(error, kind), folder)
         if isinstance(error, OSError):
-            _end(str(error), 1)
+            _end(_then_go_on(_of_the_system(error), folder), 1)
         raise
 
 
@@ -67,7 +67,10 @@ def resumed(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:
             f"{strange[0]}: beside resume=FOLDER only KEY=VALUE may stand, such as training.save_every=500"
         )
     folder = Path(folders[0])
-    if links := sorted(path for path in folder.rglob("*") if path.is_symlink()):
+    inside = (
+        folder.rglob("*") if (folder / "checkpoints").is_dir() else []
+    )  # else it is no run, and may be a whole disk
+    if links := sorted(path for path in inside if path.is_symlink()):
         raise InputError(f"{links[0]} is a link, and what a run writes stays in its folder: put the file itself there")
     return folder, others
 
@@ -93,6 +96,12 @@ def _refuse(message: str, folder: Path | None) -> NoReturn:
 def _clear(folder: Path | None) -> None:
     if folder is not None and {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
         shutil.rmtree(folder)
+
+
+def _of_the_system(error: OSError) -> str:
+    """`runs/a/checkpoints: no space left on device`, without the number and the brackets."""
+    said = (error.strerror or str(error)).lower()
+    return said if error.filename is None else f"{error.filename}: {said}"
 
 
 def _then_go_on(message: str, folder: Path | None) -> str:
@@ -134,10 +143,10 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
         return f"{group}={name}: no such choice, {near(name, options)}"
     if (mark := getattr(error, "problem_mark", None)) is not None:  # of YAML
         return f"{mark.name}, line {mark.line + 1}: {error.problem}"  # type: ignore[attr-defined]
+    key, first = getattr(error, "full_key", None), message.split("\n")[0]
     if "Missing mandatory value" in message:
-        key = getattr(error, "full_key", None)
         return f"{key}: not set; give {key}=VALUE"
-    return message.split("\n")[0]
+    return f"{key}: {first}" if key else first
 
 
 def _near_key(key: str, kind: type[Section]) -> str:

@@ -17,35 +17,47 @@ FREE = (*LENGTH, "training.patience", "training.keep_best", "training.save_every
 def to_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkpoint] | None:
     """Where the run in the folder goes on, and its configuration with these options (by full key).
 
-    None where it is finished, and no option asks for more. Raises InputError where there is nothing, where the run has
+    None where it is finished, and no option changes that. Raises InputError where there is nothing, where the run has
     another number of processes, or where an option would change what is done already.
     """
-    if (folder / "results.json").exists() and not options:
+    if (finished := (folder / "results.json").exists()) and not options:
         return None
     last = folder / "checkpoints" / "last"
+    if not folder.is_dir():
+        raise InputError(f"resume={folder}: no such folder; give a run folder, resume=runs/NAME")
     if not last.exists() and not last.with_name(".last.old").exists():
         raise InputError(f"resume={folder}: there is no checkpoints/last in it to go on from; start the run again")
-    found = checkpoint.load(last, training=True)
+    try:
+        found = checkpoint.load(last, training=True)
+    except InputError as error:
+        raise InputError(f"resume={folder}: {error}; what is in checkpoints/best can still be used") from None
     assert found.training is not None
     if (wanted := found.training.state.processes) != (here := distributed.processes()):
         raise InputError(
             f"resume={folder}: the run began with {wanted} process(es) and goes on with as many; found {here}"
         )
-    return _with_options(build.configuration(found, folder), options), found
+    begun = build.configuration(found, folder)
+    configuration = _with_options(begun, options)
+    return None if finished and configuration == begun else (configuration, found)
 
 
 def _with_options(begun: Train, options: Mapping[str, Any]) -> Train:
     values = begun.model_dump(mode="json")
     for key, value in options.items():
-        if key not in config.keys(Train):
+        if key not in config.keys(Train) and not key.startswith("hydra."):
             raise InputError(f"{key}: no such option, {config.near(key, config.keys(Train))}")
         if key not in FREE:
             raise InputError(f"{key}: a run goes on as it began; only {', '.join(FREE)} may change")
+        section, name = key.split(".")
+        if value == (now := values[section][name]):
+            continue
+        if key in LENGTH and isinstance(value, int) and (now is None or value < now):
+            began = "no such end" if now is None else now
+            raise InputError(f"{key}: found {value}, and a run that began with {began} can only become longer")
         if key in LENGTH and begun.training.decay in ("linear", "cosine"):
             raise InputError(
                 f"{key}: with training.decay={begun.training.decay} the learning rates of the steps already taken "
                 "depend on it; a run with constant or inverse_sqrt can go on for longer"
             )
-        section, name = key.split(".")
         values[section][name] = value
     return config.load(Train, values)

@@ -121,7 +121,7 @@ def _start(run: Run, folder: Path, resumed: Checkpoint | None, text: str) -> Che
     if configuration != resumed.configuration:  # on disk, before a finished run is one that is not
         resumed = resumed._replace(configuration=configuration)
         if distributed.first():
-            checkpoint.store(resumed, folder / "checkpoints" / "last")
+            checkpoint.store(resumed, folder / "checkpoints" / "last", keep=True)
             (folder / "results.json").unlink(missing_ok=True)
     return resumed
 

@@ -125,7 +125,7 @@ def updates(
         tokens, padding, positions = _counts(group)
         losses = []
         for batch in group:
-            with _memory_for(batch, step), products(precision, batch.source.device):
+            with memory_or(_too_large(batch, step)), products(precision, batch.source.device):
                 loss = batch_loss(model, batch, smoothing=smoothing)
                 (loss.smoothed / tokens).backward()
             losses.append(Loss(*(part.detach() for part in loss)))
@@ -143,19 +143,23 @@ def updates(
 
 
 @contextmanager
-def _memory_for(batch: Batch, step: int) -> Iterator[None]:
-    """Raises InputError where there is none."""
+def memory_or(sentence: str) -> Iterator[None]:
+    """Raises InputError with the sentence where there is no memory, on a CPU or a GPU."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         known = isinstance(error, torch.OutOfMemoryError | MemoryError)
         if not known and "allocate memory" not in str(error):  # what a CPU's allocator says
             raise
-        (sentences, source), target = batch.source.shape, batch.target_input.shape[1]
-        raise InputError(
-            f"step {step}: no memory left for a batch of {sentences} sentences, of up to {source} source and {target} "
-            "target subwords: lower training.batch.size (training.accumulate makes up for it) or dataset.longest"
-        ) from error
+        raise InputError(sentence) from error
+
+
+def _too_large(batch: Batch, step: int) -> str:
+    (sentences, source), target = batch.source.shape, batch.target_input.shape[1]
+    return (
+        f"step {step}: no memory left for a batch of {sentences} sentences, of up to {source} source and {target} "
+        "target subwords: lower training.batch.size (training.accumulate makes up for it) or dataset.longest"
+    )
 
 
 def _counts(group: Sequence[Batch]) -> list[int]:

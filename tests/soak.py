@@ -29,7 +29,8 @@ CLOCKS = ("seconds", "target_tokens_per_second", "sentences_per_second")
 def outcome(run: Path) -> dict[str, Any]:
     """All that must be as in an uninterrupted run."""
     last = json.loads((run / "checkpoints" / "last" / "checkpoint.json").read_text())
-    files = [*run.glob("checkpoints/*/*.safetensors"), *run.glob("checkpoints/*/*.model"), *run.glob("results.test.*")]
+    files = [path for suffix in ("safetensors", "model") for path in run.glob(f"checkpoints/[!.]*/*.{suffix}")]
+    files += run.glob("results.test.*")
     events = EventAccumulator(
         str(run / "tensorboard"), size_guidance={"scalars": 0, "images": 0, "tensors": 0}
     ).Reload()
@@ -51,7 +52,7 @@ def outcome(run: Path) -> dict[str, Any]:
             tag: [(step, hashlib.sha256(image).hexdigest()) for step, image in pictures[tag]] for tag in pictures
         },
         "texts": texts,
-        "folders": sorted(path.name for path in run.glob("checkpoints/*")),
+        "folders": sorted(path.name for path in run.glob("checkpoints/[!.]*")),
     }
 
 

@@ -189,3 +189,11 @@ def test_a_pipe_is_told_and_not_waited_for(warm: Warm, sweep: Path, tmp_path: Pa
     ended = warm("evaluate", best, "device=cpu", "source=dev.de", "target=pipe", "output=here", folder=tmp_path)
     assert (ended.status, ended.told.count("\n")) == (2, 1)
     assert "pipe is a pipe or a device" in ended.told
+
+
+def test_a_model_that_no_memory_holds(warm: Warm, corpus: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(corpus, tmp_path / "here"))
+    ended = warm("train", *TEXT, *SMALL, "model.encoder_hidden=65536", "hydra.run.dir=run", folder=folder)
+    assert (ended.status, ended.told.count("\n")) == (2, 1)
+    assert "no memory for a model of this size: lower model.embedding, model.encoder_hidden" in ended.told
+    assert not (folder / "run").exists()

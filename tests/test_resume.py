@@ -252,9 +252,46 @@ def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, mon
     assert checkpoint.load(place / "checkpoints" / "last").configuration["training"]["keep_best"] == 5
 
 
+def test_what_is_so_already_is_no_change(folder: Path) -> None:
+    begun = configuration().training
+    same = {"training.epochs": begun.epochs, "training.steps": begun.steps, "training.save_every": begun.save_every}
+    assert to_resume(folder / "runs" / "whole", same) is None
+
+
+def test_a_run_becomes_no_shorter(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    place = tmp_path / "run"
+    run.train(configuration("training.decay=constant", "training.epochs=2", "training.steps=20"), place)
+    for options in ({"training.steps": 19}, {"training.epochs": 1}):
+        with pytest.raises(InputError, match="can only become longer"):
+            to_resume(place, options)
+    go_on(place, steps=None)  # so that epochs are its end
+    for options in ({"training.steps": 10**6}, {"training.epochs": 1}):
+        with pytest.raises(InputError, match="can only become longer"):
+            to_resume(place, options)
+
+
+def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    place = Path(shutil.copytree(folder / "runs" / "whole", tmp_path / "run"))
+    (place / "results.json").unlink()
+    weights = place / "checkpoints" / "last" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    go_on(place)
+    assert "took the one before it, of step 21, instead" in caplog.text
+    assert list(differences(outcome(folder / "runs" / "whole"), outcome(place))) == []
+    shutil.rmtree(place / "checkpoints" / ".last.old")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"run: checkpoint .*last is damaged: .*; what is in checkpoints/best can"):
+        to_resume(place, {"training.patience": 3})
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [
+        ("hydra.run.dir=runs/other", "hydra.run.dir: a run goes on as it began"),
         ("training.learning_rate=1", "training.learning_rate: a run goes on as it began; only training.epochs,"),
         ("training.epochs=9", "training.epochs: with training.decay=linear the learning rates of the steps already"),
         ("training.epoch=9", "training.epoch: no such option, did you mean training.epochs?"),
@@ -271,7 +308,9 @@ def test_options_that_would_change_the_run_are_refused(folder: Path, option: str
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("resume=runs/nothing", "resume=runs/nothing: there is no checkpoints/last in it"),
+        ("resume=runs/nothing", "resume=runs/nothing: no such folder; give a run folder, resume=runs/NAME"),
+        ("resume=train.de", "resume=train.de: no such folder"),
+        ("resume=runs", "resume=runs: there is no checkpoints/last in it"),
         ("--resume=runs/whole", "written without dashes"),
         ("resum=runs/whole", "did you mean resume?"),
     ],

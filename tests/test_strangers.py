@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sentencepiece
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from tests.programs import SMALL, TEXT, write_corpus
 from tests.warm import Warm
@@ -161,6 +161,11 @@ def of_floats(count: int) -> dict[str, Any]:
     return {"dtype": "F32", "shape": [count], "data_offsets": [0, 4 * count]}
 
 
+def without_numbers(path: Path) -> bytes:
+    """The weights, all of them NaN."""
+    return save({name: weight * float("nan") for name, weight in load_file(path).items()})
+
+
 def foreign_tokenizer() -> bytes:
     """A SentencePiece model with the special pieces that SentencePiece has by itself."""
     model = io.BytesIO()
@@ -209,6 +214,12 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
     "many threads": (with_value(10**6, "configuration", "device", "threads"), ["device.threads"]),
     "a wide search": (with_value(10**6, "configuration", "search", "batch"), ["search.batch=1000000"]),
     "NUL in a path": (with_value("a\0b", "configuration", "dataset", "cache"), ["dataset.cache", "NUL"]),
+    "weights that are no numbers": (
+        lambda checkpoint: with_file("weights.safetensors", without_numbers(checkpoint / "weights.safetensors"))(
+            checkpoint
+        ),
+        [DAMAGED, "no finite number"],
+    ),
     "NaN": (with_value(float("nan"), "configuration", "model", "dropout"), ["model.dropout"]),
     "a key that stands twice": (
         with_text(lambda text: text.replace('"format": 2', '"format": 2, "format": 2')),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,7 @@ def built_in(*, preset: str, seed: int, cache: Path) -> Corpus:
     made = _read(path)
     if made is None:
         made = _generate(preset, seed)
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        with gzip.open(partial, "wt", encoding="utf-8", compresslevel=1) as file:
-            file.write(json.dumps(made, ensure_ascii=False))  # json.dump would encode in Python, three times slower
-        partial.replace(path)
+        _write(path, made)
     splits = {name: _split(name, examples, made["key"]) for name, examples in made["splits"].items()}
     train, validation, test = (splits.pop(name) for name in ("train", "validation", "test"))
     return Corpus("de", "en", train, validation, test, challenges=tuple(splits.values()))
@@ -39,6 +36,19 @@ def _key(preset: str, seed: int) -> str:
         for folder, pattern in ((Path(grammar.__file__).parent, "*.py"), (LEXICON, "*.tsv"))
     )
     return hashlib.sha256(json.dumps([code, lexicon, preset, seed]).encode()).hexdigest()[:32]
+
+
+def _write(path: Path, made: dict[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with gzip.open(partial, "wt", encoding="utf-8", compresslevel=1) as file:
+            file.write(json.dumps(made, ensure_ascii=False))  # json.dump would encode in Python, three times slower
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a disk that is full names no file
 
 
 def _read(path: Path) -> dict[str, Any] | None:

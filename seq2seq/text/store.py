@@ -93,7 +93,8 @@ def prepare(train: Split, *, folder: Path, vocabulary_size: int, kind: str, join
             _build(train, tokenizers, folder=built, longest=longest)
             return _publish(built, entry)
     except OSError as error:
-        raise InputError(f"cannot write the prepared text to {folder}: {error}") from error
+        reason = error.strerror or f"{error}: is the disk full?"  # numpy says how much it could write
+        raise InputError(f"cannot write the prepared text to {folder}: {reason}") from error
 
 
 class _Writer:

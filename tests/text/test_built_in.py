@@ -1,5 +1,6 @@
 """The built-in corpus as a dataset: its gold fits its sentences, and the cache changes nothing."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def test_what_the_cache_gives_is_what_was_generated(corpus: Corpus, cache: Path)
     assert splits(again) == splits(corpus)
     kept.write_bytes(kept.read_bytes()[:1000])
     assert splits(built_in(preset="tiny", seed=1, cache=cache)) == splits(corpus)
+
+
+def test_a_full_disk_is_named_and_nothing_stays_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, _: Path) -> None:
+        assert path.stat().st_size > 0
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*grammar-\w+\.json\.gz'"):
+        built_in(preset="tiny", seed=1, cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_seed_is_another_corpus_with_another_fingerprint(corpus: Corpus, cache: Path) -> None:
