@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
     The programs use it twice: around Hydra, and inside Hydra, which would print a line of its own otherwise.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions on instead of printing them
+    before, threading.excepthook = threading.excepthook, _in_a_thread
     try:
         _refuse_dashes(kind)
         yield
@@ -52,6 +54,14 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         if isinstance(error, OSError):
             _end(_then_go_on(_of_the_system(error), folder), 1)
         raise
+    finally:
+        threading.excepthook = before
+
+
+def _in_a_thread(failed: threading.ExceptHookArgs) -> None:
+    """TensorBoard's thread hands a full disk on to whoever writes next, and need not print it."""
+    if not isinstance(failed.exc_value, OSError):
+        threading.__excepthook__(failed)
 
 
 def resumed(arguments: Sequence[str]) -> tuple[Path, list[str]] | None:

@@ -1,10 +1,12 @@
 """What is wrong gets told by the real programs: one sentence on the error stream, status 2, and nothing left behind."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -265,3 +267,23 @@ def test_the_other_programs(sweep: Path, folder: Path, program: str, arguments: 
     best = str(sweep / "runs/general/checkpoints/best")
     found = refused(program, *(argument.format(best) for argument in arguments), folder=folder)
     assert all(word in found for word in words), found
+
+
+def test_what_the_system_refuses_is_one_sentence_whichever_thread_meets_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """TensorBoard's writer meets a full disk first, and hands it on to whoever writes next."""
+    full = OSError(errno.ENOSPC, "No space left on device", "there")
+
+    def write() -> None:
+        raise full
+
+    (tmp_path / "checkpoints" / "last").mkdir(parents=True)
+    with pytest.raises(SystemExit) as ended, told(Train, folder=tmp_path):
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+        raise full
+    assert ended.value.code == 1
+    go_on = f"`python train.py resume={tmp_path}` goes on"
+    assert capsys.readouterr().err == f"error: there: no space left on device: {go_on}\n"
