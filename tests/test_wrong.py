@@ -279,11 +279,16 @@ def test_what_the_system_refuses_is_one_sentence_whichever_thread_meets_it(
         raise full
 
     (tmp_path / "checkpoints" / "last").mkdir(parents=True)
-    with pytest.raises(SystemExit) as ended, told(Train, folder=tmp_path):
-        thread = threading.Thread(target=write)
-        thread.start()
-        thread.join()
-        raise full
+    thread = threading.Thread(target=write)
+
+    def program() -> None:
+        with told(Train, folder=tmp_path):
+            thread.start()
+            thread.join()
+            raise full
+
+    with pytest.raises(SystemExit) as ended:
+        program()
     assert ended.value.code == 1
     go_on = f"`python train.py resume={tmp_path}` goes on"
     assert capsys.readouterr().err == f"error: there: no space left on device: {go_on}\n"
