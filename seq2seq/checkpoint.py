@@ -265,7 +265,7 @@ def _description(folder: Path) -> Description:
         raise InputError(f"no checkpoint at {folder}: give a folder such as runs/NAME/checkpoints/best")
     if not path.is_file():
         inside = sorted(
-            str(one.parent) for way in ("*", "checkpoints/*") for one in folder.glob(f"{way}/{DESCRIPTION}")
+            str(one.parent) for way in ("[!.]*", "checkpoints/[!.]*") for one in folder.glob(f"{way}/{DESCRIPTION}")
         )
         raise InputError(
             f"{folder} is no checkpoint (it has no {DESCRIPTION}); "

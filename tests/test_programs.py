@@ -64,7 +64,7 @@ def test_a_run_folder_holds_what_a_run_leaves(sweep: Path) -> None:
         run = sweep / "runs" / name
         names = {path.name for path in run.iterdir()}
         assert names == {".hydra", "train.log", "tensorboard", "checkpoints", "results.json", "results.test.en"}
-        assert {path.name for path in (run / "checkpoints").iterdir()} == {"best", "best-2", "last"}
+        assert {path.name for path in (run / "checkpoints").iterdir()} == {"best", "best-2", "last", ".last.old"}
         assert f"attention={name}" in yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text())
         assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text())["attention"]["score"] == name
         assert yaml.safe_load((run / ".hydra" / "hydra.yaml").read_text())["hydra"]["job"]["name"] == "train"
@@ -154,7 +154,7 @@ def test_patience_ends_a_run_that_does_not_get_better(patient: Path) -> None:
     found = results(patient)
     assert found["train"]["steps"] == 3  # the first validation is the best yet, two more are waited for
     assert found["best"]["step"] == 1
-    assert {path.name for path in (patient / "checkpoints").iterdir()} == {"best", "last"}
+    assert {path.name for path in (patient / "checkpoints").iterdir()} == {"best", "last", ".last.old"}
     assert "stopped: bleu has not improved for 2 validations" in (patient / "train.log").read_text()
 
 
