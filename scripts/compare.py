@@ -7,13 +7,14 @@
 
 Whatever train.py takes may stand here; every option with several values is compared, each value with each value of the
 others. `seeds` are those of training.seed. The same command with output=FOLDER goes on where it was stopped: what is
-done is not done again. Options or seeds may have more values then.
+done is not done again, and what was half done is taken up. Options or seeds may have more values then.
 """
 
 import itertools
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from types import FrameType
+from typing import NamedTuple, NoReturn
 from urllib.parse import quote
 
 from hydra import compose, initialize_config_dir
@@ -41,6 +43,16 @@ from seq2seq.writing import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = "training.seed"
+RUNNING: set[subprocess.Popen[bytes]] = set()
+"""The train.py of now. Of Ctrl-C a terminal tells them as well, of SIGTERM nobody does."""
+
+
+def stop(number: int, _: FrameType | None) -> NoReturn:
+    """Handles SIGTERM: every train.py saves, and the same command goes on."""
+    for process in RUNNING:
+        process.terminate()
+    print("stopped by SIGTERM: the same command with output=FOLDER goes on", file=sys.stderr)
+    sys.exit(128 + number)
 
 
 class Axis(NamedTuple):
@@ -149,15 +161,24 @@ def check_earlier(run: Planned) -> None:
 
 
 def train(run: Planned, words: list[str]) -> str | None:
-    """Runs train.py in place of what was half done; a sentence if it failed."""
-    if run.folder.exists():
-        shutil.rmtree(run.folder)
+    """Runs train.py, which goes on with what was half done; a sentence if it failed."""
+    begun = [run.folder / "checkpoints" / name for name in ("last", ".last.old")]
+    if any(path.exists() for path in begun):
+        options = [f"resume={run.folder}"]
+    else:
+        shutil.rmtree(run.folder, ignore_errors=True)
+        quoted = str(run.folder).replace("\\", "\\\\").replace("'", "\\'")
+        options = [*words, f"hydra.run.dir='{quoted}'"]
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     log = run.folder.with_name(f"{run.folder.name}.log")
-    quoted = str(run.folder).replace("\\", "\\\\").replace("'", "\\'")
-    command = [sys.executable, str(ROOT / "train.py"), *words, f"hydra.run.dir='{quoted}'"]
-    with log.open("wb") as file:
-        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file).returncode
+    command = [sys.executable, str(ROOT / "train.py"), *options]
+    with (
+        log.open("wb") as file,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file) as process,
+    ):
+        RUNNING.add(process)
+        status = process.wait()
+        RUNNING.discard(process)
     if status == 0 and finished(run):
         log.unlink()  # the run folder has it
         return None
@@ -172,13 +193,13 @@ def train_all(planned: dict[Planned, list[str]], jobs: int) -> list[str]:
     def one(number: int, run: Planned, words: list[str]) -> str | None:
         name = f"{number} of {len(planned)}: {run.variant}, seed {run.seed}"
         if finished(run):
-            print(f"{name}: done before", flush=True)
+            say(f"{name}: done before")
             return None
-        print(f"{name}: training (what it says: {run.folder}.log)", flush=True)
+        say(f"{name}: training (what it says: {run.folder}.log)")
         started = time.monotonic()
         failure = train(run, words)
         if failure is None:
-            print(f"{name}: trained and scored in {time.monotonic() - started:.0f} s", flush=True)
+            say(f"{name}: trained and scored in {time.monotonic() - started:.0f} s")
         else:
             print(f"error: {failure}", file=sys.stderr, flush=True)
         return failure
@@ -186,6 +207,11 @@ def train_all(planned: dict[Planned, list[str]], jobs: int) -> list[str]:
     with ThreadPoolExecutor(jobs) as pool:
         found = pool.map(one, itertools.count(1), planned.keys(), planned.values())
         return [failure for failure in found if failure is not None]
+
+
+def say(line: str) -> None:
+    """At once and in one piece, whichever thread says it."""
+    print(f"{line}\n", end="", flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -219,5 +245,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stop)
     with told(Train):
         sys.exit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -99,17 +100,31 @@ def test_what_is_done_is_not_done_again_and_what_was_half_done_is(copied: Path) 
     before = json.loads((runs / NAMES[1] / "results.json").read_text())
     half = runs / NAMES[1]
     (half / "results.json").unlink()
-    (half / "checkpoints" / "left-over").mkdir()
     times = written(runs)
     printed = compare(copied, *COMPARED).stdout.decode()
     assert printed.count("done before") == 1
     assert printed.count("trained and scored") == 1
     now = written(runs)
-    assert {path for path, time in times.items() if now.get(path) == time} == {
-        path for path in times if Path(path).is_relative_to(runs / NAMES[0])
-    }
-    assert not (half / "checkpoints" / "left-over").exists()
+    of_the_other = {path for path in times if Path(path).is_relative_to(runs / NAMES[0])}
+    assert of_the_other <= {path for path, time in times.items() if now.get(path) == time}
+    assert "resumed after step 24" in (half / "train.log").read_text()
     assert json.loads((half / "results.json").read_text())["test"] == before["test"]  # a seed fixes everything
+
+
+def test_sigterm_stops_the_runs_and_the_same_command_goes_on(corpus: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(corpus, tmp_path / "here"))
+    long = [word for word in SHORT if not word.startswith(("training.steps", "training.validate_every"))]
+    words = ["attention=dot,general", *long, "training.epochs=10000", "jobs=2", "output=out"]
+    logs = [folder / "out" / "runs" / f"{name}.log" for name in NAMES]
+    process = subprocess.Popen([sys.executable, str(PROGRAM), *words], cwd=folder, stderr=subprocess.PIPE)
+    while not all(log.is_file() and "step " in log.read_text() for log in logs):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert b"stopped by SIGTERM: the same command with output=FOLDER goes on" in errors
+    assert all("stopped by SIGTERM after step" in log.read_text() for log in logs)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
