@@ -103,9 +103,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--split", default="train", help="train, validation, test or challenge-NAME (default: train)")
     parser.add_argument("--number", type=int, default=10, metavar="N", help="how many pairs to print (default: 10)")
     parser.add_argument("--show", action="store_true", help="with acceptable variants, links and tags")
-    parser.add_argument("--write", type=Path, metavar="FOLDER", help="write every split instead")
-    parser.add_argument("--trace", type=int, metavar="N", help="take the training pair N (from 0) apart instead")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--write", type=Path, metavar="FOLDER", help="write every split instead")
+    instead.add_argument("--trace", type=int, metavar="N", help="take the training pair N (from 0) apart instead")
     options = parser.parse_args(arguments)
+    if options.number < 1:
+        raise InputError(f"--number: found {options.number}, expected 1 or more")
     if options.trace is not None:
         trace(training_frame(options.trace, options.preset, seed=options.seed))
         return

@@ -1,5 +1,6 @@
 """The one error for what a person can mend."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,21 @@ class InputError(Exception):
 
 @contextmanager
 def in_a_sentence() -> Iterator[None]:
-    """Around a program that takes its own arguments: `InputError` ends it with its message and status 2."""
+    """Around a program that takes its own arguments: what is wrong ends it with one sentence.
+
+    Status 2 for `InputError`, 1 for what the system refuses, 130 for Ctrl-C.
+    """
     try:
         yield
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as in `grammar.py | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+        sys.exit(1)
+    except OSError as error:
+        print(f"error: {error.filename}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        sys.exit(1)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -46,3 +48,24 @@ def test_a_mistake_is_one_line() -> None:
     assert "'dev'" in result.stderr
     assert "challenge-longer" in result.stderr
     assert "expected 0 to 1999" in run("--trace", "2000").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--number", "-3"], 2, "error: --number: found -3, expected 1 or more"),
+        (["--write", "{}/file/folder"], 1, "file/folder: not a directory"),
+        (["--write", "{}", "--trace", "3"], 2, "not allowed with argument --write"),
+    ],
+)
+def test_what_will_not_do_is_told(tmp_path: Path, arguments: list[str], status: int, words: str) -> None:
+    (tmp_path / "file").touch()
+    ended = run(*(word.format(tmp_path) for word in arguments))
+    assert ended.returncode == status
+    assert words in ended.stderr.splitlines()[-1]
+
+
+def test_a_reader_that_goes_is_no_error() -> None:
+    program = f"{sys.executable} {ROOT / 'scripts' / 'grammar.py'} --number 500"
+    ended = subprocess.run(["sh", "-c", f"{program} | head -1"], capture_output=True, text=True)
+    assert (ended.stderr, ended.stdout.count("\n")) == ("", 1)
