@@ -33,6 +33,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from seq2seq import checkpoint
 from seq2seq.comparison import Planned, check_comparable, compare, differences, finished
 from seq2seq.config import Train, load
 from seq2seq.errors import InputError
@@ -162,8 +163,7 @@ def check_earlier(run: Planned) -> None:
 
 def train(run: Planned, words: list[str]) -> str | None:
     """Runs train.py, which goes on with what was half done; a sentence if it failed."""
-    begun = [run.folder / "checkpoints" / name for name in ("last", ".last.old")]
-    if any(path.exists() for path in begun):
+    if checkpoint.exists(run.folder / "checkpoints" / "last"):
         options = [f"resume={run.folder}"]
     else:
         shutil.rmtree(run.folder, ignore_errors=True)

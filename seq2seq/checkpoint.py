@@ -152,6 +152,11 @@ def _swap(new: Path, place: Path) -> Path:
     return parked
 
 
+def exists(place: Path) -> bool:
+    """Whether there is a checkpoint for `load`, whole or not: in the place, or parked beside it."""
+    return place.exists() or _parked(place).exists()
+
+
 def _parked(place: Path) -> Path:
     return place.with_name(f".{place.name}.old")
 

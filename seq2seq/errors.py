@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 
 class InputError(Exception):
@@ -28,9 +29,20 @@ def in_a_sentence() -> Iterator[None]:
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone, as in `grammar.py | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
-        sys.exit(1)
+    except BrokenPipeError:
+        end_unread()
     except OSError as error:
-        print(f"error: {error.filename}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        print(f"error: {of_the_system(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def of_the_system(error: OSError) -> str:
+    """`runs/a/checkpoints: no space left on device`, without the number and the brackets."""
+    said = (error.strerror or str(error)).lower()
+    return said if error.filename is None else f"{error.filename}: {said}"
+
+
+def end_unread() -> NoReturn:
+    """Ends a program whose reader has gone, as in `translate.py ... | head`, with status 1."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+    sys.exit(1)

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from seq2seq.config import Section, Train, keys, near
 from seq2seq.distributed import Lost, first_to_tell, processes
-from seq2seq.errors import InputError
+from seq2seq.errors import InputError, end_unread, of_the_system
 from seq2seq.interruption import Stopped, how_to_go_on
 
 OUTSIDE = ("experiment", "resume")
@@ -45,14 +45,13 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         _end(_then_go_on(str(lost), folder), 1)
     except KeyboardInterrupt:
         _end(_then_go_on("interrupted", folder), 130)
-    except BrokenPipeError:  # the reader of our output has gone, as in `translate.py ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
-        sys.exit(1)
+    except BrokenPipeError:
+        end_unread()
     except Exception as error:
         if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):
             _refuse(_in_our_words(error, kind), folder)
         if isinstance(error, OSError):
-            _end(_then_go_on(_of_the_system(error), folder), 1)
+            _end(_then_go_on(of_the_system(error), folder), 1)
         raise
     finally:
         threading.excepthook = before
@@ -106,12 +105,6 @@ def _refuse(message: str, folder: Path | None) -> NoReturn:
 def _clear(folder: Path | None) -> None:
     if folder is not None and {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
         shutil.rmtree(folder)
-
-
-def _of_the_system(error: OSError) -> str:
-    """`runs/a/checkpoints: no space left on device`, without the number and the brackets."""
-    said = (error.strerror or str(error)).lower()
-    return said if error.filename is None else f"{error.filename}: {said}"
 
 
 def _then_go_on(message: str, folder: Path | None) -> str:

@@ -25,7 +25,7 @@ def to_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkpoi
     last = folder / "checkpoints" / "last"
     if not folder.is_dir():
         raise InputError(f"resume={folder}: no such folder; give a run folder, resume=runs/NAME")
-    if not last.exists() and not last.with_name(".last.old").exists():
+    if not checkpoint.exists(last):
         raise InputError(f"resume={folder}: there is no checkpoints/last in it to go on from; start the run again")
     try:
         found = checkpoint.load(last, training=True)

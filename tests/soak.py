@@ -17,6 +17,7 @@ from typing import Any
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seq2seq import checkpoint
 from tests.programs import SMALL, TEXT, command, write_corpus
 
 RUN = [*TEXT, *SMALL, "attention=general", "attention.distribution=hard", "model.dropout=0.2", "search=beam"]
@@ -73,9 +74,7 @@ def differences(wanted: Any, found: Any, name: str = "") -> Iterator[str]:
 
 def begin(folder: Path, run: Path) -> subprocess.Popen[bytes]:
     """Starts the run, or takes it up where there is a checkpoint."""
-    checkpoints = run / "checkpoints"
-    there = (checkpoints / "last").exists() or (checkpoints / ".last.old").exists()
-    words = [f"resume={run}"] if there else [*RUN, f"hydra.run.dir={run}"]
+    words = [f"resume={run}"] if checkpoint.exists(run / "checkpoints" / "last") else [*RUN, f"hydra.run.dir={run}"]
     return subprocess.Popen(command("train", *words), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

@@ -14,6 +14,7 @@ from seq2seq.config import Search, Translate, load
 from seq2seq.errors import InputError
 from seq2seq.filter import _line, line_groups, translate_stream
 from seq2seq.translation import Translation
+from tests.programs import CPU
 
 PIECES = st.lists(st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\xff", b"\0", "\u2028".encode()])).map(b"".join))
 
@@ -77,11 +78,7 @@ class Filter:
         """The lines of the output; `failed` of the input's must have been told to be impossible."""
         search = {**dict.fromkeys(Search.model_fields), **options.pop("search", {})}
         values: dict[str, Any] = {"scores": False, "alignments": False, "plot": None, "search": search}
-        values |= {
-            "checkpoint": f"{self.run}/checkpoints/best",
-            "device": {"kind": "cpu", "threads": 1, "precision": "auto", "deterministic": False},
-            **options,
-        }
+        values |= {"checkpoint": f"{self.run}/checkpoints/best", "device": CPU, **options}
         path = self.folder / "given"
         path.write_bytes(given.encode() if isinstance(given, str) else given)
         made = self.folder / "made"
@@ -141,9 +138,7 @@ def test_a_line_too_long_is_told_and_left_empty_or_cut(concat: Filter, capsys: p
 
 def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
     values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "plot": None, "search": {}}
-    options = load(
-        Translate, {**values, "device": {"kind": "cpu", "threads": 1, "precision": "auto", "deterministic": False}}
-    )
+    options = load(Translate, {**values, "device": CPU})
     translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
     assert _line(translation, 7, options, ranked=True) == "7\t-1.5000\ta b\t"
 

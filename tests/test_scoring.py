@@ -10,7 +10,7 @@ import pytest
 from seq2seq.config import Evaluate, load
 from seq2seq.errors import InputError
 from seq2seq.scoring import score
-from tests.programs import SIZES
+from tests.programs import CPU, SIZES
 
 NOTHING = {"size": None, "length_penalty": None, "n_best": None, "batch": None, "longest_source": None}
 
@@ -20,10 +20,7 @@ def scored(run: Path, **options: Any) -> dict[str, Any]:
     search = {**NOTHING, "too_long": None, **options.pop("search", {})}
     given: dict[str, Any] = {"split": "test", "source": None, "target": None, "alignments": None, "output": None}
     given["dataset"] = {"cache": "cache", "folder": None}
-    given |= {
-        "checkpoint": f"{run}/checkpoints/best",
-        "device": {"kind": "cpu", "threads": 1, "precision": "auto", "deterministic": False},
-    }
+    given |= {"checkpoint": f"{run}/checkpoints/best", "device": CPU}
     return score(load(Evaluate, {**given, **options, "search": search}))
 
 
