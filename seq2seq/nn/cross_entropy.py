@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-ROWS = 512
-"""Target tokens whose logits exist at one time. At a vocabulary of 8,000 they take 16 MB, near a core's cache."""
+ROWS = 256
+"""Target tokens whose logits exist at one time. At a vocabulary of 8,000 they take 8 MB, near a core's cache."""
 
 
 class Loss(NamedTuple):
@@ -21,30 +21,44 @@ class Loss(NamedTuple):
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Computes the gradient together with the value: the softmax is at hand then, and need not be kept."""
+    """Computes the gradient together with the value: the exponentials are at hand then, and need not be kept.
+
+    For logits z with `Z = sum exp z`, `log p = z - log Z`, and the gradient of the smoothed loss by z is
+    `exp z / Z - (1 - smoothing) [y = target] - smoothing / V`. Passes over logits are dear, so what a whole row or all
+    words share is left to the small tensors: outputs are divided by Z, and `smoothing / V`, here `even`, acts on the
+    sum of all words' weights.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, differentiate: bool
     ) -> tuple[Tensor, Tensor]:
-        vocabulary = weight.shape[0]
+        (tokens, _), vocabulary = outputs.shape, weight.shape[0]
+        even, words, biases = smoothing / vocabulary, weight.sum(dim=0), bias.sum()
         smoothed, likelihood = outputs.new_zeros(()), outputs.new_zeros(())
         gradients = [torch.zeros_like(tensor) for tensor in (outputs, weight, bias)] if differentiate else []
-        for start in range(0, outputs.shape[0], ROWS):
+        room = outputs.new_empty(min(ROWS, tokens), vocabulary)
+        for start in range(0, tokens, ROWS):
             rows = slice(start, start + ROWS)
-            scores = torch.addmm(bias, outputs[rows], weight.t()).log_softmax(dim=1)
-            picked = target[rows].unsqueeze(1)
-            log_likelihood = scores.gather(1, picked).sum()
+            inputs, picked = outputs[rows], target[rows].unsqueeze(1)
+            logits = torch.mm(inputs, weight.t(), out=room[: len(inputs)]).add_(bias)
+            of_target, largest = logits.gather(1, picked), logits.amax(dim=1, keepdim=True)
+            exponentials = logits.sub_(largest).exp_()
+            sums = exponentials.sum(dim=1, keepdim=True)  # Z, but for exp of the largest, which cancels
+            log_sums = largest + sums.log()
+            log_likelihood = (of_target - log_sums).sum()
             likelihood -= log_likelihood
-            smoothed -= (1 - smoothing) * log_likelihood + smoothing / vocabulary * scores.sum()
-            if gradients:  # d smoothed / d logits = softmax - (1 - smoothing) [y = target] - smoothing / V
-                scores.exp_()
-                if smoothing:
-                    scores.sub_(smoothing / vocabulary)
-                scores.scatter_(1, picked, scores.gather(1, picked) - (1 - smoothing))
-                torch.mm(scores, weight, out=gradients[0][rows])
-                gradients[1].addmm_(scores.t(), outputs[rows])
-                gradients[2].add_(scores.sum(dim=0))
+            of_all = (inputs @ words + biases - vocabulary * log_sums.squeeze(1)).sum()
+            smoothed -= (1 - smoothing) * log_likelihood + even * of_all
+            if gradients:
+                exponentials.scatter_add_(1, picked, (smoothing - 1) * sums)
+                torch.mm(exponentials, weight, out=gradients[0][rows]).div_(sums)
+                gradients[1].addmm_(exponentials.t(), inputs / sums)
+                gradients[2].addmv_(exponentials.t(), 1 / sums.squeeze(1))
+        if gradients:
+            gradients[0] -= even * words
+            gradients[1] -= even * outputs.sum(dim=0)
+            gradients[2] -= even * tokens
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(likelihood)
         return smoothed, likelihood

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import linear
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward.grad_input, torch.ops.aten.tanh_backward.grad_input
@@ -48,19 +47,25 @@ class GRU(nn.GRU):
         directions = 2 if self.bidirectional else 1
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], self.hidden_size)
-        padding = None if mask is None else ~mask.unsqueeze(2)
+        inputs, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
         last = []
         for layer, first in enumerate(state.split(directions)):
             if layer and self.dropout:
                 inputs = nn.functional.dropout(inputs, self.dropout, self.training)
             if padding is not None:
                 inputs = inputs.masked_fill(padding, 0.0)
-            weights = self.all_weights[layer * directions : (layer + 1) * directions]
-            states = _layer(inputs, first, padding, weights)
+            weights = zip(*self.all_weights[layer * directions : (layer + 1) * directions], strict=True)
+            states = _Layer.apply(  # type: ignore[no-untyped-call]
+                self._ways(inputs), first, *map(_together, weights), None if padding is None else self._ways(padding)
+            )
             last.append(states[:, -1])
-            outputs = states[0] if directions == 1 else torch.cat((states[0], states[1].flip(0)), dim=-1)
-            inputs = outputs.transpose(0, 1)
-        return inputs if padding is None else inputs.masked_fill(padding, 0.0), torch.cat(last)
+            inputs = torch.cat((states[0], states[1].flip(0)), dim=-1) if self.bidirectional else states[0]
+        outputs = inputs if padding is None else inputs.masked_fill(padding, 0.0)
+        return outputs.transpose(0, 1), torch.cat(last)
+
+    def _ways(self, steps: Tensor) -> Tensor:
+        """(directions, steps, ...): the second direction has the last step first."""
+        return torch.stack((steps, steps.flip(0))) if self.bidirectional else steps.unsqueeze(0)
 
     def _cudnn(self, inputs: Tensor, state: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         if mask is None:
@@ -70,73 +75,78 @@ class GRU(nn.GRU):
         return pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])[0], last
 
 
-def _layer(inputs: Tensor, state: Tensor, padding: Tensor | None, weights: Sequence[Sequence[Tensor]]) -> Tensor:
-    """States (directions, steps, batch, hidden) of one layer; the second direction has its last step first."""
-    products = []
-    for direction, (input_weight, _, input_bias, _) in enumerate(weights):
-        product = linear(inputs, input_weight, input_bias)
-        if padding is not None:  # an update gate of 1 keeps the state as it is
-            keeping = product.new_zeros(3, state.shape[-1])
-            keeping[1] = torch.inf
-            product = torch.where(padding, keeping.flatten(), product)
-        products.append(product.transpose(0, 1).flip(0) if direction else product.transpose(0, 1))
-    hidden = _together([hidden_weight.t() for _, hidden_weight, _, _ in weights])
-    bias = _together([hidden_bias for _, _, _, hidden_bias in weights]).unsqueeze(1)
-    return _Recurrence.apply(_together(products), state, hidden, bias)  # type: ignore[no-untyped-call]
-
-
-def _together(directions: list[Tensor]) -> Tensor:
+def _together(directions: Sequence[Tensor]) -> Tensor:
     """Stacked; a single one without the copy, which in search would be a third of each step."""
-    return torch.stack(directions) if len(directions) > 1 else directions[0].unsqueeze(0)
+    return torch.stack(tuple(directions)) if len(directions) > 1 else directions[0].unsqueeze(0)
 
 
-class _Recurrence(torch.autograd.Function):
-    """All steps of all directions.
+class _Layer(torch.autograd.Function):
+    """One layer, all steps of all directions.
 
-    Shapes: from_input (directions, steps, batch, 3 hidden), state (directions, batch, hidden), weight (directions,
-    hidden, 3 hidden), bias (directions, 1, 3 hidden).
+    A step has four parts, side by side: candidate n, reset r, update z, and `W_h h + b_h` of the candidate. Inputs
+    reach the first three and the state the last three, so each product lands where it is added and nothing is moved.
+
+    Shapes: inputs (directions, steps, batch, in), state (directions, batch, hidden), weights and biases those of
+    `nn.GRU`, whose rows are r, z and n, behind a dimension for directions; padding (directions, steps, batch, 1).
     """
 
     @staticmethod
-    def forward(ctx: Any, from_input: Tensor, state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        (directions, steps, batch, _), width = from_input.shape, state.shape[-1]
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        state: Tensor,
+        input_weight: Tensor,
+        state_weight: Tensor,
+        input_bias: Tensor,
+        state_bias: Tensor,
+        padding: Tensor | None,
+    ) -> Tensor:
+        (directions, steps, batch, _), width = inputs.shape, state.shape[-1]
+        parts = inputs.new_empty(directions, steps, batch, 4 * width)
         states = state.new_empty(directions, steps + 1, batch, width)
         states[:, 0] = state
-        gates = torch.empty_like(from_input)
-        candidate_products = torch.empty_like(states[:, 1:])
+        rows, given = inputs.flatten(1, 2), parts.flatten(1, 2)
+        (of_switches, of_candidate), both = input_weight.mT.split((2 * width, width), dim=2), input_bias + state_bias
+        torch.baddbmm(input_bias[:, None, 2 * width :], rows, of_candidate, out=given[..., :width])
+        torch.baddbmm(both[:, None, : 2 * width], rows, of_switches, out=given[..., width : 3 * width])
+        given[..., 3 * width :] = state_bias[:, None, 2 * width :]
+        if padding is not None:  # an update gate of 1 keeps the state as it is
+            parts[..., 2 * width : 3 * width].masked_fill_(padding, torch.inf)
         for t in range(steps):
-            product, now = torch.baddbmm(bias, states[:, t], weight), gates[:, t]
-            torch.add(from_input[:, t, :, : 2 * width], product[..., : 2 * width], out=now[..., : 2 * width]).sigmoid_()
-            reset, update, candidate = now.split(width, dim=-1)
-            candidate_products[:, t] = product[..., 2 * width :]
-            torch.addcmul(from_input[:, t, :, 2 * width :], reset, product[..., 2 * width :], out=candidate).tanh_()
-            torch.lerp(candidate, states[:, t], update, out=states[:, t + 1])
-        ctx.save_for_backward(states, gates, candidate_products, weight)
+            before, now = states[:, t], parts[:, t]
+            now[..., width:].baddbmm_(before, state_weight.mT)
+            now[..., width : 3 * width].sigmoid_()
+            candidate, reset, update, of_state = now.split(width, dim=-1)
+            torch.lerp(candidate.addcmul_(reset, of_state).tanh_(), before, update, out=states[:, t + 1])
+        ctx.save_for_backward(inputs, input_weight, state_weight, parts, states)
         return states[:, 1:]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        states, gates, candidate_products, weight = ctx.saved_tensors
-        directions, steps, batch, width = gradient.shape
-        by_input, by_product = torch.empty_like(gates), torch.empty_like(gates)
-        back = weight.transpose(1, 2).contiguous()
-        by_state = gradient.new_zeros(directions, batch, width)
-        for t in reversed(range(steps)):  # a step at a time, so that what it works on stays in the processor's cache
-            reset, update, candidate = gates[:, t].split(width, dim=-1)
-            by_reset, by_update, by_candidate = by_input[:, t].split(width, dim=-1)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, input_weight, state_weight, parts, states = ctx.saved_tensors
+        directions, _, batch, width = gradient.shape
+        by_parts, by_state = torch.empty_like(parts), gradient.new_zeros(directions, batch, width)
+        for t in reversed(range(gradient.shape[1])):  # by steps, so that what is at work stays in the processor's cache
+            candidate, reset, update, of_state = parts[:, t].split(width, dim=-1)
+            by_candidate, by_reset, by_update, by_of_state = by_parts[:, t].split(width, dim=-1)
             by_state += gradient[:, t]
             kept = by_state * update
             torch.mul(by_state, states[:, t] - candidate, out=by_update)
             tanh_backward(by_state - kept, candidate, grad_input=by_candidate)
-            torch.mul(by_candidate, candidate_products[:, t], out=by_reset)
-            switches, by_switches = gates[:, t, :, : 2 * width], by_input[:, t, :, : 2 * width]
+            torch.mul(by_candidate, of_state, out=by_reset)
+            torch.mul(by_candidate, reset, out=by_of_state)
+            switches, by_switches = parts[:, t, :, width : 3 * width], by_parts[:, t, :, width : 3 * width]
             sigmoid_backward(by_switches, switches, grad_input=by_switches)
-            by_product[:, t] = by_input[:, t]
-            by_product[:, t, :, 2 * width :].mul_(reset)
-            by_state = torch.baddbmm(kept, by_product[:, t], back)
-        rows = by_product.flatten(1, 2)
-        by_weight = states[:, :-1].flatten(1, 2).transpose(1, 2) @ rows
-        return by_input, by_state, by_weight, rows.sum(dim=1, keepdim=True)
+            by_state = torch.baddbmm(kept, by_parts[:, t, :, width:], state_weight)
+        by_rows, rows = by_parts.flatten(1, 2), inputs.flatten(1, 2)
+        by_candidate, by_switches = by_rows[..., :width], by_rows[..., width : 3 * width]
+        of_switches, of_candidate = input_weight.split((2 * width, width), dim=1)
+        by_inputs = torch.baddbmm(by_candidate @ of_candidate, by_switches, of_switches).view_as(inputs)
+        by_input_weight = torch.cat((by_switches.mT @ rows, by_candidate.mT @ rows), dim=1)
+        by_state_weight = by_rows[..., width:].mT @ states[:, :-1].flatten(1, 2)
+        sums = by_rows.sum(dim=1)
+        by_input_bias = torch.cat((sums[:, width : 3 * width], sums[:, :width]), dim=1)
+        return by_inputs, by_state, by_input_weight, by_state_weight, by_input_bias, sums[:, width:], None
 
 
 class Cell:

@@ -121,6 +121,5 @@ def test_without_gradients_nothing_is_computed_for_them() -> None:
         linear_cross_entropy(layer, outputs, target, smoothing=0.1)
     with Operations() as with_gradients:
         linear_cross_entropy(layer, outputs, target, smoothing=0.1)
-    assert without.counts["addmm"] == 1
-    assert with_gradients.counts["mm"] == 1
-    assert not {"mm", "exp_", "scatter_add_", "zeros_like"} & set(without.counts)
+    assert (without.counts["mm"], with_gradients.counts["mm"]) == (1, 2)
+    assert not {"addmm_", "addmv_", "scatter_add_", "zeros_like"} & set(without.counts)

@@ -88,9 +88,9 @@ def test_a_mask_may_be_wider_than_its_longest_sentence() -> None:
     embedded, mask = inputs(longest=LONGEST)
     wide = torch.cat((embedded, torch.randn(len(LENGTHS), 3, EMBEDDING)), dim=1)
     wide_outputs, wide_final = module(wide, torch.cat((mask, torch.zeros(len(LENGTHS), 3, dtype=torch.bool)), dim=1))
-    assert torch.equal(wide_outputs[:, :LONGEST], outputs)
+    torch.testing.assert_close(wide_outputs[:, :LONGEST], outputs)
     assert (wide_outputs[:, LONGEST:] == 0).all()
-    assert torch.equal(wide_final, final)
+    torch.testing.assert_close(wide_final, final)
 
 
 def test_every_parameter_gets_a_gradient() -> None:

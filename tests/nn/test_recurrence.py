@@ -32,7 +32,7 @@ def same(ours: nn.Module, theirs: nn.Module, found: list[Tensor], wanted: list[T
     gradients = []
     for module, results in ((ours, found), (theirs, wanted)):
         torch.manual_seed(4)
-        loss = torch.stack([(result * torch.randn_like(result)).sum() for result in results]).sum()
+        loss = torch.stack([(result * torch.randn(result.shape, dtype=result.dtype)).sum() for result in results]).sum()
         gradients.append(torch.autograd.grad(loss, [*leaves, *module.parameters()]))
     for one, other in zip([*found, *gradients[0]], [*wanted, *gradients[1]], strict=True):
         torch.testing.assert_close(one, other)
