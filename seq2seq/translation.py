@@ -1,12 +1,13 @@
 """Raw sentences in, raw sentences out: tokenizer, model and beam search behind one call."""
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from seq2seq import distributed
 from seq2seq.nn.decoder import Memory, State
@@ -56,6 +57,21 @@ def next_token(model: Model) -> Step[State, Memory]:
     return step
 
 
+@torch.no_grad()
+def for_search(model: Model) -> Model:
+    """A copy, each of whose products has its weight in memory as it multiplies: `[in, out]`, not `[out, in]`.
+
+    Training multiplies by a weight and by its transpose, search only forwards, and a few rows at a time: for 5 to 128
+    rows this takes up to half of the time from a product.
+    """
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    for module in copied.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            if weight.dim() == 2 and not isinstance(module, nn.Embedding):  # which looks rows up
+                setattr(module, name, nn.Parameter(weight.t().contiguous().t(), requires_grad=False))
+    return copied
+
+
 class Translator:
     """Translates lists of sentences; what comes of one does not depend on those beside it."""
 
@@ -98,26 +114,26 @@ class Translator:
         sources = [source[: self.longest] for source in sources]
         todo.sort(key=lambda i: len(sources[i]))  # neighbours of like length share a batch
         batches = [todo[start : start + self.batch] for start in range(0, len(todo), self.batch)]
-        found = distributed.shared(lambda batch: self._translate([sources[i] for i in batch]), batches)
+        model = for_search(self.model)
+        found = distributed.shared(lambda batch: self._translate(model, [sources[i] for i in batch]), batches)
         for batch, translations in zip(batches, found, strict=True):
             for i, some in zip(batch, translations, strict=True):
                 results[i] = some
         return results
 
-    def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
+    def _translate(self, model: Model, sources: list[list[int]]) -> list[list[Translation]]:
         # A model whose weights are no numbers (training that went astray) has no hypothesis at all.
         return [
             [self._translation(source, hypothesis) for hypothesis in hypotheses] or [_blank()]
-            for source, hypotheses in zip(sources, self._search(sources), strict=True)
+            for source, hypotheses in zip(sources, self._search(model, sources), strict=True)
         ]
 
     @torch.inference_mode()
-    def _search(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
-        self.model.eval()
+    def _search(self, model: Model, sources: list[list[int]]) -> list[list[Hypothesis]]:
         source, mask = (tensor.to(self.device) for tensor in batch_sentences(sources))
-        memory, state = self.model.encode(source, mask)
+        memory, state = model.encode(source, mask)
         return beam_search(
-            next_token(self.model),
+            next_token(model),
             torch.full((len(sources),), BOS, device=self.device),
             state,
             memory,

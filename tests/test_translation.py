@@ -231,10 +231,22 @@ def test_a_model_without_numbers_translates_nothing(tokenizers: Tokenizers) -> N
         assert [translation.text for translation in result] == [""]
 
 
-def test_translating_leaves_dropout_off(tokenizers: Tokenizers) -> None:
+def test_translating_leaves_dropout_off_and_the_model_as_it_is(tokenizers: Tokenizers) -> None:
     found = model(tokenizers, "general")
     found.dropout = nn.Dropout(0.5)
     found.train()
-    once = translator(found, tokenizers)(LINES)
-    assert not found.training
-    assert texts(translator(found, tokenizers)(LINES)) == texts(once)
+    translate, strides = translator(found, tokenizers), [weight.stride() for weight in found.parameters()]
+    once = texts(translate(LINES))
+    assert found.training
+    assert texts(translate(LINES)) == once == texts(translator(found.eval(), tokenizers)(LINES))
+    assert [weight.stride() for weight in found.parameters()] == strides
+
+
+def test_a_translator_has_the_weights_of_now(tokenizers: Tokenizers) -> None:
+    """Validation keeps its translator while the model learns."""
+    found = model(tokenizers, "general")
+    translate = translator(found, tokenizers)
+    before = translate(LINES)
+    with torch.no_grad():
+        found.output.bias[7] += 20.0
+    assert texts(translate(LINES)) == texts(translator(found, tokenizers)(LINES)) != texts(before)

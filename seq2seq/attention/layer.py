@@ -50,35 +50,39 @@ class AttentionLayer(nn.Module):
 
     def weigh(
         self,
-        query: Float[Tensor, "batch target query"],
-        key: Float[Tensor, "batch positions key"],
+        query: Float[Tensor, "rows target query"],
+        key: Float[Tensor, "keys positions key"],
         mask: Bool[Tensor, "batch source"],
-        step: Int[Tensor, "batch target"],
-    ) -> Float[Tensor, "batch rows source"]:
+        step: Int[Tensor, "rows target"],
+    ) -> Float[Tensor, "rows heads_target source"]:
         """Weights, a row for each head of each target word.
 
         `key` has been through `score.prepare`, or is the rule's one vector beside Q. `step` counts the target words
-        before each query.
+        before each query. In a search several rows, one after the other, are hypotheses of one sentence.
         """
+        rows, sentences = query.shape[0], mask.shape[0]
+        query, step = in_rows(query, sentences), step.reshape(sentences, -1)
+        if self.score.location_based:
+            key = in_rows(key, sentences)
         scores = self.score(query, key)
         if self.score.location_based:  # one score for each position there can be: keep those of this batch
             assert scores.shape[-1] >= mask.shape[-1], f"{mask.shape[-1]} tokens, {scores.shape[-1]} positions"
             scores = scores[..., : mask.shape[-1]]
         if self.score.heads > 1:
             query, step = (given.repeat_interleave(self.score.heads, dim=1) for given in (query, step))
-        return self.distribution(scores, mask.unsqueeze(1), query, step)
+        return in_rows(self.distribution(scores, mask.unsqueeze(1), query, step), rows)
 
     def mix(
-        self, weights: Float[Tensor, "batch rows source"], value: Float[Tensor, "batch source value"]
-    ) -> Float[Tensor, "batch target value"]:
+        self, weights: Float[Tensor, "rows heads_target source"], value: Float[Tensor, "batch source value"]
+    ) -> Float[Tensor, "rows target value"]:
         """`context = weights V`, each head with its part of the width. `value` has been through `prepare_value`."""
-        weights = self.given(weights)
+        weights, rows = in_rows(self.given(weights), value.shape[0]), weights.shape[0]
         if self.score.heads == 1:
-            return weights @ value
-        rows, parts = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
-        return torch.einsum("bths,bshv->bthv", rows, parts).flatten(2)
+            return in_rows(weights @ value, rows)
+        of_head, parts = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
+        return in_rows(torch.einsum("bths,bshv->bthv", of_head, parts).flatten(2), rows)
 
-    def shown(self, weights: Float[Tensor, "batch rows source"]) -> Float[Tensor, "batch target source"]:
+    def shown(self, weights: Float[Tensor, "rows heads_target source"]) -> Float[Tensor, "rows target source"]:
         """One row for each target word: the mean of its heads."""
         return weights if self.score.heads == 1 else weights.unflatten(1, (-1, self.score.heads)).mean(dim=2)
 
@@ -102,12 +106,13 @@ class AttentionLayer(nn.Module):
         return linear(beside, self.linear.weight[:, : beside.shape[-1]], self.linear.bias)
 
     def mix_folded(
-        self, weights: Float[Tensor, "batch rows source"], folded: Float[Tensor, "batch mixed output"]
-    ) -> Float[Tensor, "batch target output"]:
+        self, weights: Float[Tensor, "rows heads_target source"], folded: Float[Tensor, "batch mixed output"]
+    ) -> Float[Tensor, "rows target output"]:
         """`w (B V)`, the sum over heads."""
-        return self.given(weights).unflatten(1, (-1, self.score.heads)).flatten(2) @ folded
+        mixing = self.given(weights).unflatten(1, (-1, self.score.heads)).flatten(2)
+        return in_rows(in_rows(mixing, folded.shape[0]) @ folded, weights.shape[0])
 
-    def given(self, weights: Float[Tensor, "batch rows source"]) -> Float[Tensor, "batch rows source"]:
+    def given(self, weights: Float[Tensor, "rows heads_target source"]) -> Float[Tensor, "rows heads_target source"]:
         """The weights as they mix values: choices that learn from rewards are taught by nothing else."""
         if not self.distribution.rewarded:
             return weights
@@ -126,3 +131,8 @@ class AttentionLayer(nn.Module):
         weights = self.weigh(query, key if self.score.location_based else self.score.prepare(key), mask, step)
         context = self.mix(weights, self.score.prepare_value(value))
         return self.combine(query, context), self.shown(weights)
+
+
+def in_rows(vectors: Float[Tensor, "before many width"], rows: int) -> Float[Tensor, "rows more width"]:
+    """The vectors in so many rows: a sentence's hypotheses stand together, and attend to its one memory as one row."""
+    return vectors.reshape(rows, -1, vectors.shape[-1])

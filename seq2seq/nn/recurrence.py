@@ -226,13 +226,13 @@ class _Weights(torch.autograd.Function):
 class Stepwise:
     """`x_t M + b_t` once a step: the steps use M as a constant, and its gradient is taken of all steps together.
 
-    M is one matrix for all sentences, or one for each.
+    M is one matrix for all sentences, or one for each. In a search, a sentence has as many rows as hypotheses.
     """
 
     def __init__(
         self,
         matrix: Float[Tensor, "in out"] | Float[Tensor, "batch in out"],
-        biases: Float[Tensor, "batch steps out"],
+        biases: Float[Tensor, "rows steps out"],
     ) -> None:
         self._inputs: list[Tensor] = []
         self._matrix = matrix.detach()
@@ -246,12 +246,13 @@ class Stepwise:
         """`W x_t + b` for as many sentences and steps as `like` has."""
         return cls(weight.t(), bias.expand(*like.shape[:2], -1))
 
-    def __call__(self, vector: Float[Tensor, "batch in"]) -> Float[Tensor, "batch out"]:
+    def __call__(self, vector: Float[Tensor, "rows in"]) -> Float[Tensor, "rows out"]:
         self._inputs.append(vector.detach())
         bias = next(self._biases)
         if self._matrix.dim() == 2:
             return torch.addmm(bias, vector, self._matrix)
-        return torch.baddbmm(bias.unsqueeze(1), vector.unsqueeze(1), self._matrix).squeeze(1)
+        bias, rows = (of.unflatten(0, (len(self._matrix), -1)) for of in (bias, vector))
+        return torch.baddbmm(bias, rows, self._matrix).flatten(0, 1)
 
 
 class _OneProduct(torch.autograd.Function):

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 Selected = TypeVar("Selected")
 
@@ -24,7 +25,14 @@ Step = Callable[
     [Int[Tensor, "rows"], State, Memory],
     tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]],
 ]
-"""(last tokens, state, memory) -> (log-probabilities of the next token, the state after it, attention weights)."""
+"""(last tokens, state, memory) -> (log-probabilities of the next token, the state after it, attention weights).
+
+Tokens and states have a row for each hypothesis, those of a sentence together; the memory has one for each sentence.
+"""
+
+
+PART = 64
+"""So many words of the vocabulary are passed over at once where the best of them is none of the best."""
 
 
 class Hypothesis(NamedTuple):
@@ -83,28 +91,16 @@ def beam_search(
     while True:
         log_probabilities, state, step_weights = step(tokens, state, memory)
         weights.append(step_weights.cpu().numpy())
-        (count, beam), length = total.shape, len(weights)
-        # Each row has one EOS, so among 2 x size candidates at least `size` go on (where there are as many). The best
-        # of a sentence are among the best of its rows, which are found without a sum for each word of the vocabulary.
-        of_row, tokens_of_row = log_probabilities.topk(min(2 * size, log_probabilities.shape[-1]))
-        candidates = (total.view(-1, 1) + of_row).view(count, -1)
-        best, index = candidates.topk(min(2 * size, candidates.shape[1]))
-        token = tokens_of_row.view(count, -1).gather(1, index)
-        row = index // of_row.shape[1] + beam * torch.arange(count, device=index.device).unsqueeze(1)
-
+        count, length = len(total), len(weights)
+        # Each row has one EOS, so among 2 x size candidates at least `size` go on (where there are as many).
+        best, row, token = _best_words(total, log_probabilities, 2 * size)
         is_end = token == end
-        at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=index.device)
-        stops = ((is_end | at_limit.unsqueeze(1)) & best.isfinite())[:, :size]
-        for place, rank in stops.nonzero().tolist():
-            ends[sentences[place]].append(
-                _End(
-                    length,
-                    row=int(row[place, rank]),
-                    token=int(token[place, rank]),
-                    log_probability=float(best[place, rank]),
-                    complete=bool(is_end[place, rank]),
-                )
-            )
+        at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=best.device)
+        stops = (is_end | at_limit.unsqueeze(1)) & best.isfinite()
+        stops[:, size:] = False
+        stopped = stops.nonzero()[:, 0], row[stops], token[stops], best[stops], is_end[stops]
+        for place, *found in zip(*(column.tolist() for column in stopped), strict=True):
+            ends[sentences[place]].append(_End(length, *found))
         going = best.masked_fill(is_end, float("-inf"))
         # Else `size` short poor hypotheses would end the search before a confident model's one good one is complete.
         rivals = (going.amax(dim=1) / length**length_penalty).tolist()
@@ -119,12 +115,12 @@ def beam_search(
         ]
         if not places:
             break
-        keep = torch.tensor(places, device=index.device)
+        keep = torch.tensor(places, device=best.device)
         total, order = going[keep].topk(min(size, best.shape[1]))
         parents, tokens = row[keep].gather(1, order).flatten(), token[keep].gather(1, order).flatten()
         state = state.select(parents)
-        if len(places) < count or total.shape[1] != beam:  # a parent is a row of the same sentence: same memory
-            memory = memory.select(parents)
+        if len(places) < count:
+            memory = memory.select(keep)
         sentences = [sentences[place] for place in places]
         rows.append(_Row(tokens.tolist(), parents.tolist()))
 
@@ -132,6 +128,29 @@ def beam_search(
         [_trace(hypothesis, rows, weights, length_penalty) for hypothesis in _best(found, n_best, length_penalty)]
         for found in ends
     ]
+
+
+def _best_words(
+    total: Float[Tensor, "count beam"], log_probabilities: Float[Tensor, "rows vocabulary"], number: int
+) -> tuple[Float[Tensor, "count best"], Int[Tensor, "count best"], Int[Tensor, "count best"]]:
+    """The `number` best sums of each sentence (all, where there are fewer), best first: the sum, its row, its token.
+
+    They are in the parts of the vocabulary with the best maxima. `topk` of these, not of all words: that of all
+    would take as long as the output layer does.
+    """
+    (count, beam), vocabulary = total.shape, log_probabilities.shape[1]
+    if vocabulary % PART:
+        log_probabilities = pad(log_probabilities, (0, -vocabulary % PART), value=float("-inf"))
+    parts = log_probabilities.view(count, beam, -1, PART)
+    maxima = (total.unsqueeze(2) + parts.amax(dim=3)).flatten(1)
+    chosen = maxima.topk(min(number, maxima.shape[1])).indices
+    words = parts.flatten(1, 2).gather(1, chosen.unsqueeze(2).expand(-1, -1, PART))
+    hypothesis = chosen // parts.shape[2]
+    sums = (total.gather(1, hypothesis).unsqueeze(2) + words).flatten(1)
+    best, index = sums.topk(min(number, beam * vocabulary))
+    hypothesis, part = hypothesis.gather(1, index // PART), chosen.gather(1, index // PART) % parts.shape[2]
+    row = hypothesis + beam * torch.arange(count, device=index.device).unsqueeze(1)
+    return best, row, part * PART + index % PART
 
 
 def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:

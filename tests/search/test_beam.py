@@ -43,11 +43,8 @@ class Toy:
 
     def step(self, tokens: Tensor, state: Rows, memory: Rows) -> tuple[Tensor, Rows, Tensor]:
         beginning = (5 * state.number + tokens + 1) % 997  # a number for the words so far
-        return (
-            self.log_probabilities[memory.number, beginning],
-            Rows(beginning),
-            self.weights[memory.number, beginning],
-        )
+        sentence = memory.number.repeat_interleave(len(tokens) // len(memory.number))
+        return self.log_probabilities[sentence, beginning], Rows(beginning), self.weights[sentence, beginning]
 
     def replay(self, sentence: int, tokens: list[int]) -> tuple[float, Tensor]:
         """Teacher forcing: the log-probability of the tokens, and a row of weights for each."""
