@@ -23,7 +23,7 @@ from seq2seq.nn.model import Model
 from seq2seq.search.beam import beam_search
 from seq2seq.text.batches import Batch, batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS
-from seq2seq.translation import next_token
+from seq2seq.translation import for_search, next_token
 
 Row = dict[str, Any]
 GIGA = 1e9
@@ -149,7 +149,8 @@ def _searches(
     with torch.no_grad():
         ours.output.weight.mul_(8)  # so that no two words are so near that rounding decides
     plain = plain_model(ours, place, settings.sizes).to(settings.device).eval()
-    searches = {"ours": lambda: _each(batches, lambda batch: our_search(ours, batch, size=beam))}
+    laid_out = for_search(ours)
+    searches = {"ours": lambda: _each(batches, lambda batch: our_search(laid_out, batch, size=beam))}
     if beam == 1:
         searches["batches"] = lambda: _each(batches, lambda batch: plain.greedy(*_given(batch)))
         searches["one by one"] = lambda: _each(singles, lambda batch: plain.greedy(*_given(batch)))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
-from seq2seq.search.beam import Hypothesis, beam_search
+from seq2seq.search.beam import PART, Hypothesis, _best_words, beam_search
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS, EOS
 from tests.tiny import EVERY, sentences, tiny_model
@@ -222,6 +222,25 @@ def test_short_poor_hypotheses_do_not_end_the_search() -> None:
             step, torch.tensor([START]), start, start, limits=[20], end=END, size=size, length_penalty=1.0
         )
         assert best.tokens == [1, 1, 1, 1, END]
+
+
+@few
+@given(
+    seed=st.integers(0, 1000),
+    count=st.integers(1, 4),
+    beam=st.integers(1, 5),
+    vocabulary=st.sampled_from([1, 11, PART - 1, PART, PART + 1, 5 * PART, 333]),
+    number=st.integers(1, 12),
+)
+def test_the_best_words_are_those_of_all(seed: int, count: int, beam: int, vocabulary: int, number: int) -> None:
+    torch.manual_seed(seed)
+    total, words = torch.randn(count, beam), torch.randn(count * beam, vocabulary).mul(3).log_softmax(dim=1)
+    sums = (total.unsqueeze(2) + words.view(count, beam, vocabulary)).flatten(1)
+    best, row, token = _best_words(total, words, number)
+    assert torch.equal(best, sums.sort(dim=1, descending=True).values[:, :number])
+    assert torch.equal(best, sums.view(count * beam, vocabulary)[row, token])
+    assert (row // beam == torch.arange(count).unsqueeze(1)).all()
+    assert all(len(set(chosen)) == len(chosen) for chosen in (row * vocabulary + token).tolist())
 
 
 def test_impossible_words_are_never_chosen() -> None:
