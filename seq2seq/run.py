@@ -73,7 +73,8 @@ def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None
     start = _start(run, folder, resumed, fingerprint)
 
     with _board(folder / "tensorboard", resumed) as board:
-        search = configuration.search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse"})
+        search, batch = configuration.search, configuration.search.size * configuration.search.batch
+        search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
         translator = build.translator(search, model, prepared.tokenizers, place)
         validator = Validator(model, prepared.tokenizers, validation, translator, board)
         with logging_redirect_tqdm():

@@ -100,20 +100,27 @@ class TanhSum(Score):
 
 
 class _TanhDot(torch.autograd.Function):
-    """`v.tanh(Q + K_j)`: one node, whose backward goes once through what a loop over time has in memory."""
+    """`v.tanh(Q + K_j)`: one node, whose backward goes once through what a loop over time has in memory.
+
+    The tanh is computed anew there: of all steps together it would be the largest tensor of a batch by far.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, v: Tensor) -> Tensor:
-        activation = (query.unsqueeze(2) + key.unsqueeze(1)).tanh_()
-        ctx.save_for_backward(activation, v)
-        return activation @ v
+        ctx.save_for_backward(query, key, v)
+        return _tanh_of_sum(query, key) @ v
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        activation, v = ctx.saved_tensors
+        query, key, v = ctx.saved_tensors
+        activation = _tanh_of_sum(query, key)
         slope = torch.ops.aten.tanh_backward(gradient.unsqueeze(3) * v, activation)
         of_key = slope.squeeze(1) if slope.shape[1] == 1 else slope.sum(dim=1)
         return slope.sum(dim=2), of_key, gradient.flatten() @ activation.flatten(0, 2)
+
+
+def _tanh_of_sum(query: Tensor, key: Tensor) -> Float[Tensor, "batch target source hidden"]:
+    return (query.unsqueeze(2) + key.unsqueeze(1)).tanh_()
 
 
 class Additive(TanhSum):
