@@ -80,6 +80,28 @@ def _together(directions: Sequence[Tensor]) -> Tensor:
     return torch.stack(tuple(directions)) if len(directions) > 1 else directions[0].unsqueeze(0)
 
 
+def _through_gates(
+    by_next: Tensor,
+    before: Tensor,
+    switches: Tensor,
+    candidate: Tensor,
+    of_state: Tensor,
+    by_switches: Tensor,
+    by_candidate: Tensor,
+) -> Tensor:
+    """Writes gradients by what sigmoid and tanh were taken of into the last two; returns that by `before`, gates apart.
+
+    `switches` are reset and update side by side, `of_state` is `W_h h + b_h` of the candidate.
+    """
+    update, (by_reset, by_update) = switches.chunk(2, dim=-1)[1], by_switches.chunk(2, dim=-1)
+    kept = by_next * update
+    torch.mul(by_next, before - candidate, out=by_update)
+    tanh_backward(by_next - kept, candidate, grad_input=by_candidate)
+    torch.mul(by_candidate, of_state, out=by_reset)
+    sigmoid_backward(by_switches, switches, grad_input=by_switches)
+    return kept
+
+
 class _Layer(torch.autograd.Function):
     """One layer, all steps of all directions.
 
@@ -127,16 +149,11 @@ class _Layer(torch.autograd.Function):
         directions, _, batch, width = gradient.shape
         by_parts, by_state = torch.empty_like(parts), gradient.new_zeros(directions, batch, width)
         for t in reversed(range(gradient.shape[1])):  # by steps, so that what is at work stays in the processor's cache
-            candidate, reset, update, of_state = parts[:, t].split(width, dim=-1)
-            by_candidate, by_reset, by_update, by_of_state = by_parts[:, t].split(width, dim=-1)
+            candidate, switches, of_state = parts[:, t].split((width, 2 * width, width), dim=-1)
+            by_candidate, by_switches, by_of_state = by_parts[:, t].split((width, 2 * width, width), dim=-1)
             by_state += gradient[:, t]
-            kept = by_state * update
-            torch.mul(by_state, states[:, t] - candidate, out=by_update)
-            tanh_backward(by_state - kept, candidate, grad_input=by_candidate)
-            torch.mul(by_candidate, of_state, out=by_reset)
-            torch.mul(by_candidate, reset, out=by_of_state)
-            switches, by_switches = parts[:, t, :, width : 3 * width], by_parts[:, t, :, width : 3 * width]
-            sigmoid_backward(by_switches, switches, grad_input=by_switches)
+            kept = _through_gates(by_state, states[:, t], switches, candidate, of_state, by_switches, by_candidate)
+            torch.mul(by_candidate, switches[..., :width], out=by_of_state)
             by_state = torch.baddbmm(kept, by_parts[:, t, :, width:], state_weight)
         by_rows, rows = by_parts.flatten(1, 2), inputs.flatten(1, 2)
         by_candidate, by_switches = by_rows[..., :width], by_rows[..., width : 3 * width]
@@ -191,16 +208,12 @@ class _Step(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         inputs, state, gates, products = ctx.saved_tensors
         width = state.shape[1]
-        switches, (reset, update, candidate) = gates[:, : 2 * width], gates.split(width, dim=1)
-        kept = gradient * update
+        switches, candidate = gates.split((2 * width, width), dim=1)
         by_input = torch.empty_like(gates)
-        by_reset, by_update, by_candidate = by_input.split(width, dim=1)
-        torch.mul(gradient, state - candidate, out=by_update)
-        tanh_backward(gradient - kept, candidate, grad_input=by_candidate)
-        torch.mul(by_candidate, products[:, 2 * width :], out=by_reset)
-        sigmoid_backward(by_input[:, : 2 * width], switches, grad_input=by_input[:, : 2 * width])
+        by_switches, by_candidate = by_input.split((2 * width, width), dim=1)
+        kept = _through_gates(gradient, state, switches, candidate, products[:, 2 * width :], by_switches, by_candidate)
         by_product = by_input.clone()
-        by_product[:, 2 * width :].mul_(reset)
+        by_product[:, 2 * width :].mul_(switches[:, :width])
         ctx.steps.append((inputs, state, by_input, by_product))
         input_weight, hidden_weight, *_ = ctx.weights
         return by_input @ input_weight, kept.addmm_(by_product, hidden_weight), None, None, None

@@ -145,12 +145,11 @@ def _best_words(
     maxima = (total.unsqueeze(2) + parts.amax(dim=3)).flatten(1)
     chosen = maxima.topk(min(number, maxima.shape[1])).indices
     words = parts.flatten(1, 2).gather(1, chosen.unsqueeze(2).expand(-1, -1, PART))
-    hypothesis = chosen // parts.shape[2]
-    sums = (total.gather(1, hypothesis).unsqueeze(2) + words).flatten(1)
+    sums = (total.gather(1, chosen // parts.shape[2]).unsqueeze(2) + words).flatten(1)
     best, index = sums.topk(min(number, beam * vocabulary))
-    hypothesis, part = hypothesis.gather(1, index // PART), chosen.gather(1, index // PART) % parts.shape[2]
-    row = hypothesis + beam * torch.arange(count, device=index.device).unsqueeze(1)
-    return best, row, part * PART + index % PART
+    part = chosen.gather(1, index // PART)
+    row = part // parts.shape[2] + beam * torch.arange(count, device=index.device).unsqueeze(1)
+    return best, row, part % parts.shape[2] * PART + index % PART
 
 
 def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:

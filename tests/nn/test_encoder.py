@@ -10,9 +10,9 @@ EMBEDDING, HIDDEN, LONGEST = 5, 3, 6
 LENGTHS = [4, 6, 1, 3]
 
 
-def encoder(*, layers: int = 1, dropout: float = 0.0) -> GRUEncoder:
+def encoder(*, layers: int = 1, dropout: float = 0.0, hidden: int = HIDDEN) -> GRUEncoder:
     torch.manual_seed(1)
-    return GRUEncoder(embedding_size=EMBEDDING, hidden_size=HIDDEN, layers=layers, dropout=dropout)
+    return GRUEncoder(embedding_size=EMBEDDING, hidden_size=hidden, layers=layers, dropout=dropout)
 
 
 def inputs(*, longest: int = LONGEST) -> tuple[Tensor, Tensor]:
@@ -83,14 +83,15 @@ def test_a_sentence_alone_is_as_in_a_batch(layers: int) -> None:
 
 
 def test_a_mask_may_be_wider_than_its_longest_sentence() -> None:
-    module = encoder()
+    # Of a width that the processor's vectors divide: else what is rounded how depends on where it lies.
+    module = encoder(hidden=8)
     outputs, final = module(*inputs(longest=LONGEST))
     embedded, mask = inputs(longest=LONGEST)
     wide = torch.cat((embedded, torch.randn(len(LENGTHS), 3, EMBEDDING)), dim=1)
     wide_outputs, wide_final = module(wide, torch.cat((mask, torch.zeros(len(LENGTHS), 3, dtype=torch.bool)), dim=1))
-    torch.testing.assert_close(wide_outputs[:, :LONGEST], outputs)
+    assert torch.equal(wide_outputs[:, :LONGEST], outputs)
     assert (wide_outputs[:, LONGEST:] == 0).all()
-    torch.testing.assert_close(wide_final, final)
+    assert torch.equal(wide_final, final)
 
 
 def test_every_parameter_gets_a_gradient() -> None:
