@@ -2,7 +2,8 @@
 
 PyTorch's own loop records each operation of each step, and adds to the gradient of each weight at each step. Here a
 step is a few operations in each direction, and a weight's gradient is one product over all steps, taken after them.
-Values and gradients are PyTorch's, up to rounding.
+Values and gradients are PyTorch's, up to rounding. Gradients take the place of what they are computed from, so a graph
+can be gone back through once: a second time PyTorch refuses.
 """
 
 from collections.abc import Iterator, Sequence
@@ -80,33 +81,36 @@ def _together(directions: Sequence[Tensor]) -> Tensor:
     return torch.stack(tuple(directions)) if len(directions) > 1 else directions[0].unsqueeze(0)
 
 
-def _through_gates(
-    by_next: Tensor,
-    before: Tensor,
-    switches: Tensor,
-    candidate: Tensor,
-    of_state: Tensor,
-    by_switches: Tensor,
-    by_candidate: Tensor,
-) -> Tensor:
-    """Writes gradients by what sigmoid and tanh were taken of into the last two; returns that by `before`, gates apart.
+# A step has four parts, side by side: candidate n, reset r, update z, and `W_h h + b_h` of the candidate. Inputs reach
+# the first three and the state the last three, so each product lands where it is added and nothing is moved. Backward,
+# the gradients by these sums take their place.
 
-    `switches` are reset and update side by side, `of_state` is `W_h h + b_h` of the candidate.
-    """
-    update, (by_reset, by_update) = switches.chunk(2, dim=-1)[1], by_switches.chunk(2, dim=-1)
+
+def _next(parts: Tensor, before: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The next state, from sums of products, of which it makes what they stand for."""
+    width = before.shape[-1]
+    parts[..., width : 3 * width].sigmoid_()
+    candidate, reset, update, of_state = parts.chunk(4, dim=-1)
+    return torch.lerp(candidate.addcmul_(reset, of_state).tanh_(), before, update, out=out)
+
+
+def _back(parts: Tensor, before: Tensor, by_next: Tensor) -> Tensor:
+    """Puts gradients by the sums of products in the parts' place; returns that by `before`, the products apart."""
+    width = before.shape[-1]
+    candidate, reset, update, of_state = parts.chunk(4, dim=-1)
+    switches, by_switches = parts[..., width : 3 * width], torch.empty_like(parts[..., : 2 * width])
+    by_reset, by_update = by_switches.chunk(2, dim=-1)
     kept = by_next * update
     torch.mul(by_next, before - candidate, out=by_update)
-    tanh_backward(by_next - kept, candidate, grad_input=by_candidate)
+    by_candidate = tanh_backward(by_next - kept, candidate, grad_input=candidate)
     torch.mul(by_candidate, of_state, out=by_reset)
-    sigmoid_backward(by_switches, switches, grad_input=by_switches)
+    torch.mul(by_candidate, reset, out=of_state)
+    sigmoid_backward(by_switches, switches, grad_input=switches)
     return kept
 
 
 class _Layer(torch.autograd.Function):
     """One layer, all steps of all directions.
-
-    A step has four parts, side by side: candidate n, reset r, update z, and `W_h h + b_h` of the candidate. Inputs
-    reach the first three and the state the last three, so each product lands where it is added and nothing is moved.
 
     Shapes: inputs (directions, steps, batch, in), state (directions, batch, hidden), weights and biases those of
     `nn.GRU`, whose rows are r, z and n, behind a dimension for directions; padding (directions, steps, batch, 1).
@@ -137,9 +141,7 @@ class _Layer(torch.autograd.Function):
         for t in range(steps):
             before, now = states[:, t], parts[:, t]
             now[..., width:].baddbmm_(before, state_weight.mT)
-            now[..., width : 3 * width].sigmoid_()
-            candidate, reset, update, of_state = now.split(width, dim=-1)
-            torch.lerp(candidate.addcmul_(reset, of_state).tanh_(), before, update, out=states[:, t + 1])
+            _next(now, before, out=states[:, t + 1])
         ctx.save_for_backward(inputs, input_weight, state_weight, parts, states)
         return states[:, 1:]
 
@@ -147,22 +149,17 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, input_weight, state_weight, parts, states = ctx.saved_tensors
         directions, _, batch, width = gradient.shape
-        by_parts, by_state = torch.empty_like(parts), gradient.new_zeros(directions, batch, width)
+        by_state = gradient.new_zeros(directions, batch, width)
         for t in reversed(range(gradient.shape[1])):  # by steps, so that what is at work stays in the processor's cache
-            candidate, switches, of_state = parts[:, t].split((width, 2 * width, width), dim=-1)
-            by_candidate, by_switches, by_of_state = by_parts[:, t].split((width, 2 * width, width), dim=-1)
             by_state += gradient[:, t]
-            kept = _through_gates(by_state, states[:, t], switches, candidate, of_state, by_switches, by_candidate)
-            torch.mul(by_candidate, switches[..., :width], out=by_of_state)
-            by_state = torch.baddbmm(kept, by_parts[:, t, :, width:], state_weight)
-        by_rows, rows = by_parts.flatten(1, 2), inputs.flatten(1, 2)
-        by_candidate, by_switches = by_rows[..., :width], by_rows[..., width : 3 * width]
-        of_switches, of_candidate = input_weight.split((2 * width, width), dim=1)
-        by_inputs = torch.baddbmm(by_candidate @ of_candidate, by_switches, of_switches).view_as(inputs)
-        by_input_weight = torch.cat((by_switches.mT @ rows, by_candidate.mT @ rows), dim=1)
-        by_state_weight = by_rows[..., width:].mT @ states[:, :-1].flatten(1, 2)
-        sums = by_rows.sum(dim=1)
-        by_input_bias = torch.cat((sums[:, width : 3 * width], sums[:, :width]), dim=1)
+            kept = _back(parts[:, t], states[:, t], by_state)
+            by_state = torch.baddbmm(kept, parts[:, t, :, width:], state_weight)
+        rows = parts.flatten(1, 2)
+        of_inputs, of_states, sums = rows[..., : 3 * width], rows[..., width:], rows.sum(dim=1)
+        by_inputs = (of_inputs @ input_weight.roll(width, 1)).view_as(inputs)
+        by_input_weight = (of_inputs.mT @ inputs.flatten(1, 2)).roll(-width, 1)
+        by_state_weight = of_states.mT @ states[:, :-1].flatten(1, 2)
+        by_input_bias = sums[:, : 3 * width].roll(-width, 1)
         return by_inputs, by_state, by_input_weight, by_state_weight, by_input_bias, sums[:, width:], None
 
 
@@ -193,30 +190,28 @@ class _Step(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, state: Tensor, together: Tensor, weights: list[Tensor], steps: list[Any]
     ) -> Tensor:
-        _, _, input_bias, hidden_bias, by_input, by_state = weights
+        _, _, input_bias, state_bias, of_inputs, of_states = weights
         width = state.shape[1]
-        gates = torch.addmm(input_bias, inputs, by_input)
-        products = torch.addmm(hidden_bias, state, by_state)
-        switches = gates[:, : 2 * width].add_(products[:, : 2 * width]).sigmoid_()
-        reset, update = switches.split(width, dim=1)
-        candidate = gates[:, 2 * width :].addcmul_(reset, products[:, 2 * width :]).tanh_()
-        ctx.save_for_backward(inputs, state, gates, products)
+        (of_switches, of_candidate), both = of_inputs.split((2 * width, width), dim=1), input_bias + state_bias
+        parts = state.new_empty(len(state), 4 * width)
+        torch.addmm(input_bias[2 * width :], inputs, of_candidate, out=parts[:, :width])
+        torch.addmm(both[: 2 * width], inputs, of_switches, out=parts[:, width : 3 * width])
+        parts[:, 3 * width :] = state_bias[2 * width :]
+        parts[:, width:].addmm_(state, of_states)
+        ctx.save_for_backward(inputs, state, parts)
         ctx.weights, ctx.steps = weights, steps
-        return torch.lerp(candidate, state, update)
+        return _next(parts, state)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        inputs, state, gates, products = ctx.saved_tensors
+        inputs, state, parts = ctx.saved_tensors
         width = state.shape[1]
-        switches, candidate = gates.split((2 * width, width), dim=1)
-        by_input = torch.empty_like(gates)
-        by_switches, by_candidate = by_input.split((2 * width, width), dim=1)
-        kept = _through_gates(gradient, state, switches, candidate, products[:, 2 * width :], by_switches, by_candidate)
-        by_product = by_input.clone()
-        by_product[:, 2 * width :].mul_(switches[:, :width])
-        ctx.steps.append((inputs, state, by_input, by_product))
-        input_weight, hidden_weight, *_ = ctx.weights
-        return by_input @ input_weight, kept.addmm_(by_product, hidden_weight), None, None, None
+        kept = _back(parts, state, gradient)
+        ctx.steps.append((inputs, state, parts))
+        input_weight, state_weight, *_ = ctx.weights
+        by_inputs = parts[:, :width] @ input_weight[2 * width :]
+        by_inputs.addmm_(parts[:, width : 3 * width], input_weight[: 2 * width])
+        return by_inputs, kept.addmm_(parts[:, width:], state_weight), None, None, None
 
 
 class _Weights(torch.autograd.Function):
@@ -231,9 +226,12 @@ class _Weights(torch.autograd.Function):
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.steps:  # no loss saw a step
             return None, *(torch.zeros_like(weight) for weight in ctx.like)
-        inputs, states, by_input, by_product = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
+        inputs, states, by_parts = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
         ctx.steps.clear()
-        return None, by_input.t() @ inputs, by_product.t() @ states, by_input.sum(dim=0), by_product.sum(dim=0)
+        width, sums = states.shape[1], by_parts.sum(dim=0)
+        by_input_weight = (by_parts[:, : 3 * width].t() @ inputs).roll(-width, 0)
+        by_state_weight = by_parts[:, width:].t() @ states
+        return None, by_input_weight, by_state_weight, sums[: 3 * width].roll(-width), sums[width:]
 
 
 class Stepwise:

@@ -1,9 +1,12 @@
 """The loops for CPUs against PyTorch's own, value and gradient."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.utils.checkpoint import checkpoint
 
 from seq2seq.nn.recurrence import GRU, Cell, Stepwise
 
@@ -60,7 +63,22 @@ def test_its_gradient_is_that_of_the_function(layers: int, bidirectional: bool) 
     ours, _ = pair(layers, bidirectional=bidirectional)
     mask = torch.arange(3) < torch.tensor([[3], [1]])
     inputs, state = vectors(2, 3, INPUT), vectors(layers * (1 + bidirectional), 2, HIDDEN)
-    assert torch.autograd.gradcheck(lambda x, h: ours(x, h, mask), (inputs, state))
+
+    def anew(x: Tensor, h: Tensor) -> Any:
+        """For gradcheck goes back many times through what can be gone back through once."""
+        return checkpoint(ours, x, h, mask, use_reentrant=False)
+
+    assert torch.autograd.gradcheck(anew, (inputs, state))
+
+
+def test_going_back_a_second_time_is_refused() -> None:
+    """Gradients stand where the first time found its values."""
+    inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, HIDDEN)
+    outputs, _ = GRU(INPUT, HIDDEN).double()(inputs)
+    for result in (outputs, Cell(nn.GRUCell(INPUT, HIDDEN).double())(inputs[:, 0], start)):
+        result.sum().backward(retain_graph=True)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            result.sum().backward()
 
 
 def test_dropout_acts_between_layers_while_training() -> None:
