@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None
     with _board(folder / "tensorboard", resumed) as board:
         search, batch = configuration.search, configuration.search.size * configuration.search.batch
         search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
-        translator = build.translator(search, model, prepared.tokenizers, place)
-        validator = Validator(model, prepared.tokenizers, validation, translator, board)
+        greedy = partial(build.translator, search, model, prepared.tokenizers, place)
+        validator = Validator(model, prepared.tokenizers, validation, greedy, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
         found = distributed.once(lambda: checkpoint.load(folder / "checkpoints" / "best"))

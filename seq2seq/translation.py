@@ -73,7 +73,10 @@ def for_search(model: Model) -> Model:
 
 
 class Translator:
-    """Translates lists of sentences; what comes of one does not depend on those beside it."""
+    """Translates lists of sentences; what comes of one does not depend on those beside it.
+
+    The model is laid out for search once, here: when it has learned more, it needs another translator.
+    """
 
     def __init__(
         self,
@@ -93,7 +96,7 @@ class Translator:
         A source of more than `longest_source` subwords (or than a location-based rule can score) is not translated,
         or cut to that length with `too_long="truncate"`.
         """
-        self.model = model
+        self.model = for_search(model)
         self.tokenizers = tokenizers
         self.device = device
         self.size, self.length_penalty, self.n_best, self.batch = size, length_penalty, n_best, batch
@@ -114,26 +117,25 @@ class Translator:
         sources = [source[: self.longest] for source in sources]
         todo.sort(key=lambda i: len(sources[i]))  # neighbours of like length share a batch
         batches = [todo[start : start + self.batch] for start in range(0, len(todo), self.batch)]
-        model = for_search(self.model)
-        found = distributed.shared(lambda batch: self._translate(model, [sources[i] for i in batch]), batches)
+        found = distributed.shared(lambda batch: self._translate([sources[i] for i in batch]), batches)
         for batch, translations in zip(batches, found, strict=True):
             for i, some in zip(batch, translations, strict=True):
                 results[i] = some
         return results
 
-    def _translate(self, model: Model, sources: list[list[int]]) -> list[list[Translation]]:
+    def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
         # A model whose weights are no numbers (training that went astray) has no hypothesis at all.
         return [
             [self._translation(source, hypothesis) for hypothesis in hypotheses] or [_blank()]
-            for source, hypotheses in zip(sources, self._search(model, sources), strict=True)
+            for source, hypotheses in zip(sources, self._search(sources), strict=True)
         ]
 
     @torch.inference_mode()
-    def _search(self, model: Model, sources: list[list[int]]) -> list[list[Hypothesis]]:
+    def _search(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
         source, mask = (tensor.to(self.device) for tensor in batch_sentences(sources))
-        memory, state = model.encode(source, mask)
+        memory, state = self.model.encode(source, mask)
         return beam_search(
-            next_token(model),
+            next_token(self.model),
             torch.full((len(sources),), BOS, device=self.device),
             state,
             memory,

@@ -1,6 +1,7 @@
 """What is measured while training: loss, BLEU and chrF of the validation split, and pictures of a few sentences."""
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -23,9 +24,12 @@ SHOWN = 4
 class Validator:
     """Scores a model on the validation split and shows in TensorBoard what it does."""
 
-    def __init__(self, model: Model, tokenizers: Tokenizers, split: Held, translator: Translator, board: Board) -> None:
+    def __init__(
+        self, model: Model, tokenizers: Tokenizers, split: Held, translator: Callable[[], Translator], board: Board
+    ) -> None:
+        """`translator` makes one of the model as it has become."""
         self.model, self.split, self.translator, self.board = model, split, translator, board
-        self.references = References(split.pairs, tokenizers, longest=translator.longest)
+        self.references = References(split.pairs, tokenizers, longest=translator().longest)
         by_length = sorted(range(len(split.pairs)), key=lambda i: (len(split.pairs[i].source.split()), i))
         # Sentences of ordinary length, spread from the shorter half of the split to its longer one.
         count = min(SHOWN, len(by_length))
@@ -42,7 +46,7 @@ class Validator:
                 f"step {step}: training went astray, the loss is no longer a number; lower training.learning_rate, "
                 "set training.clip, or take more steps of training.warmup"
             )
-        hypotheses = translate(self.translator, [pair.source for pair in self.split.pairs])
+        hypotheses = translate(self.translator(), [pair.source for pair in self.split.pairs])
         return distributed.once(lambda: self._score(step, reading, hypotheses))
 
     def _score(self, step: int, reading: Reading, hypotheses: Hypotheses) -> dict[str, float]:

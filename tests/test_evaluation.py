@@ -5,6 +5,7 @@ import math
 import random
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -217,7 +218,9 @@ def test_translations_come_in_order(model: Model, tokenizers: Tokenizers) -> Non
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 15])
 def test_validation_shows_different_sentences(model: Model, tokenizers: Tokenizers, tmp_path: Path, count: int) -> None:
     with Board(tmp_path) as board:
-        validator = Validator(model, tokenizers, Held("x", PAIRS[:count]), translator(model, tokenizers), board)
+        validator = Validator(
+            model, tokenizers, Held("x", PAIRS[:count]), partial(translator, model, tokenizers), board
+        )
     assert len(set(validator.shown)) == len(validator.shown) == min(SHOWN, count)
 
 
@@ -225,6 +228,6 @@ def test_validation_stops_a_run_whose_loss_is_no_number(model: Model, tokenizers
     with torch.no_grad():
         model.decoder.bridge.bias.fill_(float("nan"))
     with Board(tmp_path) as board:
-        validator = Validator(model, tokenizers, Held("x", PAIRS), translator(model, tokenizers), board)
+        validator = Validator(model, tokenizers, Held("x", PAIRS), partial(translator, model, tokenizers), board)
         with pytest.raises(InputError, match=r"step 30: .* training\.learning_rate"):
             validator(30, CPU)
