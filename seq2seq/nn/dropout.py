@@ -34,7 +34,8 @@ class _Dropout(torch.autograd.Function):
         kept = numbers.view(torch.int16)[: inputs.numel()].view(inputs.shape) >= dropped - 2**15
         ctx.scale = 1 / (1 - dropped / 2**16)
         ctx.save_for_backward(kept)
-        return (inputs * kept).mul_(ctx.scale)
+        contiguous = torch.empty_like(inputs, memory_format=torch.contiguous_format)  # or each product would copy it
+        return torch.mul(inputs, kept, out=contiguous).mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
