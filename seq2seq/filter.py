@@ -32,7 +32,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
     prompt = f"{configuration.dataset.source}> " if os.isatty(source) else ""
     number = failed = 0
     plot = options.plot  # of the first sentence that has a translation
-    for lines in line_groups(source, size=search.batch, prompt=prompt):
+    for lines in line_groups(source, prompt=prompt):
         texts, problems = _decode(lines)
         for i, result in enumerate(translator(texts)):
             number += 1
@@ -55,8 +55,8 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
     return failed
 
 
-def line_groups(source: int, *, size: int, prompt: str = "") -> Iterator[list[bytes]]:
-    """Lines as they come: whatever has arrived, at most `size` at once, so that a slow writer is not waited for.
+def line_groups(source: int, *, prompt: str = "") -> Iterator[list[bytes]]:
+    """Lines as they come: whatever has arrived, up to 64 KiB at once, so that a slow writer is not waited for.
 
     A byte order mark before the first is dropped. Of a line of more than `LONGEST_LINE` bytes little more comes.
     """
@@ -70,8 +70,8 @@ def line_groups(source: int, *, size: int, prompt: str = "") -> Iterator[list[by
             rest, mark = bytearray(), b""
         rest += last
         del rest[LONGEST_LINE + 1 :]
-        for start in range(0, len(lines), size):
-            yield lines[start : start + size]
+        if lines:
+            yield lines
         _ask(prompt)
     if last := bytes(rest).removeprefix(mark):
         yield [last]

@@ -19,7 +19,7 @@ from tests.programs import CPU
 PIECES = st.lists(st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\xff", b"\0", "\u2028".encode()])).map(b"".join))
 
 
-def through_a_pipe(chunks: list[bytes], *, size: int) -> list[list[bytes]]:
+def through_a_pipe(chunks: list[bytes]) -> list[list[bytes]]:
     """What `line_groups` reads of chunks that were written one after the other."""
     reading, writing = os.pipe()
 
@@ -31,29 +31,29 @@ def through_a_pipe(chunks: list[bytes], *, size: int) -> list[list[bytes]]:
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        return list(line_groups(reading, size=size))
+        return list(line_groups(reading))
     finally:
         writer.join()
         os.close(reading)
 
 
-@given(chunks=PIECES, size=st.integers(1, 5))
-def test_lines_are_those_of_the_whole(chunks: list[bytes], size: int) -> None:
+@given(chunks=PIECES)
+def test_lines_are_those_of_the_whole(chunks: list[bytes]) -> None:
     whole = b"".join(chunks)
     lines = whole.removesuffix(b"\n").split(b"\n") if whole else []
-    groups = through_a_pipe(chunks, size=size)
+    groups = through_a_pipe(chunks)
     assert [line for group in groups for line in group] == lines
-    assert all(1 <= len(group) <= size for group in groups)
+    assert all(groups)
 
 
 def test_a_long_line_is_put_together() -> None:
     line = bytes(range(32, 127)) * 10_000
-    assert through_a_pipe([b"one\n" + line[:70_000], line[70_000:], b"\nlast"], size=9) == [[b"one"], [line], [b"last"]]
+    assert through_a_pipe([b"one\n" + line[:70_000], line[70_000:], b"\nlast"]) == [[b"one"], [line], [b"last"]]
 
 
 def test_a_line_is_not_held_back_for_the_next() -> None:
     reading, writing = os.pipe()
-    groups = line_groups(reading, size=64)
+    groups = line_groups(reading)
     os.write(writing, b"one\ntwo\nhal")
     assert next(groups) == [b"one", b"two"]  # with the pipe still open
     os.write(writing, b"f\n")
