@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seq2seq.errors import in_a_sentence
+from seq2seq.errors import InputError, in_a_sentence
 from seq2seq.watch.curves import curve
 from seq2seq.watch.plots import save
 
@@ -24,6 +24,8 @@ def main() -> None:
     axes = figure.add_subplot()
     for run in options.runs:
         name, _, folder = run.partition("=")
+        if not folder:
+            raise InputError(f"{run}: give NAME=FOLDER, the name in the picture and the run")
         steps, values = curve(Path(folder), options.tag)
         across: list[int] | list[float] = steps
         if options.across == "seconds":

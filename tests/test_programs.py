@@ -113,8 +113,9 @@ def test_curves_of_runs_are_drawn(sweep: Path, tmp_path: Path, across: str) -> N
     assert (steps[0] == pytest.approx(steps[1]) and steps[0][0] == pytest.approx(2.5 * steps[0][1])) == (
         across == "steps"
     )
-    said = start("scripts/curves", str(picture), f"none={tmp_path}", folder=tmp_path, status=2).stderr.decode()
-    assert "no curve validation/bleu" in said
+    for wrong, because in ((f"none={tmp_path}", "no curve validation/bleu"), (str(tmp_path), "give NAME=FOLDER")):
+        said = start("scripts/curves", str(picture), wrong, folder=tmp_path, status=2).stderr.decode()
+        assert because in said
 
 
 def test_tensorboard_holds_curves_pictures_and_settings(sweep: Path) -> None:
