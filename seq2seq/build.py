@@ -130,7 +130,7 @@ class _NoNumbers(TorchFunctionMode):
         options = options or {}
         if getattr(function, "__module__", None) == "torch.nn.init":
             return options["tensor"]
-        return arguments[0] if function is Tensor.uniform_ else function(*arguments, **options)
+        return arguments[0] if function in (Tensor.uniform_, Tensor.normal_) else function(*arguments, **options)
 
 
 def check_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:

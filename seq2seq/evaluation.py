@@ -147,9 +147,9 @@ def evaluate(
 def challenge(
     model: Model, tokenizers: Tokenizers, translator: Translator, split: Held, device: torch.device
 ) -> dict[str, Any]:
-    """`sentences`, `bleu`, `exact` and `aer` of a challenge set, and again by source length."""
-    _, _, results = _examine(model, tokenizers, translator, split, device)
-    return {**_group(results), "by_length": _by_length(results)}
+    """`sentences`, `refused`, `bleu`, `exact` and `aer` of a challenge set, and the scores again by source length."""
+    hypotheses, _, results = _examine(model, tokenizers, translator, split, device)
+    return {**_group(results), "refused": hypotheses.refused, "by_length": _by_length(results)}
 
 
 def _examine(

@@ -64,8 +64,12 @@ def table(scores: dict[str, Any]) -> str:
     if "aer" in scores:
         lines.append(f"{'AER':12}{100 * scores['aer']:8.2f}   alignment error rate, % (Och & Ney 2003)")
     if scores["refused"]:
-        lines.append(f"{scores['refused']} sources were too long to translate: they count as empty (search.too_long)")
+        lines.append(_too_long(scores["refused"]))
     return "\n".join(lines)
+
+
+def _too_long(refused: int) -> str:
+    return f"{refused} sources were too long to translate: they count as empty (search.too_long)"
 
 
 def challenge_table(challenges: dict[str, Any]) -> str:
@@ -75,6 +79,7 @@ def challenge_table(challenges: dict[str, Any]) -> str:
     for name, found in challenges.items():
         exact, error = 100 * found["exact"], 100 * found["aer"]
         lines.append(f"{name:{width}}{found['sentences']:9}{found['bleu']:8.2f}{exact:9.2f}{error:8.2f}")
+    lines += [f"{name}: {_too_long(found['refused'])}" for name, found in challenges.items() if found["refused"]]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 ROWS = 256
 """Target tokens whose logits exist at one time. At a vocabulary of 8,000 they take 8 MB, near a core's cache."""
@@ -64,6 +65,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return smoothed, likelihood
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         outputs, weight, bias = (saved * gradient for saved in ctx.saved_tensors)
         return outputs, weight, bias, None, None, None

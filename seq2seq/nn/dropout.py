@@ -16,6 +16,7 @@ class Dropout(nn.Module):
 
     def __init__(self, probability: float) -> None:
         super().__init__()
+        assert 0 <= probability < 1, probability
         self.probability = probability
 
     def forward(self, inputs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -23,7 +24,7 @@ class Dropout(nn.Module):
             return inputs
         if inputs.is_cuda:
             return nn.functional.dropout(inputs, self.probability)
-        return _Dropout.apply(inputs, round(self.probability * 2**16))  # type: ignore[no-untyped-call]
+        return _Dropout.apply(inputs, min(round(self.probability * 2**16), 2**16 - 1))  # type: ignore[no-untyped-call]
 
 
 class _Dropout(torch.autograd.Function):

@@ -1,5 +1,6 @@
 """The translation model: embeddings, encoder, decoder, output layer."""
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -28,8 +29,8 @@ class Model(nn.Module):
     ) -> None:
         """`tie` says which of the three matrices (source, target, output) are one: none, `target` and output, or all.
 
-        Embeddings start with entries of size `1 / sqrt(embedding_size)`; `embedding_scale` multiplies them where they
-        are read (`sqrt(embedding_size)` in Vaswani et al. 2017, section 3.4), not in the output layer.
+        `embedding_scale` multiplies embeddings where they are read (`sqrt(embedding_size)` in Vaswani et al. 2017,
+        section 3.4), not in the output layer.
         `positions` is the greatest source length (EOS counted) that the attention rule can score.
         """
         super().__init__()
@@ -46,11 +47,29 @@ class Model(nn.Module):
         self.output = nn.Linear(embedding_size, target_vocabulary)
         if tie != "none":
             self.output.weight = self.target_embedding.weight
-        # Small entries keep an untrained model's logits near 0 and its loss near log V.
+        self.positions = positions
+        self._draw(embedding_size)
+
+    @torch.no_grad()
+    def _draw(self, embedding_size: int) -> None:
+        """The weights before training.
+
+        Matrices are uniform within `sqrt(6 / (in + out))` (Glorot and Bengio 2010), those of a state by itself
+        orthogonal (Saxe et al. 2014), each gate's by itself; biases are 0. Embeddings and output layer are normal of
+        size `1 / sqrt(embedding_size)`: small, so that logits begin near 0 and the loss near log V.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.GRU | nn.GRUCell):
+                for name, weight in module.named_parameters(recurse=False):
+                    for gate in weight.chunk(1 if isinstance(module, nn.Linear) else 3):
+                        if "bias" in name:
+                            nn.init.zeros_(gate)
+                        elif "hh" in name:
+                            nn.init.orthogonal_(gate)
+                        else:
+                            nn.init.xavier_uniform_(gate)
         for matrix in dict.fromkeys((self.source_embedding.weight, self.target_embedding.weight, self.output.weight)):
             nn.init.normal_(matrix, std=embedding_size**-0.5)
-        nn.init.zeros_(self.output.bias)
-        self.positions = positions
 
     @property
     def longest_source(self) -> int | None:

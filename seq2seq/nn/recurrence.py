@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward.grad_input, torch.ops.aten.tanh_backward.grad_input
@@ -146,6 +147,7 @@ class _Layer(torch.autograd.Function):
         return states[:, 1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, input_weight, state_weight, parts, states = ctx.saved_tensors
         directions, _, batch, width = gradient.shape
@@ -166,7 +168,8 @@ class _Layer(torch.autograd.Function):
 class Cell:
     """`nn.GRUCell` in a loop with something between its steps, such as attention.
 
-    A step is one node of the graph, and the gradient of the weights is taken of all steps together.
+    A step is one node of the graph, and the gradient of the weights is taken of all steps together: a backward pass
+    that asks for gradients of inputs alone leaves its steps to the next.
     """
 
     def __init__(self, cell: nn.GRUCell) -> None:
@@ -203,6 +206,7 @@ class _Step(torch.autograd.Function):
         return _next(parts, state)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         inputs, state, parts = ctx.saved_tensors
         width = state.shape[1]
@@ -223,6 +227,7 @@ class _Weights(torch.autograd.Function):
         return weights[0].new_empty(0)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.steps:  # no loss saw a step
             return None, *(torch.zeros_like(weight) for weight in ctx.like)
@@ -275,6 +280,7 @@ class _OneProduct(torch.autograd.Function):
         return biases.view_as(biases)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         inputs, products = torch.stack(ctx.inputs, dim=1), gradient
         if ctx.one:

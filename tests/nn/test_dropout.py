@@ -20,6 +20,13 @@ def test_so_many_are_dropped_and_the_rest_is_scaled(probability: float) -> None:
     assert abs(torch.corrcoef(dropped[:, :4].float().t())[0, 1:]).max() < 0.2  # the four entries of one number
 
 
+def test_nearly_everything_may_be_dropped_but_not_everything() -> None:
+    assert Dropout(0.9999999)(torch.ones(1000)).isfinite().all()
+    for wrong in (1.0, -0.5):
+        with pytest.raises(AssertionError):
+            Dropout(wrong)
+
+
 def test_the_gradient_takes_the_same_way() -> None:
     torch.manual_seed(1)
     inputs, upstream = torch.randn(7, 5, requires_grad=True), torch.randn(7, 5)

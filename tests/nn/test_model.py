@@ -176,6 +176,24 @@ def test_only_rule_1_has_a_longest_source(rule: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_where_weights_start(place: str) -> None:
+    """Glorot's bound is nearly reached: entries are uniform, and a matrix has hundreds."""
+    model = tiny_model(place, "additive")
+    for name, weight in model.named_parameters():
+        if "bias" in name:
+            assert not weight.any()
+        elif "hh" in name:
+            for gate in weight.chunk(3):
+                torch.testing.assert_close(gate @ gate.t(), torch.eye(len(gate)))
+        elif "embedding" in name or name.startswith("output"):
+            assert weight.std().item() == pytest.approx(EMBEDDING**-0.5, rel=0.2)
+        else:
+            for matrix in weight.chunk(3 if "ih" in name else 1):
+                bound = math.sqrt(6 / sum(matrix.shape))
+                assert 0.5 * bound < matrix.abs().max().item() <= bound
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_dropout_is_off_when_evaluating(place: str) -> None:
     model, plain, batch = tiny_model(place, dropout=0.5), tiny_model(place), ragged_batch()
     given = batch.source, batch.source_mask, batch.target_input

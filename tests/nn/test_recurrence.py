@@ -81,6 +81,15 @@ def test_going_back_a_second_time_is_refused() -> None:
             result.sum().backward()
 
 
+def test_a_gradient_has_no_gradient() -> None:
+    inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, HIDDEN)
+    outputs, _ = GRU(INPUT, HIDDEN).double()(inputs)
+    for result in (outputs, Cell(nn.GRUCell(INPUT, HIDDEN).double())(inputs[:, 0], start)):
+        (gradient,) = torch.autograd.grad(result.square().sum(), inputs, create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            gradient.sum().backward()
+
+
 def test_dropout_acts_between_layers_while_training() -> None:
     ours = GRU(INPUT, HIDDEN, layers=2, dropout=0.5)
     inputs = torch.randn(BATCH, STEPS, INPUT)
