@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from seq2seq.errors import InputError
-from seq2seq.evaluation import Hypotheses, evaluate, paired_bootstrap, quick_scores, scores, translate
+from seq2seq.evaluation import Hypotheses, challenge, evaluate, paired_bootstrap, quick_scores, scores, translate
 from seq2seq.forcing import Likelihood, References
 from seq2seq.nn.model import Model
+from seq2seq.scoring import challenge_table
 from seq2seq.text.corpus import Pair
 from seq2seq.text.gold import Held
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
@@ -204,6 +205,16 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
     assert [text for text, length in zip(found.hypotheses.texts, lengths, strict=True) if length > longest] == [
         "" for length in lengths if length > longest
     ]
+
+
+def test_a_challenge_tells_what_was_too_long(model: Model, tokenizers: Tokenizers) -> None:
+    longest = sorted(len(tokenizers.source.encode(pair.source)) for pair in PAIRS)[len(PAIRS) // 2]
+    found = challenge(model, tokenizers, translator(model, tokenizers, longest=longest), Held("x", PAIRS), CPU)
+    refused = sum(len(tokenizers.source.encode(pair.source)) > longest for pair in PAIRS)
+    assert (found["sentences"], found["refused"]) == (len(PAIRS), refused)
+    assert 0 < refused < len(PAIRS)
+    said = challenge_table({"much": {**found, "aer": 0.0}})
+    assert said.splitlines()[-1].startswith(f"much: {refused} sources were too long")
 
 
 def test_translations_come_in_order(model: Model, tokenizers: Tokenizers) -> None:
