@@ -116,13 +116,14 @@ def configuration(checkpoint: Checkpoint, folder: Path) -> config.Train:
 def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
     """The configuration and the model of a checkpoint; `folder` is for messages. Raises what `configuration` raises."""
     begun = configuration(checkpoint, folder)
-    built = model(begun, checkpoint.tokenizers, positions=checkpoint.positions)
+    with _NoNumbers():
+        built = model(begun, checkpoint.tokenizers, positions=checkpoint.positions)
     load_weights(built, checkpoint, folder)
     return begun, built
 
 
 class _NoNumbers(TorchFunctionMode):
-    """Draws no numbers for tensors on "meta", which have sizes alone: PyTorch would import 800 modules to do so."""
+    """Draws no numbers for weights that a checkpoint has, or that are on "meta", where PyTorch imports 800 modules."""
 
     def __torch_function__(
         self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
@@ -130,6 +131,8 @@ class _NoNumbers(TorchFunctionMode):
         options = options or {}
         if getattr(function, "__module__", None) == "torch.nn.init":
             return options["tensor"]
+        if function is torch.linalg.qr:
+            return arguments[0], arguments[0]
         return arguments[0] if function in (Tensor.uniform_, Tensor.normal_) else function(*arguments, **options)
 
 
