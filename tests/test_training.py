@@ -282,7 +282,8 @@ def test_a_ragged_batch_is_learnt_by_heart(place: str, rule: str) -> None:
         losses.append(float(update.loss.smoothed) / update.tokens)
         if losses[-1] < 0.03:
             break
-    assert losses[0] == pytest.approx(math.log(TARGET_VOCABULARY), abs=0.3)
+    # Outputs are within 1, so logits vary by 1 at most, and their loss is half of that above what knows nothing.
+    assert losses[0] == pytest.approx(math.log(TARGET_VOCABULARY), abs=0.5)
     assert losses[-1] < 0.03
     wanted = [[*target, EOS] for target in TARGETS]
     for size in (1, 2, 5):
