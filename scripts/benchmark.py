@@ -1,7 +1,7 @@
 """Measure seq2seq on this machine: training, decoding, memory, text, start-up, beside plain PyTorch and the limit.
 
   python scripts/benchmark.py                                  all of it, a quarter of an hour
-  python scripts/benchmark.py --quick                          a look in less than a minute; its figures mean little
+  python scripts/benchmark.py --quick                          a look in a minute; its figures mean little
   python scripts/benchmark.py --only training,decoding --json figures.json
   python scripts/benchmark.py --folder data/multi30k --threads 2
 
@@ -87,7 +87,7 @@ def report(settings: Settings, chosen: list[str], say: Callable[[str], None]) ->
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes and few repeats")
-    parser.add_argument("--only", default=",".join(SECTIONS), metavar="SECTIONS", help=f"some of {','.join(SECTIONS)}")
+    parser.add_argument("--only", default=",".join(SECTIONS), metavar="SECTIONS", help=f"some of {', '.join(SECTIONS)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
     parser.add_argument("--folder", type=Path, help="measure with Multi30k's German-English captions in this folder")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: %(default)s)")

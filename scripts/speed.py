@@ -125,7 +125,7 @@ def sweep(settings: Settings) -> Iterator[Row]:
 
 
 def decoding(settings: Settings) -> Iterator[Row]:
-    """Sentences a second: ours in batches, a plain loop over the same batches, and a plain loop sentence by sentence.
+    """Sentences a second: ours in batches, a plain loop over the same batches (greedy), and one sentence by sentence.
     Weights are fresh, so hypotheses end where their references do; "same" says how many are equal in all."""
     number, size = (16, 8) if settings.quick else (128, 64)
     store = settings.store()

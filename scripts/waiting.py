@@ -27,7 +27,8 @@ SPEED = re.compile(r"([\d.]+) tokens/s")
 
 
 def text(settings: Settings) -> Iterator[Row]:
-    """Sentences and megabytes a second of real text: SentencePiece alone, then all that comes before training."""
+    """Sentences and megabytes a second of the built-in corpus (of Multi30k with --folder): SentencePiece alone, then
+    all that comes before training."""
     if settings.folder is None:
         train = built_in(preset="tiny" if settings.quick else "small", seed=1, cache=CACHE).train
     else:
@@ -84,7 +85,7 @@ def _until_it_says(sign: re.Pattern[str], *arguments: str) -> float:
 
 def processes(settings: Settings) -> Iterator[Row]:
     """Target tokens a second of train.py on the built-in corpus with model=base, as one process and as several that
-    torchrun starts and that share the threads, of which each has at least one."""
+    torchrun starts and that share the threads, of which each has at least one. Not with --quick."""
     several = torch.cuda.device_count() if settings.device.type == "cuda" else 2
     alone = 0.0
     for number in () if settings.quick else sorted({1, several}):

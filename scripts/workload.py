@@ -61,7 +61,8 @@ class Settings(NamedTuple):
     def told(self) -> dict[str, Any]:
         """For the reader."""
         text = "synthetic" if self.folder is None else str(self.folder)
-        return {**self.sizes._asdict(), "repeats": self.repeats, "text": text}
+        told = {**self.sizes._asdict(), "repeats": self.repeats, "text": text}
+        return told | {"warning": "a quick look: sizes this small say little of others"} if self.quick else told
 
     def store(self) -> Store:
         """The encoded sentences."""
