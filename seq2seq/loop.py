@@ -87,7 +87,12 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
     with (
         Interruption() as interruption,
         Progress(
-            board.scalars, total=total, steps_per_epoch=epochs.steps_per_epoch, step=start.step, counts=counts
+            board.scalars,
+            total=total,
+            steps_per_epoch=epochs.steps_per_epoch,
+            step=start.step,
+            counts=counts,
+            threads=torch.get_num_threads() if run.place.type == "cpu" else 0,
         ) as progress,
     ):
         for update in made:

@@ -16,14 +16,18 @@ from seq2seq.training import Update
 
 Number = torch.Tensor | float
 
+CROWDED = 0.8
+"""A processor's share for each thread below which threads are in each other's way. Alone they have 0.99 and more, since
+they wait at work for one another; beside a busy process 0.5 to 0.7, and then training takes 3 to 100 times as long."""
+
 log = logging.getLogger(__name__)
 
 
 class Progress:
     """Sums of the steps since the last line, and the clock of training alone: it stands between `pause` and `go_on`.
 
-    `step` and `counts` are where an earlier process was, for a run that is resumed. Steps that were skipped are counted
-    and add nothing to the sums.
+    `step` and `counts` are where an earlier process was, for a run that is resumed; `threads` is how many compute
+    on the CPU. Steps that were skipped are counted and add nothing to the sums.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Progress:
         steps_per_epoch: int,
         step: int,
         counts: Counts,
+        threads: int,
     ) -> None:
         self.scalars, self.total, self.steps_per_epoch = scalars, total, steps_per_epoch
         self.step, self.before = step, counts
@@ -42,6 +47,7 @@ class Progress:
         self.since: list[Number] = [since.loss, since.likelihood, since.tokens, since.padding, since.positions]
         self.skipped: list[Number] = [counts.skipped, counts.skipped_in_a_row]
         self.seconds = since.seconds
+        self.threads, self.worked, self.warned = threads, 0.0, False
 
     def __enter__(self) -> "Progress":
         shown = sys.stderr.isatty() and distributed.first()
@@ -90,6 +96,8 @@ class Progress:
         self.pause()
         self.go_on()
         since, elapsed = found.since, self.seconds
+        if elapsed > 1:
+            self._warn(self.worked / elapsed)
         tokens, positions = since.tokens or math.nan, since.positions or math.nan  # 0 where all steps were skipped
         values = {
             "loss": since.loss / tokens,
@@ -101,7 +109,7 @@ class Progress:
             "seconds": found.seconds + elapsed,
         }
         self.before = Counts(tokens=found.tokens + since.tokens, seconds=values["seconds"])
-        self.since, self.seconds = [0.0, 0.0, 0, 0, 0], 0.0
+        self.since, self.seconds, self.worked = [0.0, 0.0, 0, 0, 0], 0.0, 0.0
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         left = self.before.seconds / self.step * (self.total - self.step)
         log.info(
@@ -116,10 +124,23 @@ class Progress:
             f"  {found.skipped} steps skipped: not finite" if found.skipped else "",
         )
 
+    def _warn(self, processors: float) -> None:
+        """Once, where threads have fewer processors than they are."""
+        if self.threads > 1 and processors < CROWDED * self.threads and not self.warned:
+            self.warned = True
+            log.warning(
+                "%d threads have the time of %.1f processors and wait for one another, which can make training many times "
+                "slower: end what else runs, or start with device.threads=%d",
+                self.threads,
+                processors,
+                max(1, int(processors)),
+            )
+
     def pause(self) -> None:
         """Stops the clock: what comes now is not training."""
         self.seconds += time.perf_counter() - self.started
+        self.worked += time.process_time() - self.work_before
 
     def go_on(self) -> None:
         """Starts the clock again."""
-        self.started = time.perf_counter()
+        self.started, self.work_before = time.perf_counter(), time.process_time()

@@ -29,7 +29,7 @@ def lines(updates: list[Update], *, every: int, cut: int = 0) -> tuple[list[Poin
     counts = Counts()
     for part in (updates[:cut], updates[cut:]):
         step = part[0].step - 1 if part else 0
-        with Progress(scalars, total=9, steps_per_epoch=4, step=step, counts=counts) as progress:
+        with Progress(scalars, total=9, steps_per_epoch=4, step=step, counts=counts, threads=1) as progress:
             for each in part:
                 progress.add(each)
                 if each.step % every == 0:
@@ -69,3 +69,31 @@ def test_skipped_steps_are_counted_and_add_nothing(caplog: pytest.LogCaptureFixt
 def test_a_line_of_skipped_steps_alone_has_no_loss() -> None:
     points, _ = lines([update(1, finite=False)], every=1)
     assert math.isnan(points[0][1]["train/loss"])
+
+
+@pytest.mark.parametrize(
+    ("threads", "processors", "wanted"),
+    [(2, 2.0, None), (2, 1.7, None), (2, 1.3, 1), (1, 0.4, None), (0, 0.1, None), (32, 2.0, 2), (8, 0.5, 1)],
+)
+def test_threads_in_each_others_way_are_told_once(
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    processors: float,
+    wanted: int | None,
+) -> None:
+    clock = {"perf_counter": 0.0, "process_time": 0.0}
+    for name in clock:
+        monkeypatch.setattr(f"time.{name}", lambda name=name: clock[name])
+    with Progress(lambda *_: None, total=9, steps_per_epoch=4, step=0, counts=Counts(), threads=threads) as progress:
+        for step in (1, 2):
+            clock["process_time"] += 20 * processors
+            clock["perf_counter"] += 20
+            progress.add(update(step))
+            progress.line(learning_rate=0.1, gradient_norm=torch.tensor(0.1))
+            progress.pause()
+            clock["perf_counter"] += 100  # a validation
+            progress.go_on()
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == (wanted is not None)
+    assert wanted is None or said[0].endswith(f"device.threads={wanted}")
