@@ -129,8 +129,8 @@ class Progress:
         if self.threads > 1 and processors < CROWDED * self.threads and not self.warned:
             self.warned = True
             log.warning(
-                "%d threads have the time of %.1f processors and wait for one another, which can make training many times "
-                "slower: end what else runs, or start with device.threads=%d",
+                "%d threads have the time of %.1f processors and wait for one another, which can make training many "
+                "times slower: end what else runs, or start with device.threads=%d",
                 self.threads,
                 processors,
                 max(1, int(processors)),
