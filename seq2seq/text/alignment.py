@@ -91,7 +91,7 @@ def links(weights: Float[np.ndarray, "target_words source_words"]) -> set[tuple[
 
 
 class Link(NamedTuple):
-    """A gold link: `sure`, or merely possible."""
+    """A link of a source and a target word, counted from 0: `sure`, or merely possible."""
 
     source: int
     target: int

@@ -2,8 +2,7 @@
 construction.
 """
 
-from seq2seq.text.grammar.alignment import Link
 from seq2seq.text.grammar.corpus import CHALLENGES, PRESETS, Grammar, generate, training_frame
 from seq2seq.text.grammar.example import Example
 
-__all__ = ["CHALLENGES", "PRESETS", "Example", "Grammar", "Link", "generate", "training_frame"]
+__all__ = ["CHALLENGES", "PRESETS", "Example", "Grammar", "generate", "training_frame"]

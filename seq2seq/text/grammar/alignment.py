@@ -3,6 +3,8 @@
 from functools import cache
 from typing import NamedTuple
 
+from seq2seq.text.alignment import Link
+
 
 class Token(NamedTuple):
     """A word with the units of meaning that it surely and possibly expresses. A comma is a token that belongs to the
@@ -12,14 +14,6 @@ class Token(NamedTuple):
     text: str
     sure: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
-
-
-class Link(NamedTuple):
-    """Source word, target word (counted from 0); possible where not sure."""
-
-    source: int
-    target: int
-    sure: bool
 
 
 COMMA = Token(",")

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+from seq2seq.text.alignment import Link
 from seq2seq.text.grammar import german, tags
-from seq2seq.text.grammar.alignment import Link, Token, links, sentence, spelled
+from seq2seq.text.grammar.alignment import Token, links, sentence, spelled
 from seq2seq.text.grammar.english import translations
 from seq2seq.text.grammar.frame import Clause
 

@@ -1,6 +1,7 @@
 """Links by hand, and the sentence around the words."""
 
-from seq2seq.text.grammar.alignment import COMMA, Link, Token, links, sentence
+from seq2seq.text.alignment import Link
+from seq2seq.text.grammar.alignment import COMMA, Token, links, sentence
 
 
 def test_sure_where_sure_units_meet_possible_where_any_do() -> None:
