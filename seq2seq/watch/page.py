@@ -30,11 +30,11 @@ p, dd, figcaption { max-width: 48rem; }
 p { margin: .25rem 0; }
 .soft, dt, figcaption span { color: var(--soft); }
 pre, .scroll { overflow-x: auto; background: var(--box); border: 1px solid var(--line); border-radius: .5rem; }
-pre { padding: .75rem; margin: 0 0 1rem; font-size: .85rem; }
+pre { padding: .75rem; margin: 0 0 1rem; font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: 0; font-size: .9rem; }
 dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .45rem .75rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th, td { padding: .45rem .55rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 tr:last-child > * { border-bottom: 0; }
 thead th { font-weight: 600; color: var(--soft); vertical-align: bottom; white-space: normal; min-width: 4.5rem; }
 th:first-child { position: sticky; left: 0; background: var(--box); text-align: left; white-space: normal;
@@ -67,7 +67,7 @@ def page(report: Report) -> str:
     source, target = (escape(language) for language in report.languages)
     sections = [
         f"<h1>{escape(report.title)}</h1>",
-        f"<pre tabindex='0'><code>{escape(report.command)}</code></pre>",
+        f"<pre><code>{escape(report.command)}</code></pre>",
         _definitions(facts(report)),
         *(f'<p class="failed">{escape(sentence)}</p>' for sentence in report.failed),
         "<h2>Scores, sizes and speeds</h2>",
