@@ -6,7 +6,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.config import Translate, load
-from seq2seq.program import told
+from seq2seq.program import check_alone, told
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="translate")
@@ -23,4 +23,5 @@ def main(values: DictConfig) -> None:
 
 if __name__ == "__main__":
     with told(Translate):
+        check_alone()
         main()

@@ -28,10 +28,15 @@ class Lost(Exception):  # noqa: N818  # whatever went wrong did so elsewhere
     """Another process of the run has ended, or cannot be reached."""
 
 
+def launched() -> bool:
+    """Whether torchrun started this process and others beside it."""
+    return dist.is_available() and dist.is_torchelastic_launched() and int(os.environ["WORLD_SIZE"]) > 1
+
+
 @contextmanager
 def joined() -> Iterator[None]:
     """Meets the other processes, where torchrun started several, and parts from them where all went well."""
-    if not (dist.is_available() and dist.is_torchelastic_launched() and int(os.environ["WORLD_SIZE"]) > 1):
+    if not launched():
         yield
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -85,7 +90,7 @@ def launcher() -> str:
 
 def first_to_tell() -> bool:
     """Whether no other process has told yet why the run ends: those that end of it after that one are silent."""
-    if processes() == 1:
+    if not launched():
         return True
     try:
         return _store().add("told", 1) == 1

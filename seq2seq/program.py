@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from seq2seq.config import Section, Train, keys, near
-from seq2seq.distributed import Lost, first_to_tell, processes
+from seq2seq.distributed import Lost, first_to_tell, launched, processes
 from seq2seq.errors import InputError, end_unread, of_the_system
 from seq2seq.interruption import Stopped, how_to_go_on
 
@@ -88,6 +88,12 @@ def check_single(arguments: Sequence[str]) -> None:
     """Raises InputError where several runs are asked for and torchrun started the processes of one."""
     if processes() > 1 and (several := {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}):
         raise InputError(f"{several.pop()}: torchrun starts the processes of one run; start each run by itself")
+
+
+def check_alone() -> None:
+    """Raises InputError where torchrun started several processes of a program that would do the same in each."""
+    if launched():
+        raise InputError("torchrun: train.py alone shares its work; start this program with python")
 
 
 def _refuse_dashes(kind: type[Section]) -> None:

@@ -31,10 +31,10 @@ LONG = ["training.accumulate=1", "training.steps=50", "training.validate_every=2
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 
-def begin(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    """Two processes of `train.py`."""
+def begin(folder: Path, *words: str, program: str = "train.py") -> subprocess.Popen[bytes]:
+    """Two processes of a program."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [*torchrun, str(ROOT / "train.py"), *words]
+    command = [*torchrun, str(ROOT / program), *words]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -205,6 +205,13 @@ def test_one_process_says_what_is_wrong_and_leaves_nothing(tmp_path: Path) -> No
     assert len(errors) == 1
     assert errors[0].startswith("error: training.epochs: ")
     assert list(tmp_path.glob("runs/*")) == []
+
+
+@pytest.mark.parametrize("program", ["evaluate.py", "translate.py"])
+def test_the_other_programs_are_one_process(program: str, tmp_path: Path) -> None:
+    status, errors = end(begin(tmp_path, f"checkpoint={tmp_path}", program=program))
+    assert status != 0
+    assert errors == ["error: torchrun: train.py alone shares its work; start this program with python"]
 
 
 def test_a_sweep_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,8 @@ def notes(report: Report) -> list[str]:
         if several
         else f"One seed ({seeds}), so no spread.",
         "Scores are of the test split, with the checkpoint that was best on the validation split.",
-        "Training speed leaves validation out; decoding is of the test split, tokenizing included.",
+        "Training speed leaves validation out; decoding is of the test split, tokenizing included. "
+        "Runs side by side (jobs=2) slow one another.",
     ]
     if any(run.p_value is not None for variant in report.variants for run in variant.runs):
         found.insert(
