@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.config import Train, load
 from seq2seq.distributed import Lost, first, joined, once
+from seq2seq.errors import InputError
+from seq2seq.lock import alone
 from seq2seq.program import check_single, resumed, told
 
 if TYPE_CHECKING:  # --help needs none
@@ -29,7 +31,7 @@ OmegaConf.register_new_resolver("swept", lambda overrides: ",".join(o for o in o
 def main(values: DictConfig) -> None:
     """Ends Hydra's part: from here on the configuration is typed and frozen."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    with told(Train, folder=folder):
+    with told(Train, folder=folder), alone(folder):
         configuration = load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
         from seq2seq.run import check_unused, train
 
@@ -51,13 +53,16 @@ def go_on(folder: Path, options: list[str]) -> None:
     from seq2seq.resumption import to_resume
     from seq2seq.run import train
 
-    given = {option.key_or_group: option.value() for option in OverridesParser.create().parse_overrides(options)}
+    parsed = OverridesParser.create().parse_overrides(options)
+    if several := [option.input_line for option in parsed if option.is_sweep_override() or option.is_delete()]:
+        raise InputError(f"{several[0]}: beside resume=FOLDER only KEY=VALUE may stand, with one value")
+    given = {option.key_or_group: option.value() for option in parsed}
     if (found := to_resume(folder, given)) is None:
         print(f"{folder} is finished: {folder / 'results.json'} holds its scores")
         return
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "train.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
-    with told(Train, folder=folder):
+    with told(Train, folder=folder), alone(folder):
         configuration, last = found
         train(*agree((configuration, folder, last)))
 
@@ -66,6 +71,7 @@ def follow() -> None:
     """What a process beside the first does: its part of what that one begins."""
     from seq2seq.run import train
 
+    logging.disable()  # the first process speaks
     try:
         work = agree()
     except Lost:  # there is nothing to do, and the first one says why

@@ -37,6 +37,7 @@ from seq2seq import checkpoint
 from seq2seq.comparison import Planned, check_comparable, compare, differences, finished
 from seq2seq.config import Train, load
 from seq2seq.errors import InputError
+from seq2seq.lock import alone
 from seq2seq.program import told
 from seq2seq.watch.page import page
 from seq2seq.watch.report import markdown
@@ -81,6 +82,8 @@ def request(arguments: list[str]) -> Request:
         name, equals, value = word.partition("=")
         if word.startswith("-"):
             raise InputError(f"{word}: no such option; options are given as KEY=VALUE, and several values need no -m")
+        if name == "resume":
+            raise InputError("resume: the same command with output=FOLDER goes on where it was stopped")
         if name.startswith("hydra."):
             raise InputError(f"{name}: the run folders are compare.py's own; output=FOLDER says where they go")
         if name == "output" and equals:
@@ -226,7 +229,9 @@ def main(arguments: list[str]) -> int:
         check_earlier(run)
     check_comparable(list(planned))
     print(f"{len(planned)} runs in {asked.output}", flush=True)
-    failed = train_all(planned, asked.jobs)
+    asked.output.mkdir(parents=True, exist_ok=True)
+    with alone(asked.output):
+        failed = train_all(planned, asked.jobs)
     if not any(finished(run) for run in planned):
         print("error: no run came to its end, so there is nothing to report", file=sys.stderr)
         return 1

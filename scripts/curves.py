@@ -30,6 +30,8 @@ def main() -> None:
         across: list[int] | list[float] = steps
         if options.across == "seconds":
             clock = dict(zip(*curve(Path(folder), "train/seconds"), strict=True))
+            if strange := [step for step in steps if step not in clock]:
+                raise InputError(f"{folder}: no time is known of step {strange[0]}, where {options.tag} has a point")
             across = [clock[step] for step in steps]
         axes.plot(across, values, marker="o", markersize=3, label=f"{name}: {values[-1]:.1f}")
     axes.set_xlabel("optimiser steps" if options.across == "steps" else "seconds of training")

@@ -158,7 +158,7 @@ def exists(place: Path) -> bool:
 
 
 def _parked(place: Path) -> Path:
-    return place.with_name(f".{place.name}.old")
+    return place.parent / f".{place.name}.old"
 
 
 def keep_best(latest: Checkpoint, folder: Path) -> None:
@@ -181,6 +181,9 @@ def keep_best(latest: Checkpoint, folder: Path) -> None:
     _sync(folder)
     for place in places:
         shutil.rmtree(_parked(place), ignore_errors=True)
+    for place in folder.glob("best-*"):  # of a run that was to keep more of them
+        if place not in places and place.name.removeprefix("best-").isdecimal():
+            shutil.rmtree(place)
 
 
 def _step(folder: Path) -> int | None:

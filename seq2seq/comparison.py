@@ -126,7 +126,9 @@ def _results(run: Planned) -> dict[str, Any]:
     path = run.folder / "results.json"
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if missing := {"parameters", "train", "test", "decoding"}.difference(found):
+            raise ValueError(f"it has no {min(missing)}")
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: not to be read ({error}); remove {run.folder}, and the run is made anew") from None
     return found
 

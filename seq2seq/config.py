@@ -122,7 +122,8 @@ class Encoder(Section):
                 f"encoder.attention.distribution={self.attention.distribution} follows the target's words, which the "
                 "encoder does not see; local_p finds its own place"
             )
-        if self.attention is not None and self.attention.estimator == "reinforce":
+        found = self.attention
+        if found is not None and found.distribution == "hard" and found.estimator == "reinforce":
             raise ValueError("encoder.attention.estimator=reinforce: no target word rewards the encoder")
         return self
 
@@ -315,6 +316,8 @@ class Evaluate(Section):
     def _pair(self) -> "Evaluate":
         if (self.source is None) != (self.target is None):
             raise ValueError("source=FILE and target=FILE go together")
+        if self.source is not None and self.split == "validation":
+            raise ValueError("split=validation: source=FILE and target=FILE would be scored in its place")
         return self
 
 

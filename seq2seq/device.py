@@ -9,6 +9,9 @@ import torch
 from seq2seq import distributed
 from seq2seq.errors import InputError
 
+THREADS = torch.get_num_threads()
+"""PyTorch's own choice."""
+
 
 def choose(kind: str) -> torch.device:
     """`auto` is a GPU where there is one, else the CPU; `cuda` without a GPU is an InputError.
@@ -35,19 +38,20 @@ def _take_one(rank: int, processes: int) -> None:
 
 
 def set_up(threads: int | None, *, deterministic: bool = False) -> None:
-    """Once a process, before the first tensor: the number of threads (None: PyTorch's own choice), and the memory.
+    """Before a run's first tensor: the number of threads (None: PyTorch's own choice), and the memory.
 
     `deterministic` keeps a GPU to algorithms that give the same numbers each time; those of a CPU all do.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if threads is not None or torch.get_num_threads() != THREADS:  # which a run before this one may have changed
+        torch.set_num_threads(threads or THREADS)
     _keep_freed_memory()
     # A saturated softmax gives many numbers under 1e-38, and processors take a hundred times as long for one of these.
     torch.set_flush_denormal(True)
     torch.backends.cudnn.allow_tf32 = False  # PyTorch's choice for a GPU's GRUs; see seq2seq.precision
-    if deterministic and torch.cuda.is_available():
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
-        torch.use_deterministic_algorithms(True)
+    if torch.cuda.is_available():
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+        torch.use_deterministic_algorithms(deterministic)
         # We read nothing that we have not written.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

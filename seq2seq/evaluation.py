@@ -124,8 +124,9 @@ def evaluate(
     """All scores of a model on a split.
 
     Those of `scores`, and `loss`, `perplexity`, `exact` (the share of sentences translated as the reference or as
-    another right answer), `attention` (see `Diagnostics.means`), `sentences`, `refused` (sources too long); where the
-    split has gold alignments, `aer`; where it has tags, `exact`, `bleu` and `aer` again by tag and by source length.
+    another right answer), `attention` (see `Diagnostics.means`), `sentences`, `refused` (sources too long), `unread`
+    (pairs too long for perplexity, `attention` and `aer`, which leave them out: see `References`); where the split has
+    gold alignments, `aer`; where it has tags, `exact`, `bleu` and `aer` again by tag and by source length.
     """
     hypotheses, reading, results = _examine(model, tokenizers, translator, split, device)
     found = {
@@ -136,6 +137,7 @@ def evaluate(
         "attention": reading.diagnostics.means(),
         "sentences": len(split.pairs),
         "refused": hypotheses.refused,
+        "unread": reading.links.count(None),
     }
     if split.gold is not None and any(gold.tags for gold in split.gold):
         tags = sorted({tag for gold in split.gold for tag in gold.tags})

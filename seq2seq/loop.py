@@ -123,13 +123,14 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             progress.go_on()
         interruption.check(progress.step, folder)
     spent = progress.counts()
+    seconds, tokens = spent.seconds + spent.since.seconds, spent.tokens + spent.since.tokens
     return {
         "steps": progress.step,
         "skipped_steps": spent.skipped,
         "epochs": progress.step / epochs.steps_per_epoch,
-        "seconds": spent.seconds,
-        "target_tokens": spent.tokens,
-        "target_tokens_per_second": spent.tokens / spent.seconds,
+        "seconds": seconds,
+        "target_tokens": tokens,
+        "target_tokens_per_second": tokens / seconds,
     }
 
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +14,7 @@ from seq2seq.config import Section, Train, keys, near
 from seq2seq.distributed import Lost, first_to_tell, launched, processes
 from seq2seq.errors import InputError, end_unread, of_the_system
 from seq2seq.interruption import Stopped, how_to_go_on
+from seq2seq.lock import alone
 
 OUTSIDE = ("experiment", "resume")
 """What `train.py` takes and no configuration holds."""
@@ -110,7 +111,8 @@ def _refuse(message: str, folder: Path | None) -> NoReturn:
 
 def _clear(folder: Path | None) -> None:
     if folder is not None and {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
-        shutil.rmtree(folder)
+        with suppress(InputError), alone(folder):  # it may be of another process, which has only begun
+            shutil.rmtree(folder)
 
 
 def _then_go_on(message: str, folder: Path | None) -> str:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from seq2seq import build, checkpoint, config, device, distributed
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.errors import InputError
 from seq2seq.evaluation import challenge, evaluate
-from seq2seq.lock import alone
 from seq2seq.loop import Run, steps
 from seq2seq.state import State
 from seq2seq.text.gold import Held, hold
@@ -45,15 +43,9 @@ def check_unused(folder: Path) -> None:
 def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None = None) -> dict[str, Any]:
     """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`.
 
-    `resumed` is the last checkpoint of a run that was stopped in this folder.
+    `resumed` is the last checkpoint of a run that was stopped in this folder, where nobody else may be at work (see
+    `seq2seq.lock`).
     """
-    if distributed.first():
-        folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder) if distributed.first() else nullcontext():
-        return _train(configuration, folder, resumed)
-
-
-def _train(configuration: config.Train, folder: Path, resumed: Checkpoint | None) -> dict[str, Any]:
     device.set_up(configuration.device.threads, deterministic=configuration.device.deterministic)
     place = device.choose(configuration.device.kind)
     with distributed.in_turn():
@@ -144,7 +136,7 @@ def _draw_apart(seed: int) -> None:
 
 
 def _fingerprint(prepared: Prepared, *splits: Held) -> str:
-    """Of all that a run learns from and is measured on. Raises InputError where the processes find different texts."""
+    """Of the text learnt from and the pairs that are scored. Raises InputError where processes find different ones."""
     digest = hashlib.sha256()
     for side, tokenizer in zip(prepared.store[:2], prepared.tokenizers, strict=True):
         for part in (side.ids.data, side.offsets.data, tokenizer.model):

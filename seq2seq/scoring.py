@@ -65,6 +65,8 @@ def table(scores: dict[str, Any]) -> str:
         lines.append(f"{'AER':12}{100 * scores['aer']:8.2f}   alignment error rate, % (Och & Ney 2003)")
     if scores["refused"]:
         lines.append(_too_long(scores["refused"]))
+    if scores["unread"]:
+        lines.append(f"perplexity and alignment error leave out {scores['unread']} pairs, which are too long")
     return "\n".join(lines)
 
 
@@ -77,8 +79,8 @@ def challenge_table(challenges: dict[str, Any]) -> str:
     width = max(len(name) for name in challenges) + 2
     lines = [f"{'challenge':{width}}{'sentences':>9}{'BLEU':>8}{'exact %':>9}{'AER %':>8}"]
     for name, found in challenges.items():
-        exact, error = 100 * found["exact"], 100 * found["aer"]
-        lines.append(f"{name:{width}}{found['sentences']:9}{found['bleu']:8.2f}{exact:9.2f}{error:8.2f}")
+        error = f"{100 * found['aer']:8.2f}" if "aer" in found else f"{'–':>8}"  # of what was read, if anything was
+        lines.append(f"{name:{width}}{found['sentences']:9}{found['bleu']:8.2f}{100 * found['exact']:9.2f}{error}")
     lines += [f"{name}: {_too_long(found['refused'])}" for name, found in challenges.items() if found["refused"]]
     return "\n".join(lines)
 
@@ -103,7 +105,8 @@ def _with_alignments(split: Held, path: Path) -> Held:
     for number, (pair, links) in enumerate(zip(split.pairs, lines, strict=True), start=1):
         source, target = (sum(map(bool, side.split(" "))) for side in pair)  # as `words` counts them
         check(links, source_words=source, target_words=target, file=path, line_number=number)
-    return split._replace(gold=[Gold(links) for links in lines])
+    known = split.gold or [Gold(None)] * len(lines)
+    return split._replace(gold=[gold._replace(links=links) for gold, links in zip(known, lines, strict=True)])
 
 
 def _run_folder(folder: Path) -> Path:

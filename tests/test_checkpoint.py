@@ -403,6 +403,16 @@ def test_the_best_are_kept_in_their_order(
         assert kept(folder) == list(zip(["best", "best-2", "best-3"][:keep], best, strict=False))
 
 
+def test_the_best_become_fewer_where_fewer_are_wanted(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    standing = Standing()
+    for step, keep in enumerate([3, 3, 3, 1], start=1):
+        standing = standing.after(step, float(-step), keep=keep, higher_is_better=True)
+        (tmp_path / "best-of-all").mkdir(exist_ok=True)  # a person's
+        checkpoint.keep_best(going_on(tokenizers, step=step, standing=standing), tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1 + min(step, keep)
+    assert checkpoint.load(tmp_path / "best").step == 1
+
+
 def test_the_best_yet_is_told() -> None:
     standing, waited = Standing(), []
     for step, value in enumerate([4.0, 5.0, 3.0, 3.0]):

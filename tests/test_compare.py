@@ -213,6 +213,7 @@ def refused(
         (["attention=dot,general", "seeds=1", "training.seed=2"], ["training.seed: given twice"]),
         (["attention=dot,general", "hydra.run.dir=here"], ["hydra.run.dir", "output=FOLDER"]),
         (["attention=dot,general", "output="], ["output: empty"]),
+        (["attention=dot,general", "resume=runs/both"], ["resume: ", "output=FOLDER"]),
         (["attention=dot,general", "jobs=0"], ["jobs: found '0'", "such as 2"]),
         (["attention=dot,general", "jobs=many"], ["jobs: found 'many'"]),
         (["-m", "attention=dot,general"], ["-m: no such option"]),
@@ -264,12 +265,20 @@ def test_a_test_split_that_is_another_now_is_refused(
     assert "scored on other sentences" in refused(program, capsys, monkeypatch, copied, *COMPARED)
 
 
-@pytest.mark.parametrize("name", ["results.json", "results.test.en"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("results.json", b"\xff{"), ("results.json", b"{}"), ("results.json", b"[3]"), ("results.test.en", b"\xff{")],
+)
 def test_a_damaged_run_is_named(
-    program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+    program: ModuleType,
+    copied: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes,
 ) -> None:
     path = copied / BOTH / "runs" / NAMES[1] / name
-    path.write_bytes(b"\xff{")
+    path.write_bytes(content)
     said = refused(program, capsys, monkeypatch, copied, *COMPARED)
     assert f"{NAMES[1]}/{name}" in said
     assert "is made anew" in said

@@ -27,8 +27,8 @@ def test_threads_are_set_where_they_are_given() -> None:
     try:
         device.set_up(2)
         assert torch.get_num_threads() == 2
-        device.set_up(None)
-        assert torch.get_num_threads() == 2
+        device.set_up(None)  # the next run of a sweep
+        assert torch.get_num_threads() == device.THREADS == before
     finally:
         torch.set_num_threads(before)
 
@@ -62,6 +62,8 @@ def test_a_gpu_can_be_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
         device.set_up(None, deterministic=True)
         assert torch.are_deterministic_algorithms_enabled()
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        device.set_up(None)  # the next run of a sweep
+        assert not torch.are_deterministic_algorithms_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
         monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)

@@ -46,6 +46,10 @@ def test_gold_of_a_persons_own_is_checked_against_the_sentences(tmp_path: Path) 
         Gold(frozenset({Link(0, 0)})),
         Gold(frozenset({Link(0, 0), Link(1, 1, sure=False)})),
     ]
+    known = _with_alignments(held._replace(gold=GOLD), file).gold
+    assert known is not None
+    assert [gold[1:] for gold in known] == [gold[1:] for gold in GOLD]
+    assert known[0].links == {Link(0, 0), Link(1, 1), Link(2, 2, sure=False)}
     file.write_text("0-0\n0-0\n0-2\n")
     with pytest.raises(InputError, match=r"gold\.align, line 3: 0-2 points at target word 2"):
         _with_alignments(held, file)

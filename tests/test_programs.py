@@ -100,6 +100,13 @@ def test_lines_are_plain_where_no_terminal_is(sweep: Path) -> None:
         assert words.encode() in logs[0]
 
 
+def test_a_curve_without_a_clock_is_told(sweep: Path, tmp_path: Path) -> None:
+    words = ["curves.svg", f"a={sweep / 'runs' / 'general'}", "--across=seconds", "--tag=final/test_bleu"]
+    ended = start("scripts/curves", *words, folder=tmp_path, status=2)
+    assert "no time is known of step 0, where final/test_bleu has a point" in ended.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("across", ["steps", "seconds"])
 def test_curves_of_runs_are_drawn(sweep: Path, tmp_path: Path, across: str) -> None:
     runs = [f"{name}={sweep / 'runs' / name}" for name in ("general", "concat")]

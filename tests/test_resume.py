@@ -119,6 +119,23 @@ def test_patience_that_has_ended_has_ended(folder: Path, monkeypatch: pytest.Mon
     assert list(differences(outcome(whole), outcome(place))) == []
 
 
+def test_what_a_run_took_is_all_that_it_took(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped between two log lines, and resumed with a patience that has ended by now."""
+    monkeypatch.chdir(folder)
+    place = folder / "runs" / "took"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "quick_scores", at_call(3, validation.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration("training.learning_rate=1e-12", "training.save_every=21"), place)
+    counts = json.loads((place / "checkpoints" / "last" / "checkpoint.json").read_text())["state"]["counts"]
+    assert counts["since"]["tokens"] > 0
+    go_on(place, patience=1)
+    took = json.loads((place / "results.json").read_text())["train"]
+    assert took["steps"] == 21
+    assert took["target_tokens"] == counts["tokens"] + counts["since"]["tokens"]
+    assert took["seconds"] == counts["seconds"] + counts["since"]["seconds"]
+
+
 def test_seconds_and_log_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     place = folder / "runs" / "seconds"
@@ -297,6 +314,8 @@ def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before
         ("training.epoch=9", "training.epoch: no such option, did you mean training.epochs?"),
         ("training.save_every=many", "training.save_every"),
         ("training.save_every=", "training.save_every"),
+        ("training.save_every=1,2", "training.save_every=1,2: beside resume=FOLDER only KEY=VALUE may stand, with one"),
+        ("~training.patience=1", "~training.patience=1: beside resume=FOLDER only KEY=VALUE may stand, with one"),
     ],
 )
 def test_options_that_would_change_the_run_are_refused(folder: Path, option: str, words: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from seq2seq.config import Evaluate, load
 from seq2seq.errors import InputError
-from seq2seq.scoring import score
+from seq2seq.scoring import challenge_table, score
 from tests.programs import CPU, SIZES
 
 NOTHING = {"size": None, "length_penalty": None, "n_best": None, "batch": None, "longest_source": None}
@@ -77,11 +77,23 @@ def test_sources_that_are_too_long_count_as_empty_and_are_said(
     (tmp_path / "long.de").write_text("Der Hund.\n" + "Der Hund sieht nie das Brot. " * 400 + "\n")
     (tmp_path / "long.en").write_text("The dog.\nThe dog never sees the bread.\n")
     files = {"source": f"{tmp_path}/long.de", "target": f"{tmp_path}/long.en"}
-    assert scored(run, **files)["files"]["refused"] == 1
+    found = scored(run, **files)["files"]
+    assert (found["refused"], found["unread"]) == (1, 1)
     assert (run / "hypotheses.files.en").read_text().splitlines()[1] == ""
     assert "1 source" in capsys.readouterr().out
-    assert scored(run, **files, search={"too_long": "truncate"})["files"]["refused"] == 0
+    found = scored(run, **files, search={"too_long": "truncate"})["files"]
+    assert (found["refused"], found["unread"]) == (0, 1)
+    assert "leave out 1 pairs" in capsys.readouterr().out
     assert (run / "hypotheses.files.en").read_text().splitlines()[1] != ""
+
+
+def test_a_challenge_of_which_nothing_was_read_has_no_alignment_error() -> None:
+    rows = {"longer": {"sentences": 3, "bleu": 0.0, "exact": 0.0, "refused": 3}}
+    rows["deeper"] = {"sentences": 3, "bleu": 50.0, "exact": 1.0, "refused": 0, "aer": 0.25}
+    _, longer, deeper, said = challenge_table(rows).splitlines()
+    assert longer.split() == ["longer", "3", "0.00", "0.00", "–"]
+    assert deeper.split() == ["deeper", "3", "50.00", "100.00", "25.00"]
+    assert said.startswith("longer: 3 sources")
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_translated(run: Path, tmp_path: Path) -> None:

@@ -120,8 +120,9 @@ def test_what_hydra_refuses_is_told_in_our_words(
         (lambda here: append(here / "dev.de", "Noch eine.\n"), [], ["dev.de has 24", "dev.en has 23"]),
         (lambda here: spoil_line(here / "test.en", 17, b"A d\xf6g."), [], ["test.en, line 17", "0xf6", "UTF-8"]),
         (lambda _: None, ["dataset.vocabulary=9000"], ["dataset.vocabulary is 9000", "at most"]),
+        (lambda _: None, ["dataset.train=."], ["found neither .de nor .de.gz"]),
     ],
-    ids=["missing", "empty", "line counts", "not UTF-8", "vocabulary"],
+    ids=["missing", "empty", "line counts", "not UTF-8", "vocabulary", "no name"],
 )
 def test_text_that_will_not_do(folder: Path, spoil: Spoil, arguments: list[str], words: list[str]) -> None:
     spoil(folder)
@@ -258,10 +259,13 @@ def test_a_model_without_numbers_is_the_model(sweep: Path, rule: str) -> None:
     [
         ("evaluate", [], ["checkpoint", "not set"]),
         ("evaluate", ["checkpoint={}", "source=test.de", "target=dev.en"], ["test.de has 31", "dev.en has 23"]),
+        ("evaluate", ["checkpoint={}", "source=a", "target=b", "split=validation"], ["split=validation: source=FILE"]),
+        ("evaluate", ["checkpoint=."], [". is no checkpoint"]),
+        ("translate", ["checkpoint=/"], ["/ is no checkpoint"]),
         ("evaluate", ["checkpoint={}", "search.sise=3"], ["search.sise", "did you mean search.size?"]),
         ("translate", ["checkpoint={}", "plot=picture.bmp"], ["picture.bmp", ".png"]),
     ],
-    ids=["no checkpoint", "line counts", "no such option", "no such format"],
+    ids=["no checkpoint", "line counts", "two things to score", "here", "root", "no such option", "no such format"],
 )
 def test_the_other_programs(sweep: Path, folder: Path, program: str, arguments: list[str], words: list[str]) -> None:
     best = str(sweep / "runs/general/checkpoints/best")

@@ -103,7 +103,7 @@ class Hard(Distribution):
       4.1), which `training.batch_loss` gives. Values are mixed as if the choice were given.
 
     The first two are biased, the last varies much. All learn better where a coin lets half of the words attend softly
-    in training (Xu et al. 2015, section 4.1).
+    in training, by the softmax of the scores as they are (Xu et al. 2015, section 4.1).
     """
 
     chooses = True
@@ -118,13 +118,13 @@ class Hard(Distribution):
         if self.training and self.learning.estimator != "straight_through":
             # The best of these is a draw from the softmax.
             noisy = scores - torch.empty_like(scores).exponential_().log()
-        soft = masked_softmax(noisy / self.learning.temperature, mask)
-        chosen = torch.zeros_like(soft).scatter_(-1, soft.argmax(dim=-1, keepdim=True), 1.0).masked_fill(~mask, 0.0)
+        slope = masked_softmax(noisy / self.learning.temperature, mask)
+        chosen = torch.zeros_like(slope).scatter_(-1, slope.argmax(dim=-1, keepdim=True), 1.0).masked_fill(~mask, 0.0)
+        soft = masked_softmax(scores, mask)
         if self.rewarded:  # the value stays, and the slope of w is that of log p
-            soft = masked_softmax(scores, mask)
             weights = chosen * (soft / soft.detach().clamp(min=torch.finfo(soft.dtype).tiny))
         else:
-            weights = chosen + (soft - soft.detach())
+            weights = chosen + (slope - slope.detach())
         if self.training and self.learning.soft:
             weights = torch.where(torch.rand_like(soft[..., :1]) < self.learning.soft, soft, weights)
         return weights

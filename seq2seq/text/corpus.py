@@ -69,8 +69,8 @@ def read_lines(path: Path) -> Iterator[str]:
     try:
         # GzipFile splits lines in Python; a buffer around it is 2.5 times faster
         with io.BufferedReader(gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), start=1):
-                if len(line) > LONGEST_LINE:
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 2), b""), start=1):
+                if len(line.removesuffix(b"\n")) > LONGEST_LINE:
                     raise InputError(
                         f"{path}, line {number}: more than {LONGEST_LINE:,} bytes, which is no sentence; is this text, "
                         "one sentence a line?"
@@ -185,8 +185,8 @@ def tsv(*, train: Path, validation: Path, test: Path, source: str, target: str) 
 
 
 def _find(prefix: Path, language: str) -> Path:
-    plain = prefix.with_name(f"{prefix.name}.{language}")
-    gzipped = prefix.with_name(f"{prefix.name}.{language}.gz")
+    plain = prefix.parent / f"{prefix.name}.{language}"
+    gzipped = prefix.parent / f"{prefix.name}.{language}.gz"
     for path in (plain, gzipped):
         if path.exists():
             return path
