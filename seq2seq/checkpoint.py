@@ -169,7 +169,9 @@ def keep_best(latest: Checkpoint, folder: Path) -> None:
     assert latest.training is not None
     steps = [step for _, step in latest.training.state.standing.ranking]
     places = [folder / ("best" if rank == 1 else f"best-{rank}") for rank in range(1, len(steps) + 1)]
-    found = {_step(path): path for place in places for path in (_parked(place), place)}
+    ranked = (path for path in folder.glob("best-*") if path.name.removeprefix("best-").isdecimal())
+    others = [path for path in ranked if path not in places]  # of a run that was to keep more, or had come further
+    found = {_step(path): path for place in (*others, *places) for path in (_parked(place), place)}
     if latest.step in steps and latest.step not in found:
         found[latest.step] = folder / ".best.partial"
         write(latest._replace(training=None), found[latest.step])
@@ -179,11 +181,8 @@ def keep_best(latest: Checkpoint, folder: Path) -> None:
             found = {other: parked if path == place else path for other, path in found.items()}
             found[step] = place
     _sync(folder)
-    for place in places:
-        shutil.rmtree(_parked(place), ignore_errors=True)
-    for place in folder.glob("best-*"):  # of a run that was to keep more of them
-        if place not in places and place.name.removeprefix("best-").isdecimal():
-            shutil.rmtree(place)
+    for path in (*others, *map(_parked, places)):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _step(folder: Path) -> int | None:

@@ -421,11 +421,12 @@ def test_the_best_yet_is_told() -> None:
     assert waited == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("keep", [3, 1])
 @pytest.mark.parametrize("value", [5.0, 3.5, 2.5, 0.0])
 def test_wherever_the_best_are_cut_they_can_be_put_in_order(
-    tmp_path: Path, tokenizers: Tokenizers, value: float
+    tmp_path: Path, tokenizers: Tokenizers, value: float, keep: int
 ) -> None:
-    """The three best have values 4, 3 and 2; another comes in at each place, or at none."""
+    """The three best have values 4, 3 and 2; another comes in at each place, or at none, and so many are kept then."""
     for after in itertools.count():
         folder = tmp_path / str(after)
         folder.mkdir()
@@ -433,13 +434,13 @@ def test_wherever_the_best_are_cut_they_can_be_put_in_order(
         for step, earlier in enumerate([2.0, 4.0, 3.0], start=1):
             standing = standing.after(step, earlier, keep=3, higher_is_better=True)
             checkpoint.keep_best(going_on(tokenizers, step=step, standing=standing), folder)
-        latest = going_on(tokenizers, step=4, standing=standing.after(4, value, keep=3, higher_is_better=True))
+        latest = going_on(tokenizers, step=4, standing=standing.after(4, value, keep=keep, higher_is_better=True))
         with cut(after) as calls:
             checkpoint.keep_best(latest, folder)
         assert checkpoint.load(folder / "best").step in (2, latest.training.state.standing.ranking[0][1])  # type: ignore[union-attr]
         checkpoint.keep_best(latest, folder)
         wanted = [step for _, step in latest.training.state.standing.ranking]  # type: ignore[union-attr]
-        assert kept(folder) == list(zip(["best", "best-2", "best-3"], wanted, strict=True))
+        assert kept(folder) == list(zip(["best", "best-2", "best-3"], wanted, strict=False))
         if len(calls) <= after:
             break
-    assert after > (8 if value else 0)
+    assert after > (8 if value and keep == 3 else 0)
