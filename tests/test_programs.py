@@ -135,7 +135,9 @@ def test_tensorboard_holds_curves_pictures_and_settings(sweep: Path) -> None:
         assert [event.step for event in events.Scalars(f"validation/{name}")] == [25, 50, 60]
     seconds = [event.value for event in events.Scalars("train/seconds")]
     assert all(0 < earlier < later for earlier, later in pairwise(seconds))
-    assert seconds[-1] == pytest.approx(results(sweep / "runs" / "general")["train"]["seconds"], rel=1e-5)
+    took = results(sweep / "runs" / "general")["train"]["seconds"]
+    assert seconds[-1] <= took + 1e-5  # a curve is in single precision
+    assert seconds[-1] == pytest.approx(took, abs=0.1)  # what came after the last line
     losses = [event.value for event in events.Scalars("train/loss")]
     assert all(later < earlier for earlier, later in pairwise(losses))
     assert [tag for tag in tags["images"] if tag.startswith("attention/")]
