@@ -16,6 +16,8 @@ import torch
 
 Result = TypeVar("Result")
 
+MOST_PRODUCTS = 1000
+
 
 class Timing(NamedTuple):
     """Seconds of each repeat."""
@@ -99,13 +101,16 @@ def side_by_side(
 def multiply(
     shape: tuple[int, int, int], *, dtype: torch.dtype, device: torch.device, operations: float
 ) -> tuple[Callable[[], None], float]:
-    """Products of that shape, as many as take about so many operations, and how many operations those are."""
+    """Products of that shape, as many as take about so many operations, and how many operations those are.
+
+    At most `MOST_PRODUCTS`: on a GPU a small product takes as long as its launch, however few operations it has.
+    """
     rows, inner, columns = shape
     left = torch.randn(rows, inner, dtype=dtype, device=device)
     right = torch.randn(inner, columns, dtype=dtype, device=device)
     result = torch.empty(rows, columns, dtype=dtype, device=device)
     each = 2.0 * rows * inner * columns
-    number = max(1, round(operations / each))
+    number = min(max(1, round(operations / each)), MOST_PRODUCTS)
 
     def run() -> None:
         for _ in range(number):

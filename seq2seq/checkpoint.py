@@ -2,6 +2,7 @@
 
     weights.safetensors  source.model  target.model  checkpoint.json      all that translation needs
     training.safetensors                                                  in `last`: what training needs to go on
+    checkpoint.json.sha256                                                its hash; it holds those of the other files
 
 Written beside its place, flushed to the disk, and renamed. What stood there before is parked as `.NAME.old` until the
 new one is in its place, and a reader who finds nothing whole in the place takes that one. So there is a whole
@@ -30,8 +31,9 @@ from seq2seq.errors import InputError
 from seq2seq.state import Numbers, State
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 
-FORMAT = 2  # raise it when the same names come to mean other things
+FORMAT = 3  # raise it when the same names come to mean other things
 DESCRIPTION = "checkpoint.json"
+SEAL = f"{DESCRIPTION}.sha256"  # as `sha256sum` writes it, and `sha256sum --check` reads it
 WEIGHTS, TRAINING, SOURCE, TARGET = "weights.safetensors", "training.safetensors", "source.model", "target.model"
 # In bytes: ours are far smaller, and what is larger costs memory to take apart.
 LONGEST_DESCRIPTION = 2**20
@@ -40,6 +42,7 @@ LONGEST_HEADER = 2**20  # a safetensors file's table of its tensors
 # Options that a checkpoint may be older than, with what training did before there was a choice.
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
+    "": {"evaluation": {"tokenize": None}},
     "training": {"save_every": None},
     "attention": _HARD,
     "encoder.attention": _HARD,
@@ -104,6 +107,7 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
         "state": None if checkpoint.training is None else checkpoint.training.state.model_dump(),
     }
     contents[DESCRIPTION] = (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode()
+    contents[SEAL] = seal(contents[DESCRIPTION])
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -116,6 +120,11 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     except OSError as error:  # such as a full disk, which half a checkpoint should not keep full
         shutil.rmtree(folder, ignore_errors=True)
         raise OSError(error.errno, error.strerror, str(folder)) from error  # a disk that is full names no file
+
+
+def seal(description: bytes) -> bytes:
+    """What `checkpoint.json.sha256` holds beside this `checkpoint.json`."""
+    return f"{hashlib.sha256(description).hexdigest()}  {DESCRIPTION}\n".encode()
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -167,7 +176,7 @@ def keep_best(latest: Checkpoint, folder: Path) -> None:
     Each is there already, wherever an interruption left it, or it is the latest. So this can be done again.
     """
     assert latest.training is not None
-    steps = [step for _, step in latest.training.state.standing.ranking]
+    steps = [step for _, step, _ in latest.training.state.standing.ranking]
     places = [folder / ("best" if rank == 1 else f"best-{rank}") for rank in range(1, len(steps) + 1)]
     ranked = (path for path in folder.glob("best-*") if path.name.removeprefix("best-").isdecimal())
     others = [path for path in ranked if path not in places]  # of a run that was to keep more, or had come further
@@ -281,9 +290,13 @@ def _description(folder: Path) -> Description:
     try:
         _check_plain(path)
         _check_size(DESCRIPTION, path.stat().st_size, LONGEST_DESCRIPTION)
-        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+        content = path.read_bytes()
+        _check_seal(folder / SEAL, content)
+        values = json.loads(content.decode(), object_pairs_hook=_each_once)
         found = values.get("format") if isinstance(values, dict) else None
         if type(found) is int and 1 <= found <= FORMAT:
+            if found > 2 and not (folder / SEAL).exists():
+                raise InputError(f"{SEAL} is missing")
             return Description.model_validate_json(json.dumps(_of_today(values)))
     except ValidationError as error:
         detail = error.errors()[0]
@@ -295,6 +308,16 @@ def _description(folder: Path) -> Description:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION} is no JSON of ours ({error})") from None
     raise InputError(f"checkpoint {folder} has format {found}; this version of seq2seq reads formats 1 to {FORMAT}")
+
+
+def _check_seal(path: Path, description: bytes) -> None:
+    """Raises InputError where the hash is not that of the description; checkpoints of formats 1 and 2 have none."""
+    if os.path.lexists(path):
+        _check_plain(path)
+        expected = seal(description)
+        with path.open("rb") as file:
+            if file.read(len(expected) + 1) != expected:
+                raise InputError(f"{DESCRIPTION} is not what was written (its SHA-256 differs from {SEAL})")
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -312,7 +335,7 @@ def _of_today(values: dict[str, Any]) -> dict[str, Any]:
     configuration = values.get("configuration")
     for path, added in ADDED.items():
         section = configuration
-        for key in path.split("."):
+        for key in filter(None, path.split(".")):
             section = section.get(key) if isinstance(section, dict) else None
         if isinstance(section, dict):
             section.update({**added, **section})

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
-from seq2seq.evaluation import RESAMPLES, paired_bootstrap, quick_scores
+from seq2seq.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.run import TRANSLATIONS, flat
 from seq2seq.text.corpus import Pair
 from seq2seq.text.gold import Held, hold
-from seq2seq.validation import word_attention
+from seq2seq.text.units import segments
+from seq2seq.validation import unit_attention
 from seq2seq.watch.curves import curve
 from seq2seq.watch.report import Example, Report, Run, Shown, Variant
 
@@ -54,8 +55,14 @@ def _fits(run: Planned, references: Sequence[str]) -> bool:
     """Whether the run's translations, scored by these references, have the scores that the run found."""
     texts, found = translations(run), _results(run)["test"]
     return len(texts) == len(references) and all(
-        math.isclose(score, found[name], abs_tol=1e-6) for name, score in quick_scores(texts, references).items()
+        math.isclose(score, found[name], abs_tol=1e-6)
+        for name, score in _metrics(found).quick_scores(texts, references).items()
     )
+
+
+def _metrics(scores: Mapping[str, Any]) -> Metrics:
+    """What gave a run its scores, of which older ones do not name the tokenizer."""
+    return Metrics(scores.get("tokenizer", DEFAULT))
 
 
 def differences(one: config.Train, other: config.Train) -> list[str]:
@@ -104,11 +111,12 @@ def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequen
 def _read(run: Planned, texts: Mapping[tuple[str, int], list[str]], *, baseline: str, test: Held) -> Run:
     """A run's figures, and how it differs from the run of the baseline that has the same seed."""
     other = texts.get((baseline, run.seed)) if run.variant != baseline else None
-    references = [pair.target for pair in test.pairs]
+    references, results = [pair.target for pair in test.pairs], _results(run)
+    own = texts[run.variant, run.seed]
     return Run(
         seed=run.seed,
-        results=_results(run),
-        p_value=None if other is None else paired_bootstrap(other, texts[run.variant, run.seed], references),
+        results=results,
+        p_value=None if other is None else _metrics(results["test"]).paired_bootstrap(other, own, references),
         curve=curve(run.folder, "validation/bleu"),
     )
 
@@ -157,7 +165,7 @@ def _common(plan: Sequence[Planned]) -> list[tuple[str, str]]:
 
 def _examples(runs: Sequence[Planned], test: Held) -> list[Example]:
     """A few sentences, from the shorter half of the split to its longer one, as each of the runs translates them."""
-    by_length = sorted(range(len(test.pairs)), key=lambda i: (len(test.pairs[i].source.split()), i))
+    by_length = sorted(range(len(test.pairs)), key=lambda i: (len(segments(test.pairs[i].source)), i))
     count = min(EXAMPLES, len(by_length))
     chosen = [test.pairs[by_length[len(by_length) * (2 * i + 1) // (2 * count)]] for i in range(count)]
     shown = [_translate(run, [pair.source for pair in chosen]) for run in runs]
@@ -175,6 +183,6 @@ def _translate(run: Planned, sources: Sequence[str]) -> list[Shown]:
     for result in translator(sources):
         best = result[0] if isinstance(result, list) else None
         text = f"(not translated: {result})" if best is None else best.text
-        attention = word_attention(best) if best is not None and best.target_pieces else None
+        attention = unit_attention(best) if best is not None and best.target_pieces else None
         shown.append(Shown(run.variant, text, attention))
     return shown

@@ -25,6 +25,7 @@ from pydantic import (
 from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.errors import InputError
+from seq2seq.metrics import TOKENIZERS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
 from seq2seq.precision import PRECISIONS
@@ -213,7 +214,7 @@ class Training(Section):
     label_smoothing: Fraction
     clip: Positive | None
     validate_every: PositiveInt | Literal["epoch"]
-    metric: Annotated[str, _one_of(("bleu", "chrf", "loss"))]
+    metric: Annotated[str, _one_of(("bleu", "chrf", "exact", "loss"))]
     patience: PositiveInt | None
     keep_best: PositiveInt
     save_every: PositiveInt | None
@@ -251,6 +252,12 @@ class Search(Section):
         return self
 
 
+class Evaluation(Section):
+    """`tokenize` is BLEU's and TER's tokenizer by sacreBLEU's name; null is the usual one of the target language."""
+
+    tokenize: Annotated[str, _one_of(TOKENIZERS)] | None
+
+
 class Train(Section):
     """Everything that decides a training run."""
 
@@ -262,6 +269,7 @@ class Train(Section):
     training: Training
     device: Device
     search: Search
+    evaluation: Evaluation
 
     @model_validator(mode="after")
     def _fits(self) -> "Train":
@@ -299,7 +307,8 @@ class Places(Section):
 class Evaluate(Section):
     """A checkpoint scored on a split of its own dataset, or on a person's own pair of files.
 
-    What `search` leaves null is as the checkpoint was trained with: see `search_as_given`.
+    What `search` and `evaluation` leave null is as the checkpoint was trained with: see `search_as_given`.
+    `alignment_units` is what the gold links of `alignments` count.
     """
 
     checkpoint: Place
@@ -307,8 +316,10 @@ class Evaluate(Section):
     source: Place | None
     target: Place | None
     alignments: Place | None
+    alignment_units: Annotated[str, _one_of(("words", "characters"))]
     output: Place | None
     dataset: Places
+    evaluation: Evaluation
     search: dict[str, Any]
     device: Device
 
@@ -327,6 +338,7 @@ class Translate(Section):
     checkpoint: Place
     scores: bool
     alignments: bool
+    units: bool
     plot: Place | None
     search: dict[str, Any]
     device: Device

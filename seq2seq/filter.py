@@ -9,9 +9,9 @@ from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh, links
 from seq2seq.text.corpus import BYTE_ORDER_MARK, LONGEST_LINE
-from seq2seq.translation import TooLong, Translation
-from seq2seq.validation import word_attention
-from seq2seq.watch.plots import check_format, heatmap, save
+from seq2seq.translation import BLANK, TooLong, Translation
+from seq2seq.validation import unit_attention
+from seq2seq.watch.plots import Attention, check_format, heatmap, save
 
 
 def translate_stream(options: config.Translate, source: int, target: TextIO) -> int:
@@ -47,7 +47,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
                 print(_line(translation, number, options, ranked=search.n_best > 1), file=target)
             first = translations[0]
             if plot is not None and first is not None and first.target_pieces:
-                save(heatmap(word_attention(first), title=first.text), plot)
+                save(heatmap(unit_attention(first), title=first.text), plot)
                 plot = None
         target.flush()
     if plot is not None:
@@ -100,19 +100,18 @@ def _decode(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
 
 
 def _line(translation: Translation | None, number: int, options: config.Translate, *, ranked: bool) -> str:
-    """Text alone, or columns between tabs: the line's number (n-best lists), the score, the text, the alignment."""
+    """Text alone, or columns between tabs: line number (n-best lists), score, text, alignment, both sides' units."""
     columns = [translation.text if translation is not None else ""]
     if options.scores:
         columns.insert(0, f"{translation.score:.4f}" if translation is not None else "")
     if ranked:
         columns.insert(0, str(number))
-    if options.alignments:
-        columns.append(_pharaoh(translation) if translation is not None else "")
+    if options.alignments or options.units:
+        attention = unit_attention(translation or BLANK)
+        columns += [_pharaoh(attention)] if options.alignments else []
+        columns += [" ".join(attention.source), " ".join(attention.target)] if options.units else []
     return columns[0] if len(columns) == 1 else "\t".join(column.replace("\t", " ") for column in columns)
 
 
-def _pharaoh(translation: Translation) -> str:
-    if not translation.target_pieces:
-        return ""
-    found = links(word_attention(translation).weights)
-    return format_pharaoh(Link(source, target) for source, target in found)
+def _pharaoh(attention: Attention) -> str:
+    return format_pharaoh(Link(source, target) for source, target in links(attention.weights))

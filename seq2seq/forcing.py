@@ -1,18 +1,20 @@
 """A split under teacher forcing: how likely its references are, and where the model looks while it reads them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from seq2seq import distributed
 from seq2seq.nn.model import Model
-from seq2seq.text.alignment import Diagnostics, Word, links, merge, words
+from seq2seq.text.alignment import Diagnostics, links
 from seq2seq.text.batches import Batch, batch_pairs
-from seq2seq.text.corpus import Pair
+from seq2seq.text.gold import Held
 from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.units import merge, merge_segments, words
 from seq2seq.training import output_loss
 
 
@@ -36,6 +38,11 @@ class Likelihood(NamedTuple):
             return math.inf
 
 
+def format_perplexity(value: float) -> str:
+    """Two decimals, or a power of ten where the number would be longer than what it says: `12.34`, `1.2e+250`."""
+    return f"{value:.2f}" if value < 1e6 else f"{value:.1e}"
+
+
 class Reading(NamedTuple):
     """What came of a split: sums over it, and for each pair the word links of attention (None: left out)."""
 
@@ -47,21 +54,30 @@ class Reading(NamedTuple):
 LONGEST = 4000
 """Subwords of a reference: four times what a source may have by default. 64 longer ones might not fit into memory."""
 
+UNITS: dict[str, tuple[Callable[[list[str]], list[Any]], Callable[..., np.ndarray]]] = {
+    "words": (words, merge),
+    "characters": (list, merge_segments),
+}
+"""How a sentence's pieces are grouped once, and how attention between them becomes attention between units."""
+
 
 class References:
     """A split encoded once, in batches of like length.
 
-    Pairs with a source of more than `longest` subwords or a target of more than `LONGEST` are left out.
+    Pairs with a source of more than `longest` subwords or a target of more than `LONGEST` are left out. Links are
+    between what the split's gold counts.
     """
 
-    def __init__(self, pairs: Sequence[Pair], tokenizers: Tokenizers, *, longest: int, size: int = 64) -> None:
-        sources = tokenizers.source.encode_batch([pair.source for pair in pairs])
-        targets = tokenizers.target.encode_batch([pair.target for pair in pairs])
-        self.count = len(pairs)
-        self.source_words = [words(tokenizers.source.pieces(ids)) for ids in sources]
-        self.target_words = [words(tokenizers.target.pieces(ids)) for ids in targets]
+    def __init__(self, split: Held, tokenizers: Tokenizers, *, longest: int, size: int = 64) -> None:
+        sources = tokenizers.source.encode_batch([pair.source for pair in split.pairs])
+        targets = tokenizers.target.encode_batch([pair.target for pair in split.pairs])
+        self.count = len(split.pairs)
+        self.lengths = [(len(source), len(target)) for source, target in zip(sources, targets, strict=True)]
+        group, self.merge = UNITS[split.units]
+        self.source_units = [group(tokenizers.source.pieces(ids)) for ids in sources]
+        self.target_units = [group(tokenizers.target.pieces(ids)) for ids in targets]
         fits = [len(one) <= longest and len(other) <= LONGEST for one, other in zip(sources, targets, strict=True)]
-        kept = sorted(compress(range(len(pairs)), fits), key=lambda i: len(targets[i]))
+        kept = sorted(compress(range(self.count), fits), key=lambda i: len(targets[i]))
         self.batches = [
             (indices, batch_pairs([sources[i] for i in indices], [targets[i] for i in indices]))
             for indices in (kept[start : start + size] for start in range(0, len(kept), size))
@@ -90,12 +106,9 @@ class References:
         outputs, weights = model(moved.source, moved.source_mask, moved.target_input)
         found = []
         for i, sentence in zip(indices, weights.float().cpu().numpy(), strict=True):
-            source, target = self.source_words[i], self.target_words[i]
-            pieces = sentence[: _end(target), : _end(source) + 1]  # EOS is no target word, but a place to look at
-            linked = links(merge(pieces, source, target)) if source and target else set()
-            found.append((Diagnostics.of(pieces), linked))
+            source_length, target_length = self.lengths[i]
+            attended = sentence[:target_length, : source_length + 1]  # EOS is no target word, but a place to look at
+            source, target = self.source_units[i], self.target_units[i]
+            linked = links(self.merge(attended, source, target)) if source and target else set()
+            found.append((Diagnostics.of(attended), linked))
         return float(output_loss(model, outputs, moved, smoothing=0.0).negative_log_likelihood), found
-
-
-def _end(side: Sequence[Word]) -> int:
-    return side[-1].end if side else 0

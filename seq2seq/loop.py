@@ -10,9 +10,10 @@ import torch
 from seq2seq import build, checkpoint, config, distributed
 from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.errors import InputError
+from seq2seq.forcing import format_perplexity
 from seq2seq.interruption import Interruption
 from seq2seq.nn.model import Model
-from seq2seq.state import Standing, State
+from seq2seq.state import State
 from seq2seq.text.batches import Epochs
 from seq2seq.text.store import Prepared
 from seq2seq.training import Update, tensors_to_resume, updates
@@ -22,6 +23,9 @@ from seq2seq.watch.tensorboard import Board
 
 ASTRAY = 3
 """So many steps in a row that are not finite end training."""
+
+UNCHANGED = 3
+"""After so many validations with the same value of the metric, although the loss fell, there is a warning."""
 
 log = logging.getLogger(__name__)
 
@@ -109,16 +113,29 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             progress.pause()
             values = validator(update.step, run.place) if validate else {}
             if validate:
-                standing = _after(standing, update.step, values[options.metric], options)
+                standing = standing.after(
+                    update.step,
+                    values[validator.metric],
+                    loss=values["loss"],
+                    keep=options.keep_best,
+                    higher_is_better=validator.metric != "loss",
+                )
             state = start.training.state.model_copy(
                 update={"events": board.flush(), "counts": progress.counts(), "standing": standing}
             )
             _save(run.checkpoint(update.step, state, values), folder / "checkpoints")
             if validate:
                 _tell(values, best=standing.waited == 0)
+                if standing.unchanged == UNCHANGED - 1 and values["exact"] < 1:
+                    log.warning(
+                        "%s was the same in %d validations while the loss fell, so the lowest loss ranks first; "
+                        "training.metric chooses another metric, evaluation.tokenize the tokens that BLEU counts",
+                        validator.metric,
+                        UNCHANGED,
+                    )
             interruption.check(update.step, folder)
             if options.patience is not None and standing.waited >= options.patience:
-                log.info("stopped: %s has not improved for %d validations", options.metric, standing.waited)
+                log.info("stopped: %s has not improved for %d validations", validator.metric, standing.waited)
                 break
             progress.go_on()
         interruption.check(progress.step, folder)
@@ -134,11 +151,6 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
     }
 
 
-def _after(standing: Standing, step: int, value: float, options: config.Training) -> Standing:
-    better = options.metric != "loss"
-    return standing.after(step, value, keep=options.keep_best, higher_is_better=better)
-
-
 def _save(latest: Checkpoint, folder: Path) -> None:
     """`last` first: from it the best can be put in order where an interruption comes between."""
     if distributed.first():
@@ -148,8 +160,11 @@ def _save(latest: Checkpoint, folder: Path) -> None:
 
 def _tell(values: Mapping[str, float], *, best: bool) -> None:
     log.info(
-        "validation  loss %.3f  perplexity %.2f  BLEU %.2f  chrF %.2f%s",
-        *(values[name] for name in ("loss", "perplexity", "bleu", "chrf")),
+        "validation  loss %.3f  perplexity %s  BLEU %.2f  chrF %.2f%s",
+        values["loss"],
+        format_perplexity(values["perplexity"]),
+        values["bleu"],
+        values["chrf"],
         "  best so far" if best else "",
     )
 

@@ -16,7 +16,9 @@ from seq2seq import build, checkpoint, config, device, distributed
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.errors import InputError
 from seq2seq.evaluation import challenge, evaluate
+from seq2seq.forcing import format_perplexity
 from seq2seq.loop import Run, steps
+from seq2seq.metrics import Metrics, choose_tokenizer
 from seq2seq.state import State
 from seq2seq.text.gold import Held, hold
 from seq2seq.text.store import Prepared
@@ -53,6 +55,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         validation, test = hold(text.validation), hold(text.test)
         prepared = build.prepared(configuration.dataset, text)
     fingerprint = _fingerprint(prepared, validation, test)
+    references = [pair.target for pair in validation.pairs]
+    metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.target, references))
     options = configuration.training
     torch.manual_seed(options.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
@@ -69,24 +73,24 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         search, batch = configuration.search, configuration.search.size * configuration.search.batch
         search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
         greedy = partial(build.translator, search, model, prepared.tokenizers, place)
-        validator = Validator(model, prepared.tokenizers, validation, greedy, board)
+        validator = Validator(model, prepared.tokenizers, validation, greedy, metrics, options.metric, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
         found = distributed.once(lambda: checkpoint.load(folder / "checkpoints" / "best"))
         build.load_weights(model, found, folder)
         results: dict[str, Any] = {
             "parameters": parameters,
-            "best": {"step": found.step, "metric": configuration.training.metric, **found.scores},
+            "best": {"step": found.step, "metric": validator.metric, **found.scores},
             "train": timing,
         }
         translator = build.translator(configuration.search, model, prepared.tokenizers, place)
         for name, split in (("validation", validation), ("test", test)):
-            results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, place)
+            results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, metrics, place)
             log.info("%s  %s", name, _summary(results[name]))
         results["decoding"] = hypotheses.speed()  # of the test split, the last of the two
         if text.challenges:
             results["challenges"] = {
-                split.name: challenge(model, prepared.tokenizers, translator, hold(split), place)
+                split.name: challenge(model, prepared.tokenizers, translator, hold(split), metrics, place)
                 for split in text.challenges
             }
         if not distributed.first():
@@ -164,7 +168,7 @@ def _summary(found: Mapping[str, Any]) -> str:
     aer = f"alignment error {found['aer']:.3f}  " if "aer" in found else ""
     return (
         f"BLEU {found['bleu']:.2f}  chrF {found['chrf']:.2f}  TER {found['ter']:.2f}  "
-        f"perplexity {found['perplexity']:.2f}  exact {found['exact']:.3f}  {aer}{found['signature']}"
+        f"perplexity {format_perplexity(found['perplexity'])}  exact {found['exact']:.3f}  {aer}{found['signature']}"
     )
 
 

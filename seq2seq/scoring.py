@@ -6,9 +6,12 @@ from typing import Any
 from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
 from seq2seq.evaluation import challenge, evaluate
+from seq2seq.forcing import format_perplexity
+from seq2seq.metrics import Metrics, choose_tokenizer
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.corpus import AlignedFiles, Split
 from seq2seq.text.gold import Gold, Held, hold
+from seq2seq.text.units import count_words, segments
 from seq2seq.writing import write_json, write_text
 
 
@@ -23,10 +26,13 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     translator = build.translator(search, model, found.tokenizers, place)
     name, split, challenges = _split(options, configuration)
     if options.alignments is not None:
-        split = _with_alignments(split, options.alignments)
+        split = _with_alignments(split, options.alignments, options.alignment_units)
     folder = options.output or _run_folder(options.checkpoint)
     folder.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
-    scored = evaluate(model, found.tokenizers, translator, split, place)
+    references = [pair.target for pair in split.pairs]
+    choice = options.evaluation.tokenize or configuration.evaluation.tokenize
+    metrics = Metrics(choose_tokenizer(choice, configuration.dataset.target, references))
+    scored = evaluate(model, found.tokenizers, translator, split, metrics, place)
     results: dict[str, Any] = {
         "checkpoint": str(options.checkpoint),
         "step": found.step,
@@ -35,7 +41,7 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     }
     if challenges:
         results["challenges"] = {
-            each.name: challenge(model, found.tokenizers, translator, hold(each), place) for each in challenges
+            each.name: challenge(model, found.tokenizers, translator, hold(each), metrics, place) for each in challenges
         }
     hypotheses = folder / f"hypotheses.{name}.{configuration.dataset.target}"
     write_text(hypotheses, scored.hypotheses.lines())
@@ -51,18 +57,20 @@ def score(options: config.Evaluate) -> dict[str, Any]:
 
 def table(scores: dict[str, Any]) -> str:
     """Scores for the eye: each metric with its 95 % interval and its signature."""
-    lines = [f"{'':12}{'score':>8}   95 % interval     signature"]
+    lines = [f"{'':12}{'score':>8}   95 % interval      signature"]
     for title, name, signature in (
         ("BLEU", "bleu", "signature"),
         ("chrF", "chrf", "chrf_signature"),
         ("TER", "ter", "ter_signature"),
     ):
         low, high = scores.get(f"{name}_interval", (scores[name], scores[name]))
-        lines.append(f"{title:12}{scores[name]:8.2f}   {low:5.2f} to {high:5.2f}    {scores[signature]}")
-    lines.append(f"{'perplexity':12}{scores['perplexity']:8.2f}")
+        lines.append(f"{title:12}{scores[name]:8.2f}   {low:6.2f} to {high:6.2f}   {scores[signature]}")
+    lines.append(f"{'perplexity':12}{format_perplexity(scores['perplexity']):>8}")
     lines.append(f"{'exact match':12}{100 * scores['exact']:8.2f}   % of sentences")
     if "aer" in scores:
         lines.append(f"{'AER':12}{100 * scores['aer']:8.2f}   alignment error rate, % (Och & Ney 2003)")
+    if "bleu_note" in scores:
+        lines.append(scores["bleu_note"])
     if scores["refused"]:
         lines.append(_too_long(scores["refused"]))
     if scores["unread"]:
@@ -97,16 +105,17 @@ def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, 
     return "test", hold(corpus.test), corpus.challenges
 
 
-def _with_alignments(split: Held, path: Path) -> Held:
-    """The split with gold links from a file in Pharaoh format, a line for each pair."""
+def _with_alignments(split: Held, path: Path, units: str) -> Held:
+    """The split with gold links from a file in Pharaoh format, a line for each pair; `units` is what they count."""
     lines = read_pharaoh(path)
     if len(lines) != len(split.pairs):
         raise InputError(f"{path} has {len(lines)} lines, but {split.name} has {len(split.pairs)} pairs")
     for number, (pair, links) in enumerate(zip(split.pairs, lines, strict=True), start=1):
-        source, target = (sum(map(bool, side.split(" "))) for side in pair)  # as `words` counts them
-        check(links, source_words=source, target_words=target, file=path, line_number=number)
+        source, target = (len(segments(side)) if units == "characters" else count_words(side) for side in pair)
+        check(links, source=source, target=target, units=units, file=path, line_number=number)
     known = split.gold or [Gold(None)] * len(lines)
-    return split._replace(gold=[gold._replace(links=links) for gold, links in zip(known, lines, strict=True)])
+    gold = [gold._replace(links=links) for gold, links in zip(known, lines, strict=True)]
+    return split._replace(gold=gold, units=units)
 
 
 def _run_folder(folder: Path) -> Path:

@@ -32,6 +32,10 @@ class Translation(NamedTuple):
     weights: Float[np.ndarray, "target source"]
 
 
+BLANK = Translation("", 0.0, 0.0, [], [], np.zeros((0, 0), dtype=np.float32))
+"""The translation of a blank line."""
+
+
 class TooLong(NamedTuple):
     """A source that was not translated: its length, and the greatest that would be, in subwords."""
 
@@ -62,9 +66,12 @@ def for_search(model: Model) -> Model:
     """The model, each of whose products has its weight in memory as it multiplies: `[in, out]`, not `[out, in]`.
 
     Training multiplies by a weight and by its transpose, search only forwards, and a few rows at a time: for 5 to 128
-    rows this takes up to half of the time from a product. Embeddings and biases are the model's own.
+    rows this takes up to half of the time from a product on a CPU. Embeddings and biases are the model's own; on other
+    devices so is everything.
     """
     copied = copy.deepcopy(model, {id(weight): weight for weight in model.parameters()}).eval()
+    if next(model.parameters()).device.type != "cpu":  # cuDNN's GRU refuses weights that are transposed views
+        return copied
     for module in copied.modules():
         for name, weight in list(module.named_parameters(recurse=False)):
             if weight.dim() == 2 and not isinstance(module, nn.Embedding):  # which looks rows up
@@ -107,7 +114,7 @@ class Translator:
     def __call__(self, sentences: Sequence[str]) -> list[list[Translation] | TooLong]:
         """The `n_best` translations of each sentence, best first; a blank line's only translation is a blank line."""
         sources = self.tokenizers.source.encode_batch(list(sentences))
-        results: list[list[Translation] | TooLong] = [[_blank()] for _ in sources]
+        results: list[list[Translation] | TooLong] = [[BLANK] for _ in sources]
         todo = []
         for i, (sentence, source) in enumerate(zip(sentences, sources, strict=True)):
             if sentence.strip() and len(source) > self.longest and not self.truncate:
@@ -126,7 +133,7 @@ class Translator:
     def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
         # A model whose weights are no numbers (training that went astray) has no hypothesis at all.
         return [
-            [self._translation(source, hypothesis) for hypothesis in hypotheses] or [_blank()]
+            [self._translation(source, hypothesis) for hypothesis in hypotheses] or [BLANK]
             for source, hypotheses in zip(sources, self._search(sources), strict=True)
         ]
 
@@ -156,7 +163,3 @@ class Translator:
             target_pieces=self.tokenizers.target.pieces(target),
             weights=hypothesis.weights[:, : len(source) + 1],
         )
-
-
-def _blank() -> Translation:
-    return Translation("", 0.0, 0.0, [], [], np.zeros((0, 0), dtype=np.float32))

@@ -1,5 +1,6 @@
 """What is measured while training: loss, BLEU and chrF of the validation split, and pictures of a few sentences."""
 
+import logging
 import math
 from collections.abc import Callable
 
@@ -7,15 +8,18 @@ import torch
 
 from seq2seq import distributed
 from seq2seq.errors import InputError
-from seq2seq.evaluation import Hypotheses, outcomes, quick_scores, shares, translate
+from seq2seq.evaluation import Hypotheses, outcomes, shares, translate
 from seq2seq.forcing import Reading, References
+from seq2seq.metrics import Metrics
 from seq2seq.nn.model import Model
-from seq2seq.text.alignment import merge, words
 from seq2seq.text.gold import Held
 from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.units import merge, segments, units
 from seq2seq.translation import Translation, Translator
 from seq2seq.watch.plots import Attention
 from seq2seq.watch.tensorboard import Board, Sample
+
+log = logging.getLogger(__name__)
 
 SHOWN = 4
 """Sentences whose translations and attention are shown, the same ones at every validation."""
@@ -25,12 +29,31 @@ class Validator:
     """Scores a model on the validation split and shows in TensorBoard what it does."""
 
     def __init__(
-        self, model: Model, tokenizers: Tokenizers, split: Held, translator: Callable[[], Translator], board: Board
+        self,
+        model: Model,
+        tokenizers: Tokenizers,
+        split: Held,
+        translator: Callable[[], Translator],
+        metrics: Metrics,
+        metric: str,
+        board: Board,
     ) -> None:
-        """`translator` makes one of the model as it has become."""
-        self.model, self.split, self.translator, self.board = model, split, translator, board
-        self.references = References(split.pairs, tokenizers, longest=translator().longest)
-        by_length = sorted(range(len(split.pairs)), key=lambda i: (len(split.pairs[i].source.split()), i))
+        """`translator` makes one of the model as it has become; `metric` is to rank the validations.
+
+        Where the references are too short for BLEU, the loss ranks them in its place, with a warning.
+        """
+        self.model, self.split, self.translator, self.metrics, self.board = model, split, translator, metrics, board
+        self.metric = metric
+        if metric == "bleu" and not metrics.can_measure([pair.target for pair in split.pairs]):
+            self.metric = "loss"
+            log.warning(
+                "no reference of %s has the four tokens (%s) that BLEU needs, so the loss decides which checkpoint is "
+                "best; training.metric=exact or chrf suits short text",
+                split.name,
+                metrics.tokenizer,
+            )
+        self.references = References(split, tokenizers, longest=translator().longest)
+        by_length = sorted(range(len(split.pairs)), key=lambda i: (len(segments(split.pairs[i].source)), i))
         # Sentences of ordinary length, spread from the shorter half of the split to its longer one.
         count = min(SHOWN, len(by_length))
         self.shown = [by_length[len(by_length) * (2 * i + 1) // (2 * count)] for i in range(count)]
@@ -54,20 +77,20 @@ class Validator:
         values = {
             "loss": reading.likelihood.loss,
             "perplexity": reading.likelihood.perplexity,
-            **quick_scores(hypotheses.texts, [pair.target for pair in pairs]),
-            **shares(outcomes(self.split, hypotheses.texts, reading)),
+            **self.metrics.quick_scores(hypotheses.texts, [pair.target for pair in pairs]),
+            **shares(outcomes(self.split, hypotheses.texts, reading, self.metrics)),
         }
         self.board.scalars({f"validation/{name}": value for name, value in values.items()}, step)
         self.board.scalars({f"attention/{name}": value for name, value in reading.diagnostics.means().items()}, step)
         self.board.translations([Sample(*pairs[i], hypotheses.texts[i]) for i in self.shown], step)
         for number, i in enumerate(self.shown, start=1):
             if (translation := hypotheses.best[i]) is not None and translation.target_pieces:
-                self.board.heatmap(f"attention/{number}", word_attention(translation), step, title=translation.text)
+                self.board.heatmap(f"attention/{number}", unit_attention(translation), step, title=translation.text)
         return values
 
 
-def word_attention(translation: Translation) -> Attention:
-    """A translation's attention between words, EOS left out on both sides."""
-    source, target = words(translation.source_pieces), words(translation.target_pieces)
+def unit_attention(translation: Translation) -> Attention:
+    """A translation's attention between words (pieces, in scripts without spaces), EOS left out on both sides."""
+    source, target = units(translation.source_pieces), units(translation.target_pieces)
     weights = merge(translation.weights, source, target)
-    return Attention([word.text for word in source], [word.text for word in target], weights)
+    return Attention([unit.text for unit in source], [unit.text for unit in target], weights)

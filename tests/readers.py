@@ -115,7 +115,8 @@ def _spoilt(edits: Any, *, fitting: bool) -> dict[str, bytes]:
         for name in contents.keys() & {*description["files"], "target.model"}:
             description["files"][name] = hashlib.sha256(contents[name]).hexdigest()
     cuts_of_it = [what for kind, name, what in edits if kind == "cut" and name == "checkpoint.json"]
-    return contents | {"checkpoint.json": cut_all(as_json(description), cuts_of_it)}
+    contents["checkpoint.json"] = cut_all(as_json(description), cuts_of_it)
+    return contents | ({"checkpoint.json.sha256": checkpoint.seal(contents["checkpoint.json"])} if fitting else {})
 
 
 def _replace(path: Path, kind: str) -> None:
@@ -183,7 +184,7 @@ def read_links(example: Any, folder: Path) -> None:
     path = folder / "links"
     path.write_bytes(cut_all(b"".join(links), edits))
     for number, found in enumerate(read_pharaoh(path), start=1):
-        check(found, source_words=source, target_words=target, file=path, line_number=number)
+        check(found, source=source, target=target, file=path, line_number=number)
 
 
 # --- the lexicon -----------------------------------------------------------------------------------------------------

@@ -5,13 +5,23 @@ Edits are plain tuples, so that what was found can be printed and read.
 
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
+from seq2seq.checkpoint import DESCRIPTION, SEAL, seal
+
 SCRAPS = [b"", b"\0", b"\n", b"\r\n", b"\t", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xff\xfe", b"\x80\x04."]
 SCRAPS += ["ä😀\u200d\u202e\u0301\u2028\x85\ufeff".encode(), b"0-0 1p2", b"-1", b"999999-0", b"#", b"-", b",", b"="]
 SCRAPS += [b"{", b"[[", b'"', b"NaN", b"1e999", b'{"a":', b"../../x", b"\x1f\x8b\x08", b"\xff" * 9, b"\x0a\x80\x80\x04"]
+
+
+def reseal(checkpoint: Path) -> None:
+    """Makes a checkpoint's hash that of its `checkpoint.json`, as somebody would who changed it on purpose."""
+    (checkpoint / SEAL).write_bytes(seal((checkpoint / DESCRIPTION).read_bytes()))
+
+
 fragments = st.sampled_from(SCRAPS) | st.binary(max_size=12)
 places = st.floats(0, 1) | st.integers(0, 300)
 cuts = st.one_of(

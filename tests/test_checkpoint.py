@@ -11,6 +11,7 @@ import re
 import resource
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,9 +25,10 @@ from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.errors import InputError
 from seq2seq.state import Counts, Standing, State, Sums
 from seq2seq.text.tokenizer import Tokenizers, train_tokenizer
+from tests.spoil import reseal
 from tests.tiny import tiny_model
 
-FILES = {"checkpoint.json", "source.model", "target.model", "weights.safetensors"}
+FILES = {"checkpoint.json", "checkpoint.json.sha256", "source.model", "target.model", "weights.safetensors"}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def tokenizers() -> Tokenizers:
 
 def trained(tokenizers: Tokenizers, *, step: int = 7, tie: str = "target") -> Checkpoint:
     return Checkpoint(
-        configuration={"model": {"embedding": 10}, "name": "größer", "none": None},
+        configuration={"model": {"embedding": 10}, "name": "größer", "none": None, "evaluation": {"tokenize": "intl"}},
         tokenizers=tokenizers,
         weights=dict(tiny_model(tie=tie, seed=step).named_parameters()),
         positions=16,
@@ -104,6 +106,7 @@ def test_nothing_in_it_is_a_program(tmp_path: Path, tokenizers: Tokenizers) -> N
     path = tmp_path / "best" / "checkpoint.json"
     digest = hashlib.sha256(payload).hexdigest()  # from someone who can count
     path.write_text(re.sub(r'(weights.safetensors": ")\w+', rf"\g<1>{digest}", path.read_text()))
+    reseal(path.parent)
     with pytest.raises(InputError, match=r"best is damaged: the header of weights.safetensors"):
         checkpoint.load(tmp_path / "best")
 
@@ -148,6 +151,7 @@ def test_another_description_is_refused(tmp_path: Path, tokenizers: Tokenizers, 
     checkpoint.store(trained(tokenizers), tmp_path / "best")
     path = tmp_path / "best" / "checkpoint.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    reseal(path.parent)
     with pytest.raises(InputError, match=rf"best is damaged: checkpoint\.json.*{min(change)}|do not agree"):
         checkpoint.load(tmp_path / "best")
 
@@ -157,6 +161,7 @@ def test_a_description_lacks_nothing(tmp_path: Path, tokenizers: Tokenizers, nam
     checkpoint.store(trained(tokenizers), tmp_path / "best")
     path = tmp_path / "best" / "checkpoint.json"
     path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != name}))
+    reseal(path.parent)
     with pytest.raises(InputError, match=rf"best (is damaged: checkpoint\.json, {name}|has format None)"):
         checkpoint.load(tmp_path / "best")
 
@@ -167,6 +172,7 @@ def test_a_description_lacks_nothing(tmp_path: Path, tokenizers: Tokenizers, nam
 def test_what_is_no_description_is_refused(tmp_path: Path, tokenizers: Tokenizers, content: bytes) -> None:
     checkpoint.store(trained(tokenizers), tmp_path / "best")
     (tmp_path / "best" / "checkpoint.json").write_bytes(content)
+    reseal(tmp_path / "best")
     with pytest.raises(InputError, match=r"best (is damaged|has format)"):
         checkpoint.load(tmp_path / "best")
 
@@ -175,7 +181,8 @@ def test_another_format_is_named(tmp_path: Path, tokenizers: Tokenizers) -> None
     checkpoint.store(trained(tokenizers), tmp_path / "best")
     path = tmp_path / "best" / "checkpoint.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
-    with pytest.raises(InputError, match=r"best has format 99; this version of seq2seq reads formats 1 to 2"):
+    reseal(path.parent)
+    with pytest.raises(InputError, match=r"best has format 99; this version of seq2seq reads formats 1 to 3"):
         checkpoint.load(tmp_path / "best")
 
 
@@ -185,8 +192,9 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
     path = tmp_path / "best" / "checkpoint.json"
     values = {key: value for key, value in json.loads(path.read_text()).items() if key not in ("files", "state")}
     path.write_text(json.dumps({**values, "format": 1}))
+    (path.parent / "checkpoint.json.sha256").unlink()
     found = checkpoint.load(tmp_path / "best")
-    assert found.configuration == {"training": {"seed": 3, "save_every": None}}
+    assert found.configuration == {"training": {"seed": 3, "save_every": None}, "evaluation": {"tokenize": None}}
     assert all(torch.equal(found.weights[name], weight) for name, weight in saved.weights.items())
 
 
@@ -210,13 +218,34 @@ def flip(path: Path, place: float) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", sorted(FILES - {"checkpoint.json"}))
-@pytest.mark.parametrize("place", [0, 0.5, 1])
+@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("place", [0, 0.3, 0.5, 0.7, 1])
 def test_a_single_wrong_bit_is_told(tmp_path: Path, tokenizers: Tokenizers, name: str, place: float) -> None:
     checkpoint.store(trained(tokenizers), tmp_path / "best")
     flip(tmp_path / "best" / name, place)
-    with pytest.raises(InputError, match=rf"best is damaged: {name} is not what was written"):
+    with pytest.raises(InputError, match=rf"best is damaged: {name.removesuffix('.sha256')} is not what was written"):
         checkpoint.load(tmp_path / "best")
+
+
+def test_no_bit_of_a_description_can_be_wrong(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    """One bit makes another seed, another width, or a format that knew no hash."""
+    checkpoint.store(trained(tokenizers), tmp_path / "best")
+    path = tmp_path / "best" / "checkpoint.json"
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        wrong = bytearray(content)
+        wrong[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(wrong)
+        with pytest.raises(InputError, match="best is damaged"):
+            checkpoint.load(tmp_path / "best")
+    path.write_bytes(content)
+    checkpoint.load(tmp_path / "best")
+
+
+def test_sha256sum_can_check_a_description(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    checkpoint.store(trained(tokenizers), tmp_path / "best")
+    command = ["sha256sum", "--check", "--strict", "checkpoint.json.sha256"]
+    assert subprocess.run(command, cwd=tmp_path / "best", check=True, capture_output=True).stdout
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
@@ -252,7 +281,7 @@ def going_on(tokenizers: Tokenizers, *, step: int = 7, standing: Standing | None
     tensors = {"optimizer.step.a": torch.tensor(3.0), "random.cpu": torch.randint(256, (9,), generator=draw).byte()}
     since = Sums(loss=0.1 + 0.2, likelihood=1e300, tokens=3, padding=1, positions=8, seconds=0.7)
     counts = Counts(tokens=11, seconds=2 / 3, since=since, skipped=2, skipped_in_a_row=1)
-    state = State(text="abc", counts=counts, standing=standing or Standing(ranking=((-math.inf, 2),), waited=4))
+    state = State(text="abc", counts=counts, standing=standing or Standing(ranking=((-math.inf, 2, 3.5),), waited=4))
     return trained(tokenizers, step=step)._replace(training=Training(tensors, state))
 
 
@@ -396,7 +425,7 @@ def test_the_best_are_kept_in_their_order(
         folder.mkdir()
         standing = Standing()
         for step, value in enumerate(values, start=1):
-            standing = standing.after(step, value, keep=keep, higher_is_better=higher_is_better)
+            standing = standing.after(step, value, loss=1.5, keep=keep, higher_is_better=higher_is_better)
             checkpoint.keep_best(going_on(tokenizers, step=step, standing=standing), folder)
             assert checkpoint.load(folder / "best").training is None
         assert standing.waited == waited
@@ -406,17 +435,47 @@ def test_the_best_are_kept_in_their_order(
 def test_the_best_become_fewer_where_fewer_are_wanted(tmp_path: Path, tokenizers: Tokenizers) -> None:
     standing = Standing()
     for step, keep in enumerate([3, 3, 3, 1], start=1):
-        standing = standing.after(step, float(-step), keep=keep, higher_is_better=True)
+        standing = standing.after(step, float(-step), loss=1.5, keep=keep, higher_is_better=True)
         (tmp_path / "best-of-all").mkdir(exist_ok=True)  # a person's
         checkpoint.keep_best(going_on(tokenizers, step=step, standing=standing), tmp_path)
         assert len(list(tmp_path.iterdir())) == 1 + min(step, keep)
     assert checkpoint.load(tmp_path / "best").step == 1
 
 
+def test_equal_values_are_ranked_by_the_loss() -> None:
+    """BLEU of 0 at each validation, say, while the model learns: the last is the best, and patience has not waited."""
+    standing = Standing()
+    for step, loss in enumerate([3.0, 2.0, 2.5, 1.0], start=1):
+        standing = standing.after(step, 0.0, loss=loss, keep=3, higher_is_better=True)
+    assert [step for _, step, _ in standing.ranking] == [4, 2, 3]
+    assert standing.waited == 0
+    assert standing.after(5, 0.0, loss=1.0, keep=3, higher_is_better=True).waited == 1  # the first of equals
+
+
+def test_validations_that_stay_the_same_while_the_loss_falls_are_counted() -> None:
+    standing, counts = Standing(), []
+    for step, (value, loss) in enumerate([(0, 5), (0, 4), (0, 3), (0, 3), (0, 2), (1, 1), (1, 0.5)], start=1):
+        standing = standing.after(step, float(value), loss=float(loss), keep=1, higher_is_better=True)
+        counts.append(standing.unchanged)
+    assert counts == [0, 1, 2, 0, 1, 0, 1]
+
+
+def test_a_ranking_from_before_there_were_losses_is_read(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    checkpoint.store(going_on(tokenizers), tmp_path / "last")
+    path = tmp_path / "last" / "checkpoint.json"
+    values = json.loads(path.read_text())
+    values["state"]["standing"] = {"ranking": [[31.5, 4], [30.0, 2]], "waited": 1}
+    path.write_text(json.dumps({**values, "format": 2}))
+    (path.parent / "checkpoint.json.sha256").unlink()
+    found = checkpoint.load(tmp_path / "last", training=True).training
+    assert found is not None
+    assert found.state.standing == Standing(ranking=((31.5, 4, math.inf), (30.0, 2, math.inf)), waited=1)
+
+
 def test_the_best_yet_is_told() -> None:
     standing, waited = Standing(), []
     for step, value in enumerate([4.0, 5.0, 3.0, 3.0]):
-        standing = standing.after(step, value, keep=2, higher_is_better=False)
+        standing = standing.after(step, value, loss=value, keep=2, higher_is_better=False)
         waited.append(standing.waited)
     assert waited == [0, 1, 0, 1]
 
@@ -432,14 +491,15 @@ def test_wherever_the_best_are_cut_they_can_be_put_in_order(
         folder.mkdir()
         standing = Standing()
         for step, earlier in enumerate([2.0, 4.0, 3.0], start=1):
-            standing = standing.after(step, earlier, keep=3, higher_is_better=True)
+            standing = standing.after(step, earlier, loss=1.5, keep=3, higher_is_better=True)
             checkpoint.keep_best(going_on(tokenizers, step=step, standing=standing), folder)
-        latest = going_on(tokenizers, step=4, standing=standing.after(4, value, keep=keep, higher_is_better=True))
+        standing = standing.after(4, value, loss=1.5, keep=keep, higher_is_better=True)
+        latest = going_on(tokenizers, step=4, standing=standing)
         with cut(after) as calls:
             checkpoint.keep_best(latest, folder)
         assert checkpoint.load(folder / "best").step in (2, latest.training.state.standing.ranking[0][1])  # type: ignore[union-attr]
         checkpoint.keep_best(latest, folder)
-        wanted = [step for _, step in latest.training.state.standing.ranking]  # type: ignore[union-attr]
+        wanted = [step for _, step, _ in latest.training.state.standing.ranking]  # type: ignore[union-attr]
         assert kept(folder) == list(zip(["best", "best-2", "best-3"], wanted, strict=False))
         if len(calls) <= after:
             break

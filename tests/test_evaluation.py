@@ -1,10 +1,6 @@
-"""Scores against sacreBLEU's own command, perplexity by hand, and nothing that depends on the batch."""
+"""Perplexity by hand, and nothing that depends on the batch."""
 
-import json
 import math
-import random
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +8,9 @@ import pytest
 import torch
 
 from seq2seq.errors import InputError
-from seq2seq.evaluation import Hypotheses, challenge, evaluate, paired_bootstrap, quick_scores, scores, translate
+from seq2seq.evaluation import Hypotheses, challenge, evaluate, translate
 from seq2seq.forcing import Likelihood, References
+from seq2seq.metrics import Metrics
 from seq2seq.nn.model import Model
 from seq2seq.scoring import challenge_table
 from seq2seq.text.corpus import Pair
@@ -22,92 +19,11 @@ from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
 from seq2seq.translation import Translator
 from seq2seq.validation import SHOWN, Validator
 from seq2seq.watch.tensorboard import Board
+from tests.lines import line
 from tests.tiny import EMBEDDING, POSITIONS, VALUE, tiny_decoder, tiny_model
 
 CPU = torch.device("cpu")
-WORDS = ["".join(random.Random(seed).choices("abdegilmnorstü", k=3 + seed % 4)) for seed in range(40)]
-
-
-def line(seed: int) -> str:
-    draw = random.Random(seed)
-    return " ".join(draw.choices(WORDS, k=1 + seed % 9)) + draw.choice([".", "!", ""])
-
-
-def altered(text: str, seed: int) -> str:
-    """Some words of the text, in nearly their order, and one that is not from it."""
-    draw = random.Random(seed)
-    words = [word for word in text.split() if draw.random() < 0.8] + draw.choices(WORDS, k=draw.randint(0, 1))
-    if len(words) > 2 and draw.random() < 0.3:
-        words[0], words[1] = words[1], words[0]
-    return " ".join(words)
-
-
-REFERENCES = [line(seed) for seed in range(60)]
-HYPOTHESES = [altered(text, seed) for seed, text in enumerate(REFERENCES)]
-
-
-SACREBLEU = [sys.executable, "-m", "sacrebleu"]
-
-
-def command(hypotheses: list[str], references: list[str], folder: Path, *options: str) -> list[dict[str, object]]:
-    """What `sacrebleu` prints at the prompt."""
-    for name, lines in (("hypotheses", hypotheses), ("references", references)):
-        (folder / name).write_text("".join(f"{text}\n" for text in lines), encoding="utf-8")
-    run = subprocess.run(
-        [*SACREBLEU, "references", "-i", "hypotheses", "-m", "bleu", "chrf", "ter", "-w", "9", *options],
-        cwd=folder,
-        capture_output=True,
-        check=True,
-    )
-    found: list[dict[str, object]] = json.loads(run.stdout)
-    return found
-
-
-def test_scores_are_those_of_sacrebleus_command(tmp_path: Path) -> None:
-    found = scores(HYPOTHESES, REFERENCES)
-    assert "" in HYPOTHESES
-    wanted = command(HYPOTHESES, REFERENCES, tmp_path, "--confidence")
-    assert [one["name"] for one in wanted] == ["BLEU", "chrF2", "TER"]
-    for name, one in zip(("bleu", "chrf", "ter"), wanted, strict=True):
-        assert 5 < found[name] < 95
-        assert found[name] == pytest.approx(one["score"], abs=1e-8)
-        middle, half = float(str(one["confidence_mean"])), float(str(one["confidence_var"]))
-        assert found[f"{name}_interval"] == pytest.approx([middle - half, middle + half], abs=1e-4)
-        signature = found["signature" if name == "bleu" else f"{name}_signature"]
-        assert signature == one["signature"]
-    quick = quick_scores(HYPOTHESES, REFERENCES)
-    assert quick == {"bleu": found["bleu"], "chrf": found["chrf"]}
-
-
-def test_a_single_sentence_has_scores_but_no_interval(tmp_path: Path) -> None:
-    found = scores(HYPOTHESES[8:9], REFERENCES[8:9])
-    assert not [name for name in found if name.endswith("interval")]
-    for name, one in zip(("bleu", "chrf", "ter"), command(HYPOTHESES[8:9], REFERENCES[8:9], tmp_path), strict=True):
-        assert found[name] == pytest.approx(one["score"], abs=1e-8)
-
-
-def test_the_ends_of_the_scale() -> None:
-    perfect, nothing = scores(REFERENCES, REFERENCES), scores([""] * len(REFERENCES), REFERENCES)
-    assert [perfect[name] for name in ("bleu", "chrf", "ter")] == pytest.approx([100, 100, 0])
-    assert [nothing[name] for name in ("bleu", "chrf", "ter")] == pytest.approx([0, 0, 100])
-    assert quick_scores([""], ["a"]) == {"bleu": 0.0, "chrf": 0.0}
-
-
-def test_the_paired_bootstrap_is_that_of_sacrebleus_command(tmp_path: Path) -> None:
-    other = [text if i % 4 else altered(text, i + 1) for i, text in enumerate(HYPOTHESES)]
-    (tmp_path / "other").write_text("".join(f"{text}\n" for text in other), encoding="utf-8")
-    options = ["-i", "hypotheses", "other", "-m", "bleu", "--paired-bs", "-w", "9", "--format", "json"]
-    command(HYPOTHESES, REFERENCES, tmp_path)  # writes the files
-    run = subprocess.run([*SACREBLEU, "references", *options], cwd=tmp_path, capture_output=True, check=True)
-    wanted = json.loads(run.stdout)
-    p_value = paired_bootstrap(HYPOTHESES, other, REFERENCES)
-    assert 0 < p_value < 0.5
-    assert p_value == pytest.approx(wanted[1]["BLEU"]["p_value"], abs=1e-3)
-
-
-def test_a_system_does_not_differ_from_itself_and_does_from_nothing() -> None:
-    assert paired_bootstrap(HYPOTHESES, HYPOTHESES, REFERENCES) == 1
-    assert paired_bootstrap(HYPOTHESES, [""] * len(REFERENCES), REFERENCES) < 0.01
+METRICS = Metrics("13a")
 
 
 def test_perplexity_by_hand() -> None:
@@ -163,7 +79,7 @@ PAIRS = [Pair(line(seed), line(seed + 100)) for seed in range(13)] + [Pair("", l
 
 
 def test_likelihood_is_the_sum_over_each_sentence_by_hand(model: Model, tokenizers: Tokenizers) -> None:
-    found = References(PAIRS, tokenizers, longest=500, size=4).read(model, CPU).likelihood
+    found = References(Held("pairs", PAIRS), tokenizers, longest=500, size=4).read(model, CPU).likelihood
     total, tokens = 0.0, 0
     for source, target in PAIRS:
         ids, words = tokenizers.source.encode(source), tokenizers.target.encode(target)
@@ -184,8 +100,8 @@ def test_likelihood_is_the_sum_over_each_sentence_by_hand(model: Model, tokenize
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_likelihood_does_not_depend_on_the_batch(model: Model, tokenizers: Tokenizers, size: int) -> None:
     model.train()  # reading turns dropout off
-    wanted = References(PAIRS, tokenizers, longest=500, size=7).read(model, CPU)
-    found = References(PAIRS, tokenizers, longest=500, size=size).read(model, CPU)
+    wanted = References(Held("pairs", PAIRS), tokenizers, longest=500, size=7).read(model, CPU)
+    found = References(Held("pairs", PAIRS), tokenizers, longest=500, size=size).read(model, CPU)
     assert found.likelihood.tokens == wanted.likelihood.tokens
     assert found.likelihood.total == pytest.approx(wanted.likelihood.total, rel=1e-6)
     assert found.links == wanted.links
@@ -196,8 +112,12 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
     lengths = [len(ids) for ids in tokenizers.source.encode_batch([pair.source for pair in PAIRS])]
     longest = sorted(lengths)[-4]
     fitting = [pair for pair, length in zip(PAIRS, lengths, strict=True) if length <= longest]
-    found = evaluate(model, tokenizers, translator(model, tokenizers, longest=longest), Held("all", PAIRS), CPU)
-    fits = evaluate(model, tokenizers, translator(model, tokenizers, longest=longest), Held("some", fitting), CPU)
+    found = evaluate(
+        model, tokenizers, translator(model, tokenizers, longest=longest), Held("all", PAIRS), METRICS, CPU
+    )
+    fits = evaluate(
+        model, tokenizers, translator(model, tokenizers, longest=longest), Held("some", fitting), METRICS, CPU
+    )
     assert found.scores["refused"] == len(PAIRS) - len(fitting) > 0
     assert found.scores["sentences"] == len(PAIRS)
     assert fits.scores["refused"] == 0
@@ -209,7 +129,7 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
 
 def test_a_challenge_tells_what_was_too_long(model: Model, tokenizers: Tokenizers) -> None:
     longest = sorted(len(tokenizers.source.encode(pair.source)) for pair in PAIRS)[len(PAIRS) // 2]
-    found = challenge(model, tokenizers, translator(model, tokenizers, longest=longest), Held("x", PAIRS), CPU)
+    found = challenge(model, tokenizers, translator(model, tokenizers, longest=longest), Held("x", PAIRS), METRICS, CPU)
     refused = sum(len(tokenizers.source.encode(pair.source)) > longest for pair in PAIRS)
     assert (found["sentences"], found["refused"]) == (len(PAIRS), refused)
     assert 0 < refused < len(PAIRS)
@@ -230,7 +150,7 @@ def test_translations_come_in_order(model: Model, tokenizers: Tokenizers) -> Non
 def test_validation_shows_different_sentences(model: Model, tokenizers: Tokenizers, tmp_path: Path, count: int) -> None:
     with Board(tmp_path) as board:
         validator = Validator(
-            model, tokenizers, Held("x", PAIRS[:count]), partial(translator, model, tokenizers), board
+            model, tokenizers, Held("x", PAIRS[:count]), partial(translator, model, tokenizers), METRICS, "bleu", board
         )
     assert len(set(validator.shown)) == len(validator.shown) == min(SHOWN, count)
 
@@ -239,6 +159,8 @@ def test_validation_stops_a_run_whose_loss_is_no_number(model: Model, tokenizers
     with torch.no_grad():
         model.decoder.bridge.bias.fill_(float("nan"))
     with Board(tmp_path) as board:
-        validator = Validator(model, tokenizers, Held("x", PAIRS), partial(translator, model, tokenizers), board)
+        validator = Validator(
+            model, tokenizers, Held("x", PAIRS), partial(translator, model, tokenizers), METRICS, "bleu", board
+        )
         with pytest.raises(InputError, match=r"step 30: .* training\.learning_rate"):
             validator(30, CPU)

@@ -77,7 +77,7 @@ class Filter:
     def __call__(self, given: bytes | str, *, failed: int = 0, **options: Any) -> list[str]:
         """The lines of the output; `failed` of the input's must have been told to be impossible."""
         search = {**dict.fromkeys(Search.model_fields), **options.pop("search", {})}
-        values: dict[str, Any] = {"scores": False, "alignments": False, "plot": None, "search": search}
+        values: dict[str, Any] = {"scores": False, "alignments": False, "units": False, "plot": None, "search": search}
         values |= {"checkpoint": f"{self.run}/checkpoints/best", "device": CPU, **options}
         path = self.folder / "given"
         path.write_bytes(given.encode() if isinstance(given, str) else given)
@@ -137,7 +137,7 @@ def test_a_line_too_long_is_told_and_left_empty_or_cut(concat: Filter, capsys: p
 
 
 def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
-    values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "plot": None, "search": {}}
+    values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "units": False, "plot": None, "search": {}}
     options = load(Translate, {**values, "device": CPU})
     translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
     assert _line(translation, 7, options, ranked=True) == "7\t-1.5000\ta b\t"
@@ -167,6 +167,14 @@ def test_n_best_scores_and_alignments_stand_in_columns(sweep: Path, tmp_path: Pa
             linked += 1
     assert linked
     assert rows[0][2] == run(given[0], search={"size": 4})[0]
+
+
+def test_the_words_that_an_alignment_counts_stand_beside_it(general: Filter) -> None:
+    given = [SENTENCES[0], "", SENTENCES[2]]
+    for line, source in zip(general("\n".join(given), alignments=True, units=True), given, strict=True):
+        text, alignment, source_units, target_units = line.split("\t")
+        assert (source_units, target_units) == (source, text)
+        assert bool(alignment) == bool(source)
 
 
 def test_the_attention_of_the_first_translation_is_drawn(

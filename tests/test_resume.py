@@ -14,13 +14,15 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from seq2seq import checkpoint, run, validation
+from seq2seq import checkpoint, run
 from seq2seq.config import Train, load
 from seq2seq.errors import InputError
+from seq2seq.metrics import Metrics
 from seq2seq.program import resumed
 from seq2seq.resumption import to_resume
 from tests.programs import CONFIGS, command, start, write_corpus
 from tests.soak import RUN, differences, outcome, soak
+from tests.spoil import reseal
 from tests.test_wrong import refused
 
 SHORT = [*RUN, "search=greedy", "search.size=1", "training.steps=22", "training.validate_every=10"]
@@ -73,7 +75,7 @@ def at_call(number: int, function: Callable[..., Any], *, before: bool = False) 
 @pytest.mark.parametrize(
     ("module", "name", "call"),
     [
-        (validation, "quick_scores", 3),
+        (Metrics, "quick_scores", 3),
         (checkpoint, "store", 1),
         (checkpoint, "write", 3),
         (checkpoint, "_swap", 5),
@@ -124,7 +126,7 @@ def test_what_a_run_took_is_all_that_it_took(folder: Path, monkeypatch: pytest.M
     monkeypatch.chdir(folder)
     place = folder / "runs" / "took"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "quick_scores", at_call(3, validation.quick_scores))
+        patch.setattr(Metrics, "quick_scores", at_call(3, Metrics.quick_scores))
         with pytest.raises(Cut):
             run.train(configuration("training.learning_rate=1e-12", "training.save_every=21"), place)
     counts = json.loads((place / "checkpoints" / "last" / "checkpoint.json").read_text())["state"]["counts"]
@@ -140,7 +142,7 @@ def test_seconds_and_log_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(folder)
     place = folder / "runs" / "seconds"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "quick_scores", at_call(2, validation.quick_scores))
+        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
         with pytest.raises(Cut):
             run.train(configuration(), place)
     path = place / "checkpoints" / "last" / "checkpoint.json"
@@ -148,6 +150,7 @@ def test_seconds_and_log_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert 0 < saved["state"]["counts"]["seconds"] < 100
     saved["state"]["counts"]["seconds"] += 1000.0
     path.write_text(json.dumps(saved))
+    reseal(path.parent)
     go_on(place)
     assert 1000 < json.loads((place / "results.json").read_text())["train"]["seconds"] < 1100
 
@@ -245,7 +248,7 @@ def test_a_run_can_go_on_for_longer(folder: Path, tmp_path: Path, cut: bool, mon
         with pytest.raises(Cut) if cut else nullcontext():
             run.train(configuration("training.decay=inverse_sqrt", "training.steps=20"), place)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "quick_scores", at_call(1, validation.quick_scores))
+        patch.setattr(Metrics, "quick_scores", at_call(1, Metrics.quick_scores))
         with pytest.raises(Cut):
             go_on(place, steps=22)
     assert not (place / "results.json").exists()
@@ -258,7 +261,7 @@ def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, mon
     monkeypatch.chdir(folder)
     place = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "quick_scores", at_call(2, validation.quick_scores))
+        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
         with pytest.raises(Cut):
             run.train(configuration(), place)
     go_on(place, save_every=2, log_every=7, keep_best=5, patience=90)

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from tests.programs import SMALL, TEXT, write_corpus
+from tests.spoil import reseal
 from tests.warm import Warm
 
 Spoil = Callable[[Path], object]
@@ -85,6 +86,7 @@ def rewrite(checkpoint: Path, change: Callable[[dict[str, Any]], object]) -> Non
                 description["files"][name] = hashlib.file_digest(file, "sha256").hexdigest()
     change(description)
     path.write_text(json.dumps(description))
+    reseal(checkpoint)
 
 
 def with_value(value: object, *way: str) -> Spoil:
@@ -115,6 +117,7 @@ def with_text(change: Callable[[str], str]) -> Spoil:
     def spoil(checkpoint: Path) -> None:
         path = checkpoint / "checkpoint.json"
         path.write_text(change(path.read_text()))
+        reseal(checkpoint)
 
     return spoil
 
@@ -222,10 +225,10 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
     ),
     "NaN": (with_value(float("nan"), "configuration", "model", "dropout"), ["model.dropout"]),
     "a key that stands twice": (
-        with_text(lambda text: text.replace('"format": 2', '"format": 2, "format": 2')),
+        with_text(lambda text: text.replace('"format": 3', '"format": 3, "format": 3')),
         [DAMAGED, "a key stands twice"],
     ),
-    "a nest": (with_text(lambda text: text.replace('"format": 2', f'"format": {"[" * 10**5}')), [DAMAGED]),
+    "a nest": (with_text(lambda text: text.replace('"format": 3', f'"format": {"[" * 10**5}')), [DAMAGED]),
     "a small nest": (with_text(lambda text: text.replace('"seed": 1', f'"seed": {"[" * 250 + "]" * 250}')), [DAMAGED]),
     "a garbled tokenizer": (with_file("source.model", b"\x0a\x03\x0a\x01\xff" * 9), [DAMAGED, "SentencePiece"]),
     "a foreign tokenizer": (with_file("source.model", foreign_tokenizer()), [DAMAGED, "numbers padding"]),
@@ -255,6 +258,7 @@ def test_format_1_which_had_no_hashes_has_no_links_either(warm: Warm, here: Path
         description = json.loads((checkpoint / "checkpoint.json").read_text())
         del description["files"], description["state"]
         (checkpoint / "checkpoint.json").write_text(json.dumps(description | {"format": 1}))
+        (checkpoint / "checkpoint.json.sha256").unlink()
 
     refused(warm, here, older, words=["weights.safetensors is no plain file"], programs=["evaluate", "translate"])
 

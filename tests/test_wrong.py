@@ -20,6 +20,7 @@ from seq2seq.config import Train, load
 from seq2seq.errors import InputError
 from seq2seq.program import told
 from tests.programs import CONFIGS, SMALL, TEXT, choices, start
+from tests.spoil import reseal
 
 Spoil = Callable[[Path], object]
 
@@ -145,6 +146,7 @@ def change(key: str, value: object) -> Spoil:
     def spoil(checkpoint: Path) -> None:
         path = checkpoint / "checkpoint.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+        reseal(checkpoint)
 
     return spoil
 
@@ -154,7 +156,7 @@ def change(key: str, value: object) -> Spoil:
     [
         ("evaluate", shutil.rmtree, ["no checkpoint at spoilt", "checkpoints/best"]),
         ("translate", lambda here: (here / "checkpoint.json").unlink(), ["spoilt is no checkpoint"]),
-        ("evaluate", change("format", 3), ["spoilt", "format 3", "formats 1 to 2"]),
+        ("evaluate", change("format", 4), ["spoilt", "format 4", "formats 1 to 3"]),
         ("translate", lambda here: os.truncate(here / "weights.safetensors", 999), ["spoilt is damaged"]),
     ],
     ids=["nothing", "another folder", "another format", "weights cut short"],
@@ -176,6 +178,7 @@ def ask_for(value: object, *path: str) -> Spoil:
             section = section[name]
         section[path[-1]] = value
         file.write_text(json.dumps(values))
+        reseal(checkpoint)
 
     return spoil
 

@@ -1,15 +1,10 @@
-"""Who is aligned with whom: attention between pieces becomes attention between words, links, and their error.
-
-A word is what spaces (U+0020, the one character that SentencePiece marks) separate in the raw text, counted from 0: the
-n-th of `text.split(" ")`, empty strings left out. The end-of-sentence symbol (EOS) is no word.
-"""
+"""Word alignment: links from attention, gold links in the Pharaoh format, the alignment error rate, diagnostics."""
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import astuple, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,64 +14,7 @@ from jaxtyping import Float
 from seq2seq.errors import InputError
 from seq2seq.text.corpus import read_lines
 
-MARK = "▁"  # U+2581, SentencePiece's sign for the space before a word
-BYTE = re.compile("<0x([0-9A-F]{2})>")
 PHARAOH = re.compile("([0-9]{1,6})([-p])([0-9]{1,6})")
-
-
-class Word(NamedTuple):
-    """A word's text, and the pieces `[start, end)` that it is made of."""
-
-    text: str
-    start: int
-    end: int
-
-
-def words(pieces: Sequence[str]) -> list[Word]:
-    """Group SentencePiece's `pieces` (without EOS) into words; together they cover every piece, in order.
-
-    A word starts at a piece with the mark. A lone mark belongs to what follows, or at the very end to the last word.
-    A text of spaces alone is one word without text. Bytes (`<0xE2>`) are decoded for display; what is no UTF-8 shows as
-    U+FFFD.
-    """
-    last = max((index for index, piece in enumerate(pieces) if piece.strip(MARK)), default=0)
-    starts: list[int] = []
-    blank = False  # the piece before is nothing but the mark
-    for index, piece in enumerate(pieces[: last + 1]):
-        if index == 0 or (piece.startswith(MARK) and not blank):
-            starts.append(index)
-        blank = not piece.strip(MARK)
-    spans = pairwise([*starts, len(pieces)])
-    return [Word(_text(pieces[start:end]), start, end) for start, end in spans]
-
-
-def _text(pieces: Iterable[str]) -> str:
-    matches = ((piece, BYTE.fullmatch(piece)) for piece in pieces)
-    encoded = (bytes.fromhex(match[1]) if match else piece.encode() for piece, match in matches)
-    return b"".join(encoded).decode(errors="replace").replace(MARK, "")
-
-
-def merge(
-    weights: Float[np.ndarray, "target_pieces source_pieces"], source: Sequence[Word], target: Sequence[Word]
-) -> Float[np.ndarray, "target_words source_words"]:
-    """Attention between words: the sum over a source word's pieces, the mean over a target word's pieces.
-
-    A last column or row beyond the words' pieces is EOS and is left out. Nothing is scaled up in its place, so that a
-    row sums to 1 less the mass on EOS.
-    """
-    rows, columns = (side[-1].end if side else 0 for side in (target, source))
-    assert weights.shape[0] - rows in (0, 1), f"{weights.shape[0]} rows for {rows} target pieces and perhaps EOS"
-    assert weights.shape[1] - columns in (0, 1), f"{weights.shape[1]} columns for {columns} source pieces"
-    summed = np.add.reduceat(weights[:rows, :columns], _starts(source), axis=1)
-    sizes = np.array([word.end - word.start for word in target], dtype=weights.dtype)
-    merged: Float[np.ndarray, "target_words source_words"] = (
-        np.add.reduceat(summed, _starts(target), axis=0) / sizes[:, None]
-    )
-    return merged
-
-
-def _starts(side: Sequence[Word]) -> np.ndarray:
-    return np.array([word.start for word in side], dtype=np.intp)
 
 
 def links(weights: Float[np.ndarray, "target_words source_words"]) -> set[tuple[int, int]]:
@@ -130,18 +68,21 @@ def format_pharaoh(found: Iterable[Link]) -> str:
     return " ".join(f"{link.source}{'-' if link.sure else 'p'}{link.target}" for link in sorted(found))
 
 
-def check(gold: Collection[Link], *, source_words: int, target_words: int, file: Path, line_number: int) -> None:
-    """Refuse links that point outside their sentence pair.
+def check(
+    gold: Collection[Link], *, source: int, target: int, file: Path, line_number: int, units: str = "words"
+) -> None:
+    """Refuse links that point outside their sentence pair, which has so many source and target `units`.
 
     Raises:
-        InputError: an index is not below its sentence's number of words.
+        InputError: an index is not below its sentence's number of units.
     """
     for link in sorted(gold):
-        for side, index, count in (("source", link.source, source_words), ("target", link.target, target_words)):
+        for side, index, count in (("source", link.source, source), ("target", link.target, target)):
             if index >= count:
                 raise InputError(
-                    f"{file}, line {line_number}: {format_pharaoh([link])} points at {side} word {index}, but the "
-                    f"{side} sentence has {count} words, counted from 0"
+                    f"{file}, line {line_number}: {format_pharaoh([link])} points at {side} {units.removesuffix('s')} "
+                    f"{index}, but the {side} sentence has {count} {units}, counted from 0 (alignment_units says what "
+                    "the links count: words between spaces, or characters in scripts without spaces)"
                 )
 
 

@@ -16,11 +16,15 @@ class Gold(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A split in memory, with the gold of each pair where there is any."""
+    """A split in memory, with the gold of each pair where there is any.
+
+    `units` is what gold links count: "words", or "characters" in scripts without spaces (see `seq2seq.text.units`).
+    """
 
     name: str
     pairs: list[Pair]
     gold: list[Gold] | None = None
+    units: str = "words"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from seq2seq import distributed
+from seq2seq.forcing import format_perplexity
 from seq2seq.state import Counts, Sums
 from seq2seq.training import Update
 
@@ -113,12 +114,12 @@ class Progress:
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         left = self.before.seconds / self.step * (self.total - self.step)
         log.info(
-            "step %d/%d  epoch %.1f  loss %.3f  perplexity %.2f  %.0f tokens/s  %s left%s",
+            "step %d/%d  epoch %.1f  loss %.3f  perplexity %s  %.0f tokens/s  %s left%s",
             self.step,
             self.total,
             self.step / self.steps_per_epoch,
             values["loss"],
-            values["perplexity"],
+            format_perplexity(values["perplexity"]),
             values["target_tokens_per_second"],
             tqdm.format_interval(left),
             f"  {found.skipped} steps skipped: not finite" if found.skipped else "",

@@ -1,8 +1,7 @@
-"""Words from pieces, links from weights, the Pharaoh format, and the measures, each against its formula."""
+"""Links from weights, the Pharaoh format, and the measures, each against its formula."""
 
 import gzip
 import math
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,125 +15,14 @@ from seq2seq.text.alignment import (
     AlignmentError,
     Diagnostics,
     Link,
-    Word,
     check,
     format_pharaoh,
     links,
-    merge,
     parse_pharaoh,
     read_pharaoh,
-    words,
 )
-from seq2seq.text.corpus import read_lines
-from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 
 HERE = Path("gold.align")
-
-
-def spaced(text: str) -> list[str]:
-    return [token for token in text.split(" ") if token]
-
-
-def texts(pieces: list[str]) -> list[str]:
-    return [word.text for word in words(pieces)]
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    lines = ["the old cat sees the dog", "a dog sees <0xE2> and cats", "the  cats  see", "old dogs and the catsee"]
-    return train_tokenizer(lines, vocabulary_size=276, kind="unigram")
-
-
-# Words
-
-
-def test_a_marked_piece_starts_a_word() -> None:
-    assert words(["▁the", "▁ca", "t", "s"]) == [Word("the", 0, 1), Word("cats", 1, 4)]
-
-
-def test_the_first_piece_starts_a_word_without_a_mark() -> None:
-    assert words(["ca", "ts", "▁see"]) == [Word("cats", 0, 2), Word("see", 2, 3)]
-
-
-def test_a_lone_mark_belongs_to_what_follows() -> None:
-    assert words(["▁a", "▁", "▁", "b", "▁", "▁c"]) == [Word("a", 0, 1), Word("b", 1, 4), Word("c", 4, 6)]
-
-
-def test_spaces_at_the_end_belong_to_the_last_word() -> None:
-    assert words(["▁a", "▁", "▁▁"]) == [Word("a", 0, 3)]
-
-
-def test_bytes_are_decoded_where_they_are_characters() -> None:
-    assert texts(["▁", "<0xE2>", "<0x80>", "<0x94>", "x", "▁<0xE2>"]) == ["—x", "<0xE2>"]
-    assert texts(["▁a", "<0xE2>", "<0x80>", "b"]) == ["a\ufffdb"]
-
-
-def test_no_pieces_no_words() -> None:
-    assert words([]) == []
-
-
-def test_spaces_alone_are_one_word_without_text() -> None:
-    assert words(["▁", "▁▁"]) == [Word("", 0, 2)]
-
-
-@given(st.lists(st.sampled_from(["▁", "▁▁", "▁a", "b", "<0xC3>", "<0xA4>"])))
-def test_words_cover_all_pieces_in_order(pieces: list[str]) -> None:
-    found = words(pieces)
-    assert [index for word in found for index in range(word.start, word.end)] == list(range(len(pieces)))
-    assert all(word.start < word.end for word in found)
-
-
-@given(text=st.text(st.one_of(st.sampled_from(" \t\u00a0cat<0xE2>ä你\u200d"), st.characters(codec="utf-8"))))
-def test_the_tokenizers_pieces_give_back_the_texts_words(tokenizer: Tokenizer, text: str) -> None:
-    text = text.replace("▁", "")
-    found = texts(tokenizer.pieces(tokenizer.encode(text)))
-    assert found == spaced(text) or (not spaced(text) and found in ([], [""]))
-
-
-@pytest.mark.data
-@pytest.mark.parametrize("language", ["de", "en"])
-def test_real_sentences_have_their_words(tokenizer: Tokenizer, real_data: Path, language: str) -> None:
-    lines = list(islice(read_lines(real_data / "multi30k" / f"train.{language}.gz"), 500))
-    assert len(lines) == 500
-    for line in lines:
-        assert texts(tokenizer.pieces(tokenizer.encode(line))) == spaced(line)
-
-
-# Merging
-
-
-def test_merging_sums_over_source_and_averages_over_target() -> None:
-    source, target = words(["▁a", "▁b", "c"]), words(["▁x", "y"])
-    weights = np.array([[0.5, 0.25, 0.125, 0.125], [0.0, 0.0, 0.5, 0.5], [0.0, 0.0, 0.0, 1.0]])  # the last: EOS
-    assert merge(weights, source, target).tolist() == [[0.25, 0.4375]]
-    assert merge(weights[:-1, :-1], source, target).tolist() == [[0.25, 0.4375]]
-
-
-def test_merging_refuses_weights_of_another_sentence() -> None:
-    side = words(["▁a", "▁b"])
-    for shape in ((2, 4), (4, 2), (1, 2), (2, 1)):
-        with pytest.raises(AssertionError, match="pieces"):
-            merge(np.ones(shape), side, side)
-
-
-def test_merging_nothing() -> None:
-    assert merge(np.ones((1, 3)), words(["▁a", "b"]), []).shape == (0, 1)
-    assert merge(np.ones((3, 1)), [], words(["▁a", "b"])).shape == (1, 0)
-
-
-PIECES = st.lists(st.sampled_from(["▁", "▁a", "b"]), min_size=1, max_size=7)
-
-
-@given(source=PIECES, target=PIECES, seed=st.integers(0, 99))
-def test_merging_keeps_all_mass_but_that_on_eos(source: list[str], target: list[str], seed: int) -> None:
-    weights = np.random.default_rng(seed).dirichlet(np.ones(len(source) + 1), len(target))
-    merged = merge(weights, words(source), words(target))
-    kept = [1 - weights[word.start : word.end, -1].mean() for word in words(target)]
-    np.testing.assert_allclose(merged.sum(axis=1), kept, atol=1e-12)
-
-
-def test_float32_stays_float32() -> None:
-    assert merge(np.ones((2, 2), dtype=np.float32), words(["a"]), words(["b"])).dtype == np.float32
 
 
 # Links
@@ -198,13 +86,13 @@ def test_a_bad_file_is_refused(tmp_path: Path) -> None:
 
 def test_links_outside_the_sentences_are_refused() -> None:
     inside = [Link(2, 4), Link(0, 0, sure=False)]
-    check(inside, source_words=3, target_words=5, file=HERE, line_number=9)
+    check(inside, source=3, target=5, file=HERE, line_number=9)
     with pytest.raises(InputError, match=r"gold\.align, line 9: 2-4 points at source word 2, .* has 2 words"):
-        check(inside, source_words=2, target_words=5, file=HERE, line_number=9)
+        check(inside, source=2, target=5, file=HERE, line_number=9)
     with pytest.raises(InputError, match=r"line 9: 2-4 points at target word 4, .* has 4 words"):
-        check(inside, source_words=3, target_words=4, file=HERE, line_number=9)
+        check(inside, source=3, target=4, file=HERE, line_number=9)
     with pytest.raises(InputError, match="0p0 points at source word 0"):
-        check(inside, source_words=0, target_words=5, file=HERE, line_number=9)
+        check(inside, source=0, target=5, file=HERE, line_number=9)
 
 
 # Alignment error rate
