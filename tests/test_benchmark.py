@@ -22,6 +22,7 @@ from tests.tiny import sentences
 
 sys.path.append(str(ROOT / "scripts"))  # where Python looks for the program's own modules
 from benchmark import SECTIONS, main, report, table
+from measuring import MOST_PRODUCTS, multiply
 from plain_model import RULES, PlainModel
 from speed import our_search, plain_beam
 from workload import (
@@ -207,3 +208,11 @@ def test_what_makes_no_sense_is_refused(argument: str, said: str) -> None:
     with pytest.raises(InputError) as refused:
         main([argument])
     assert str(refused.value).startswith(said)
+
+
+def test_small_products_are_not_repeated_without_end() -> None:
+    """On a GPU a product of a few operations takes as long as its launch."""
+    _, operations = multiply((3, 5, 7), dtype=torch.float32, device=torch.device("cpu"), operations=1e12)
+    assert operations == MOST_PRODUCTS * 2 * 3 * 5 * 7
+    _, operations = multiply((30, 50, 70), dtype=torch.float32, device=torch.device("cpu"), operations=1e6)
+    assert operations == pytest.approx(1e6, rel=0.1)

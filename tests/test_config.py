@@ -266,7 +266,7 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
         ("atention", "did you mean attention?"),
         ("search.sise", "did you mean search.size?"),
         ("device.nothing", "choose one of device.deterministic, device.kind, device.precision, device.threads"),
-        ("lr", "choose one of attention, dataset, decoder, device, encoder, model, search, training"),
+        ("lr", "choose one of attention, dataset, decoder, device, encoder, evaluation, model, search, training"),
     ],
 )
 def test_near(word: str, found: str) -> None:

@@ -13,7 +13,7 @@ from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
 from seq2seq.training import Schedule, make_optimizer, updates
-from seq2seq.translation import TooLong, Translation, Translator
+from seq2seq.translation import TooLong, Translation, Translator, for_search
 from tests.tiny import tiny_rule
 
 POSITIONS = 40
@@ -250,3 +250,19 @@ def test_a_translator_has_the_weights_of_now(tokenizers: Tokenizers) -> None:
     with torch.no_grad():
         found.output.bias[7] += 20.0
     assert texts(translate(LINES)) == texts(translator(found, tokenizers)(LINES)) != texts(before)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_weights_are_laid_out_for_search_on_a_cpu_alone(tokenizers: Tokenizers, device: str) -> None:
+    """cuDNN refuses a GRU whose weights are transposed views; "meta" stands for every device that is no CPU."""
+    given = model(tokenizers, "general").to(device).train()
+    laid_out = for_search(given)
+    weights = {
+        name: weight for name, weight in laid_out.named_parameters() if weight.dim() == 2 and "embedding" not in name
+    }
+    assert "encoder.gru.weight_hh_l0" in weights
+    for name, weight in weights.items():
+        assert weight.is_contiguous() == (device != "cpu"), name
+        assert weight.t().is_contiguous() == (device == "cpu"), name
+    assert not laid_out.training
+    assert given.training
