@@ -118,3 +118,15 @@ def test_where_bleu_cannot_be_had_the_loss_ranks_and_the_table_says_why(tmp_path
     assert found["test"]["bleu"] == 0
     table = start("evaluate", "checkpoint=run/checkpoints/best", "device=cpu", folder=tmp_path).stdout.decode()
     assert "BLEU is 0: no translation has four tokens (13a)" in table
+
+
+def test_a_metric_that_stays_the_same_while_the_loss_falls_is_said_once_and_ranked_by_the_loss(
+    corpus: Path, tmp_path: Path
+) -> None:
+    text = [f"dataset.{split}={corpus / name}" for split, name in (("train", "train"), ("validation", "dev"))]
+    text += [f"dataset.test={corpus / 'test'}", "dataset.source=de", "dataset.target=en", "dataset.vocabulary=330"]
+    schedule = ["training.steps=25", "training.validate_every=5", "training.metric=exact", "training.patience=2"]
+    printed = start("train", *RUN, *text, *schedule, folder=tmp_path).stdout.decode()
+    assert printed.count("exact was the same in 3 validations while the loss fell, so the lowest loss ranks first") == 1
+    assert results(tmp_path)["best"]["exact"] == 0
+    assert results(tmp_path)["best"]["step"] == 25  # the last, and patience did not end the run

@@ -141,7 +141,8 @@ def notes(report: Report) -> list[str]:
             f"p: sacreBLEU's paired bootstrap test of BLEU against {first}, {report.resamples:,} resamples of the "
             "test sentences, " + ("each seed against the same seed." if several else "same seed."),
         )
-    return found
+    tests = [run.results["test"] for variant in report.variants for run in variant.runs]
+    return found + list(dict.fromkeys(f"{test['bleu_note']}." for test in tests if "bleu_note" in test))
 
 
 def runs(report: Report) -> Table:

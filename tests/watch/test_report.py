@@ -208,3 +208,11 @@ def test_a_row_of_markdown_has_as_many_cells_as_its_heading(name: str) -> None:
 def test_whatever_the_text_is_the_page_holds_together(text: str) -> None:
     check_alone(page(report(Variant(text, GENERAL.runs), text=text)))
     markdown(report(Variant(text, GENERAL.runs), text=text))
+
+
+def test_why_bleu_is_zero_is_said_once() -> None:
+    zero = run(1, 0.0)
+    test = {**zero.results["test"], "bleu_note": "BLEU is 0: no translation has four tokens"}
+    zero = zero._replace(results={**zero.results, "test": test})
+    said = notes(report(Variant("dot", [zero]), Variant("general", [zero])))
+    assert said.count("BLEU is 0: no translation has four tokens.") == 1
