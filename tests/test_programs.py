@@ -20,6 +20,7 @@ from seq2seq import checkpoint
 from seq2seq.config import Train, load
 from tests.conftest import RUN
 from tests.programs import CONFIGS, SIZES, SMALL, choices, command, start, write_corpus
+from tests.warm import Warm
 
 
 def results(run: Path) -> dict[str, Any]:
@@ -234,6 +235,15 @@ def test_a_pipe_gives_what_evaluate_wrote(sweep: Path, tmp_path: Path) -> None:
     ended = start("translate", best, folder=tmp_path, given=(sweep / "test.de").read_bytes())
     assert ended.stdout == (tmp_path / "hypotheses.files.en").read_bytes()
     assert ended.stderr == b""
+
+
+@pytest.mark.parametrize("program", ["translate", "evaluate"])
+def test_a_warning_reaches_the_error_stream(sweep: Path, tmp_path: Path, warm: Warm, program: str) -> None:
+    shutil.copytree(sweep / "runs" / "general" / "checkpoints", tmp_path / "checkpoints")
+    (tmp_path / "checkpoints" / "last" / "weights.safetensors").unlink()
+    output = ["output=."] if program == "evaluate" else []
+    ended = warm(program, "checkpoint=checkpoints/last", "device=cpu", *output, folder=tmp_path, given=b"Der Hund.\n")
+    assert ended.told.count("took the one before it, of step") == 1, ended.told
 
 
 def test_a_line_is_translated_before_the_next_is_sent(sweep: Path) -> None:

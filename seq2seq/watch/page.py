@@ -1,12 +1,10 @@
 """A comparison as one HTML page that needs nothing beside it: no script, no network, pictures within."""
 
-import base64
-import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from seq2seq.watch.curves import COLOURS, Series, chart
-from seq2seq.watch.plots import Attention, heatmap
+from seq2seq.watch.plots import Attention
 from seq2seq.watch.report import KINDS, KINDS_NOTE, Example, Report, Shown, Table, by_kind, facts, notes, runs, summary
 
 LIGHT = ("#0b62c4", "#c2410c", "#15803d", "#a21caf", "#b8860b", "#0e7490", "#be123c", "#4b5563")
@@ -47,11 +45,19 @@ polyline { fill: none; stroke-linejoin: round; }
 .mean { stroke-width: 2.5; } .seed { stroke-width: 1; opacity: .45; } .dashed { stroke-dasharray: 7 4; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; margin: 0 0 .5rem; list-style: none; }
 .legend svg { display: inline-block; width: 1.75rem; height: .75rem; margin-right: .4rem; vertical-align: middle; }
-.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem;
-  margin-top: .75rem; align-items: start; }
-figure { margin: 0; padding: .75rem; background: var(--box); border: 1px solid var(--line); border-radius: .5rem; }
-figure img { display: block; max-width: 100%; max-height: 32rem; width: auto; height: auto;
-  margin-bottom: .5rem; background: #fff; border-radius: .25rem; }
+.maps { display: flex; flex-wrap: wrap; gap: 1rem; margin-top: .75rem; align-items: start; }
+figure { margin: 0; padding: .75rem; min-width: min(100%, 16rem); max-width: 100%; background: var(--box);
+  border: 1px solid var(--line); border-radius: .5rem; }
+.map { overflow-x: auto; margin-bottom: .5rem; }
+.map table { width: auto; font-size: .8rem; line-height: 1.4; }
+.map th, .map th:first-child { min-width: 0; padding: 0; border: 0; color: inherit; font-weight: 400; text-align: end; }
+.map tbody th:first-child { inset-inline: 0 auto; padding-inline-end: .4rem; }
+.map bdi { display: inline-block; max-width: 9rem; max-height: 9rem; overflow: hidden; text-overflow: ellipsis;
+  white-space: nowrap; vertical-align: middle; }
+.map thead bdi { writing-mode: vertical-rl; vertical-align: bottom; margin-bottom: .25rem; }
+.map td { min-width: 1.5rem; height: 1.5rem; padding: 0; border: 1px solid var(--line); print-color-adjust: exact;
+  forced-color-adjust: none; background: color-mix(in srgb, var(--ink) var(--weight), var(--ground)); }
+figcaption { width: 0; min-width: 100%; }
 figcaption span { display: block; font-size: .85rem; }
 .failed { border-left: .25rem solid #c2410c; padding-left: .75rem; }
 summary { cursor: pointer; margin: .75rem 0; }
@@ -64,7 +70,6 @@ summary { cursor: pointer; margin: .75rem 0; }
 
 def page(report: Report) -> str:
     """The whole page; every text in it is escaped."""
-    source, target = (escape(language) for language in report.languages)
     sections = [
         f"<h1>{escape(report.title)}</h1>",
         f"<pre><code>{escape(report.command)}</code></pre>",
@@ -76,7 +81,7 @@ def page(report: Report) -> str:
         *_by_kind(report),
         *_curves(report),
         *(["<h2>Attention on the same sentences</h2>", _key(report)] if report.examples else []),
-        *(_example(example, source=source, target=target) for example in report.examples),
+        *(_example(example, report.languages) for example in report.examples),
         "<h2>Details</h2>",
         f"<details><summary>Every run</summary>{_table(runs(report), 'Every run')}</details>",
         f"<details><summary>Configuration in common</summary>{_definitions(report.common)}</details>",
@@ -145,37 +150,54 @@ def _curves(report: Report) -> list[str]:
 
 def _key(report: Report) -> str:
     return (
-        '<p class="soft">Target words down the side, source words along the top, dark where the weight is great. '
+        '<p class="soft">Target words down the side, source words along the top; a cell is empty at weight 0 and '
+        "filled at weight 1. "
         f"Sentences of the test split, chosen by their length alone; each variant with seed {report.seeds[0]}, or the "
         "first of its seeds that there is.</p>"
     )
 
 
-def _example(example: Example, *, source: str, target: str) -> str:
-    figures = "".join(_figure(shown, target) for shown in example.shown)
+def _example(example: Example, languages: tuple[str, str]) -> str:
+    source, target = map(escape, languages)
+    figures = "".join(_figure(shown, languages) for shown in example.shown)
     return (
-        f'<section><h3 lang="{source}">{escape(example.source)}</h3>'
-        f'<p class="soft">Reference: <span lang="{target}">{escape(example.reference)}</span></p>'
+        f'<section><h3><bdi lang="{source}">{escape(example.source)}</bdi></h3>'
+        f'<p class="soft">Reference: <bdi lang="{target}">{escape(example.reference)}</bdi></p>'
         f'<div class="maps">{figures}</div></section>'
     )
 
 
-def _figure(shown: Shown, target: str) -> str:
-    picture = "" if shown.attention is None else _picture(shown.attention, shown.variant)
+def _figure(shown: Shown, languages: tuple[str, str]) -> str:
+    label = f"Attention of {shown.variant}"
+    picture = "" if shown.attention is None else _heatmap(shown.attention, label, languages)
     return (
         f"<figure>{picture}<figcaption><span>{escape(shown.variant)}</span>"
-        f'<bdi lang="{target}">{escape(shown.text)}</bdi></figcaption></figure>'
+        f'<bdi lang="{escape(languages[1])}">{escape(shown.text)}</bdi></figcaption></figure>'
     )
 
 
-def _picture(attention: Attention, variant: str) -> str:
-    buffer = io.BytesIO()
-    figure = heatmap(attention)
-    figure.savefig(buffer, format="png", dpi=144)
-    width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    data = base64.b64encode(buffer.getvalue()).decode()
-    alternative = escape(f"Attention of {variant}: {_most_attended(attention)}")
-    return f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{alternative}">'
+def _heatmap(attention: Attention, label: str, languages: tuple[str, str]) -> str:
+    """A table with a coloured cell for each weight, so that the browser finds the fonts and sets the words.
+
+    Its text alternative is the label, and each target word with the source word that it attends to most. A source that
+    is read from right to left begins at the right, and the table with it.
+    """
+    source, target = map(escape, languages)
+    direction = "rtl" if attention.is_right_to_left else "ltr"
+    alternative = escape(f"{label}: {_most_attended(attention)}")
+    head = "".join(f"<th><bdi>{escape(word)}</bdi></th>" for word in attention.source)
+    rows = "".join(
+        f"<tr><th><bdi>{escape(word)}</bdi></th>{''.join(map(_cell, weights))}</tr>"
+        for word, weights in zip(attention.target, attention.weights, strict=True)
+    )
+    return (
+        f'<div class="map" role="img" tabindex="0" dir="{direction}" aria-label="{alternative}"><table>'
+        f'<thead lang="{source}"><tr><th></th>{head}</tr></thead><tbody lang="{target}">{rows}</tbody></table></div>'
+    )
+
+
+def _cell(weight: float) -> str:
+    return f'<td style="--weight:{weight:.0%}"></td>'
 
 
 def _most_attended(attention: Attention) -> str:

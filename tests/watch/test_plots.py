@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import imread
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 
 from seq2seq.errors import InputError
 from seq2seq.watch.plots import Attention, heatmap, pixels, save
@@ -56,7 +58,7 @@ def test_the_picture_is_darker_where_the_weight_is_greater() -> None:
 
 
 @pytest.mark.parametrize(("source", "target"), [(1, 1), (3, 2), (12, 14), (40, 7), (5, 40), (60, 60)])
-@pytest.mark.parametrize("word", ["w", "Donaudampfschifffahrtsgesellschaft"])
+@pytest.mark.parametrize("word", ["w", "Donaudampfschifffahrtsgesellschaft", "学校", "विद्यालय", "المدرسة"])
 def test_labels_are_whole_apart_and_readable(source: int, target: int, word: str) -> None:
     figure = heatmap(attention(source, target, word), "a title " * 9)
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -72,6 +74,46 @@ def test_labels_are_whole_apart_and_readable(source: int, target: int, word: str
     assert caption.x1 <= figure.bbox.x1
     assert not any(caption.overlaps(text.get_window_extent(renderer)) for text in across)
     assert max(figure.get_size_inches()) < 16
+
+
+@pytest.mark.parametrize(
+    ("source", "leftwards"),
+    [
+        (["نحن", "نذهب", "."], True),
+        (["אנחנו", "GPU", "2", "הולכים"], True),
+        (["We", "read", "נ"], False),
+        (["1", "."], False),
+        ([], False),
+        (["我们", "今天"], False),
+    ],
+)
+def test_the_axis_of_the_source_runs_as_its_script(source: list[str], leftwards: bool) -> None:
+    weights = np.zeros((2, len(source)))
+    weights[0, :1] = 1  # the first target word attends to the first source word
+    attention = Attention(source, ["המדרסה", "y"], weights)
+    assert attention.is_right_to_left == leftwards
+    figure = heatmap(attention, "a title")
+    picture = pixels(figure)[..., :3].sum(axis=2, dtype=int)
+    across, down = labels(figure)
+    edges = [text.get_window_extent().x0 for text in across]
+    assert edges == sorted(edges, reverse=leftwards)
+    grid, bar = (axes.get_window_extent() for axes in figure.axes)
+    beside = [text.get_window_extent() for text in down]
+    assert all(box.x0 >= grid.x1 if leftwards else box.x1 <= grid.x0 for box in beside)
+    assert bar.x1 < grid.x0 if leftwards else bar.x0 > grid.x1
+    if len(source) > 1:
+        left, right = picture[len(picture) - int(grid.y1 - grid.height / 4), [int(grid.x0 + 12), int(grid.x1 - 12)]]
+        assert (right < 100 < left) if leftwards else (left < 100 < right)
+
+
+@pytest.mark.parametrize("word", ["نحن", "المدرسة", "السلام"])
+def test_arabic_letters_are_joined(word: str) -> None:
+    """Joined letters are narrower than the same letters apart, which U+200C keeps them."""
+    font = FontProperties(family=["DejaVu Sans"], size=10)
+    joined, apart = (
+        text_to_path.get_text_width_height_descent(text, font, False)[0] for text in (word, "\u200c".join(word))
+    )
+    assert joined < 0.9 * apart
 
 
 def test_a_very_long_sentence_makes_no_giant() -> None:
@@ -108,7 +150,10 @@ def test_hostile_words_are_drawn_as_text(tmp_path: Path) -> None:
     count = len(HOSTILE)
     figure = heatmap(Attention(HOSTILE, HOSTILE[::-1], np.full((count, count), 1 / count)), " ".join(HOSTILE))
     across, _ = labels(figure)
-    assert [text.get_text() for text in across][:5] == HOSTILE[:5]
+    shown = [text.get_text() for text in across]
+    assert shown[:5] == HOSTILE[:5]
+    assert shown[5:9] == ["a b", "U+0000", " ", " "]
+    assert shown[-3:] == ["U+10FFFF", "U+D800", ""]
     assert not any(text.get_parse_math() for text in [*across, *labels(figure)[1], *figure.texts])
     for suffix in ("png", "svg", "pdf"):
         save(figure, tmp_path / f"hostile.{suffix}")

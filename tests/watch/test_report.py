@@ -1,6 +1,5 @@
 """A comparison's tables by hand, and pages in which text is text and nothing comes from elsewhere."""
 
-import base64
 import math
 import re
 from html.parser import HTMLParser
@@ -16,7 +15,7 @@ from seq2seq.watch.page import page
 from seq2seq.watch.plots import Attention
 from seq2seq.watch.report import Example, Report, Run, Shown, Variant, by_kind, markdown, notes, runs, summary
 
-VOID = {"meta", "img"}
+VOID = {"meta"}
 HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\""
 
 
@@ -167,29 +166,49 @@ def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
         assert words in text
     assert [attributes.get("content") for attributes in found.all("meta")][1] == "width=device-width, initial-scale=1"
     assert found.all("html") == [{"lang": "en"}]
-    assert len(found.all("table")) == 2
-    assert {attributes["lang"] for attributes in found.all("h3")} == {"de"}
+    assert len(found.all("table")) == 2 + 2  # of dot's attention; general translated nothing
 
 
-def test_pictures_are_within_and_told_in_words() -> None:
-    found = check_alone(page(report(DOT, GENERAL, examples=2)))
-    pictures = found.all("img")
+def test_a_heat_map_has_a_cell_for_each_weight_and_is_told_in_words() -> None:
+    source = page(report(DOT, GENERAL, examples=2))
+    pictures = [each for each in check_alone(source).all("div") if each.get("class") == "map"]
     assert len(pictures) == 2  # of dot; general translated nothing
     for picture in pictures:
-        kind, _, data = str(picture["src"]).partition(",")
-        assert kind == "data:image/png;base64"
-        assert base64.b64decode(data, validate=True).startswith(b"\x89PNG")
-        assert picture["alt"] == "Attention of dot: a from ein; dog from Hund; . from ein"
-        assert int(str(picture["width"])) > 0
-        assert int(str(picture["height"])) > 0
+        assert picture["role"] == "img"
+        assert picture["aria-label"] == "Attention of dot: a from ein; dog from Hund; . from ein"
+        assert picture["dir"] == "ltr"
+        assert picture["tabindex"] == "0"  # the keyboard can scroll it
+    maps = re.findall(r'<thead lang="de"><tr>(.*?)</tr></thead><tbody lang="en">(.*?)</tbody>', source)
+    assert len(maps) == 2
+    for head, body in maps:
+        assert re.findall("<th>(.*?)</th>", head) == ["", "<bdi>ein</bdi>", "<bdi>Hund</bdi>"]
+        rows = re.findall(r"<tr><th><bdi>(.*?)</bdi></th>(.*?)</tr>", body)
+        assert [word for word, _ in rows] == ["a", "dog", "."]
+        assert [re.findall(r'<td style="--weight:(\d+)%"></td>', cells) for _, cells in rows] == [
+            ["90", "10"],
+            ["25", "75"],
+            ["50", "50"],
+        ]
+
+
+def test_a_source_from_right_to_left_begins_at_the_right() -> None:
+    arabic = Attention(["نحن", "نذهب"], ["we", "go"], np.eye(2))
+    example = Example("نحن نذهب", "we go", [Shown("dot", "we go", arabic)])
+    found = check_alone(page(report(DOT, GENERAL)._replace(examples=[example])))
+    assert [picture["dir"] for picture in found.all("div") if picture.get("class") == "map"] == ["rtl"]
+    assert {"نحن", "نذهب", "نحن نذهب"} <= set(found.text)  # as they are: the browser has the fonts
 
 
 def test_text_cannot_become_markup() -> None:
     hostile = report(DOT._replace(name=HOSTILE), GENERAL, text=HOSTILE, failed=(HOSTILE,))
-    found = check_alone(page(hostile))
-    assert len(found.all("img")) == 1
-    assert found.text.count(HOSTILE) >= 6
-    assert HOSTILE in str(found.all("img")[0]["alt"])
+    words = Attention([HOSTILE], [HOSTILE], np.ones((1, 1)))
+    example = hostile.examples[0]._replace(shown=[Shown(HOSTILE, HOSTILE, words)])
+    found = check_alone(page(hostile._replace(examples=[example], languages=(HOSTILE, HOSTILE))))
+    assert not found.all("img")
+    assert found.text.count(HOSTILE) >= 8
+    (picture,) = (each for each in found.all("div") if each.get("class") == "map")
+    assert str(picture["aria-label"]).count(HOSTILE) == 3
+    assert HOSTILE in [body.get("lang") for body in found.all("tbody")]
     lines = [line for line in markdown(hostile).splitlines() if not line.startswith("    ")]  # that is code
     assert len([line for line in lines if "\\<script" in line]) >= 6
     assert "<script" not in "\n".join(lines).replace("\\<", "")
