@@ -157,7 +157,8 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
         return f"{mark.name}, line {mark.line + 1}: {error.problem}"  # type: ignore[attr-defined]
     key, first = getattr(error, "full_key", None), message.split("\n")[0]
     if "Missing mandatory value" in message:
-        return f"{key}: not set; give {key}=VALUE"
+        without = ", or dataset.test=null for no test scores" if key == "dataset.test" else ""
+        return f"{key}: not set; give {key}=VALUE{without}"
     return f"{key}: {first}" if key else first
 
 
