@@ -34,12 +34,12 @@ class Planned(NamedTuple):
 
 
 def check_comparable(plan: Sequence[Planned]) -> None:
-    """Raises InputError where two runs are or would be scored on different sentences."""
+    """Raises InputError where two runs are or would be scored on different sentences, or one has no test split."""
     read: dict[config.Dataset, list[Pair]] = {}
     for run in plan:
         dataset = run.configuration.dataset
         if dataset not in read:
-            read[dataset] = hold(build.corpus(dataset).test).pairs
+            read[dataset] = _test(run).pairs
         if read[dataset] != read[plan[0].configuration.dataset]:
             raise InputError(
                 f"{plan[0].variant} and {run.variant} have different test splits, and what is scored on different "
@@ -49,6 +49,13 @@ def check_comparable(plan: Sequence[Planned]) -> None:
             raise InputError(
                 f"{run.folder} was scored on other sentences than the test split has now; give another output=FOLDER"
             )
+
+
+def _test(run: Planned) -> Held:
+    split = build.corpus(run.configuration.dataset).test
+    if split is None:
+        raise InputError(f"{run.variant}: a comparison is of the test split, and dataset.test=null says there is none")
+    return hold(split)
 
 
 def _fits(run: Planned, references: Sequence[str]) -> bool:
@@ -86,7 +93,7 @@ def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequen
     done = [run for run in plan if finished(run)]
     first = done[0].configuration
     corpus = build.corpus(first.dataset)
-    test = hold(corpus.test)
+    test = _test(done[0])
     texts = {(run.variant, run.seed): translations(run) for run in done}
     # In the order of the plan, so that the first is the one that the others are tested against.
     by_name = {run.variant: [one for one in done if one.variant == run.variant] for run in plan}

@@ -170,7 +170,7 @@ class Grammar(Text):
 class Multi30k(Text):
     name: Literal["multi30k"]
     folder: Place
-    test: str
+    test: str | None
 
 
 class Files(Text):
@@ -179,14 +179,14 @@ class Files(Text):
     name: Literal["files"]
     train: Place
     validation: Place
-    test: Place
+    test: Place | None
 
 
 class Tsv(Text):
     name: Literal["tsv"]
     train: Place
     validation: Place
-    test: Place
+    test: Place | None
 
 
 DATASETS = {get_args(kind.model_fields["name"].annotation)[0] for kind in (Grammar, Multi30k, Files, Tsv)}
@@ -298,10 +298,14 @@ class Train(Section):
 
 
 class Places(Section):
-    """Where an evaluation may write for its dataset, whatever the checkpoint says, and where null is as it says."""
+    """Where an evaluation may write for its dataset, whatever the checkpoint says, and where null is as it says.
+
+    `test` is another test split for the checkpoint's dataset, of the same kind as its own.
+    """
 
     cache: Place
     folder: Place | None
+    test: Place | None
 
 
 class Evaluate(Section):
@@ -329,6 +333,11 @@ class Evaluate(Section):
             raise ValueError("source=FILE and target=FILE go together")
         if self.source is not None and self.split == "validation":
             raise ValueError("split=validation: source=FILE and target=FILE would be scored in its place")
+        if self.dataset.test is not None and (self.source is not None or self.split == "validation"):
+            other = "split=validation" if self.source is None else "source=FILE and target=FILE"
+            raise ValueError(
+                f"dataset.test={self.dataset.test}: {other} would be scored in its place; give one of them"
+            )
         return self
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import sys
 import threading
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from seq2seq.config import Section, Train, keys, near
+from seq2seq.config import Section, Train, Translate, keys, near
 from seq2seq.distributed import Lost, first_to_tell, launched, processes
 from seq2seq.errors import InputError, end_unread, of_the_system
 from seq2seq.interruption import Stopped, how_to_go_on
@@ -141,7 +142,7 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
     if (override := getattr(error, "override", None)) is not None:  # Hydra could not take an argument apart
         key, equals, value = override.partition("=")
         if not equals:
-            return f"{override}: what is wanted of it? Give KEY=VALUE"
+            return _without_key(override, kind)
         return f"{override}: not understood; put quotes around the value and all: '{key}=\"{value}\"'"
     if found := re.search(r"Ambiguous value for argument '([^']+)'", message):
         return f"{found[1]}: more than one value; -m makes a run of each"
@@ -156,8 +157,22 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
         return f"{mark.name}, line {mark.line + 1}: {error.problem}"  # type: ignore[attr-defined]
     key, first = getattr(error, "full_key", None), message.split("\n")[0]
     if "Missing mandatory value" in message:
-        return f"{key}: not set; give {key}=VALUE"
+        without = ", or dataset.test=null for no test scores" if key == "dataset.test" else ""
+        return f"{key}: not set; give {key}=VALUE{without}"
     return f"{key}: {first}" if key else first
+
+
+def _without_key(word: str, kind: type[Section]) -> str:
+    """A file or a folder that stands alone, as other programs take it, or some other word."""
+    quoted, folder = shlex.quote(word), Path(word).is_dir()
+    if kind is Train:
+        return f"{word}: expected KEY=VALUE" + (f"; `resume={quoted}` goes on with a run" if folder else "")
+    if folder:
+        return f"{word}: expected KEY=VALUE; a checkpoint is given as checkpoint={quoted}"
+    if kind is Translate:
+        how = f"python translate.py checkpoint=runs/NAME/checkpoints/best < {quoted}"
+        return f"{word}: expected KEY=VALUE; text comes from standard input: `{how}`"
+    return f"{word}: expected KEY=VALUE; files to score are given as source=FILE target=FILE"
 
 
 def _near_key(key: str, kind: type[Section]) -> str:

@@ -1,5 +1,6 @@
 """What a run goes on with: its last checkpoint, and the configuration that it began with, but for a few options."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,8 @@ def to_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkpoi
     if (finished := (folder / "results.json").exists()) and not options:
         return None
     last = folder / "checkpoints" / "last"
-    if not folder.is_dir():
-        raise InputError(f"resume={folder}: no such folder; give a run folder, resume=runs/NAME")
     if not checkpoint.exists(last):
-        raise InputError(f"resume={folder}: there is no checkpoints/last in it to go on from; start the run again")
+        raise InputError(f"resume={folder}: {_instead(folder)}")
     try:
         found = checkpoint.load(last, training=True)
     except InputError as error:
@@ -39,6 +38,17 @@ def to_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkpoi
     begun = build.configuration(found, folder)
     configuration = _with_options(begun, options)
     return None if finished and configuration == begun else (configuration, found)
+
+
+def _instead(folder: Path) -> str:
+    """What to do where the folder holds no run: it may lie within one, as `runs/NAME/checkpoints/best` does."""
+    for above in (folder / "..", folder / ".." / ".."):
+        run = Path(os.path.normpath(above))
+        if checkpoint.exists(run / "checkpoints" / "last"):
+            return f"expected a run folder, not a part of one: resume={run}"
+    if not folder.is_dir():
+        return "no such folder; give a run folder, resume=runs/NAME"
+    return "there is no checkpoints/last in it to go on from; start the run again"
 
 
 def _with_options(begun: Train, options: Mapping[str, Any]) -> Train:

@@ -22,6 +22,7 @@ from seq2seq.metrics import Metrics, choose_tokenizer
 from seq2seq.state import State
 from seq2seq.text.gold import Held, hold
 from seq2seq.text.store import Prepared
+from seq2seq.text.tokenized import tokenization_warning
 from seq2seq.training import make_optimizer, resume
 from seq2seq.validation import Validator
 from seq2seq.watch.tensorboard import Board, Unseen
@@ -45,6 +46,8 @@ def check_unused(folder: Path) -> None:
 def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None = None) -> dict[str, Any]:
     """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`.
 
+    Without a test split `results.json` has no `test`, and there is no file of translations.
+
     `resumed` is the last checkpoint of a run that was stopped in this folder, where nobody else may be at work (see
     `seq2seq.lock`).
     """
@@ -52,10 +55,12 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     place = device.choose(configuration.device.kind)
     with distributed.in_turn():
         text = build.corpus(configuration.dataset)
-        validation, test = hold(text.validation), hold(text.test)
+        scored = {name: hold(split) for name, split in text.splits().items() if name != "train"}
+        splits = {name: split.fingerprint() for name, split in text.splits().items()}
+        _check_text(splits, resumed, folder)  # before anything is made of it
         prepared = build.prepared(configuration.dataset, text)
-    fingerprint = _fingerprint(prepared, validation, test)
-    references = [pair.target for pair in validation.pairs]
+    state = State(text=_fingerprint(prepared, *scored.values()), splits=splits, processes=distributed.processes())
+    references = [pair.target for pair in scored["validation"].pairs]
     metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.target, references))
     options = configuration.training
     torch.manual_seed(options.seed)
@@ -67,13 +72,13 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     _draw_apart(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     run = Run(configuration, prepared, model, optimizer, place)
-    start = _start(run, folder, resumed, fingerprint)
+    start = _start(run, folder, resumed, state)
 
     with _board(folder / "tensorboard", resumed) as board:
         search, batch = configuration.search, configuration.search.size * configuration.search.batch
         search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
         greedy = partial(build.translator, search, model, prepared.tokenizers, place)
-        validator = Validator(model, prepared.tokenizers, validation, greedy, metrics, options.metric, board)
+        validator = Validator(model, prepared.tokenizers, scored["validation"], greedy, metrics, options.metric, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
         found = distributed.once(lambda: checkpoint.load(folder / "checkpoints" / "best"))
@@ -84,10 +89,14 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
             "train": timing,
         }
         translator = build.translator(configuration.search, model, prepared.tokenizers, place)
-        for name, split in (("validation", validation), ("test", test)):
+        for name, split in scored.items():
             results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, metrics, place)
             log.info("%s  %s", name, _summary(results[name]))
-        results["decoding"] = hypotheses.speed()  # of the test split, the last of the two
+        if warning := tokenization_warning(name, [pair.target for pair in split.pairs], hypotheses.texts):
+            log.warning(warning)
+        if text.test is None:
+            log.info("test  no scores, since there is no test split (dataset.test=null)")
+        results["decoding"] = hypotheses.speed()  # of the test split, or of the validation split where there is none
         if text.challenges:
             results["challenges"] = {
                 split.name: challenge(model, prepared.tokenizers, translator, hold(split), metrics, place)
@@ -95,22 +104,33 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
             }
         if not distributed.first():
             return results
-        write_text(folder / f"{TRANSLATIONS}.{text.target}", hypotheses.lines())
+        if text.test is not None:
+            write_text(folder / f"{TRANSLATIONS}.{text.target}", hypotheses.lines())
         board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results))
     write_json(folder / "results.json", results)  # the last thing: where it is, the run is finished
     log.info("results in %s", folder / "results.json")
     return results
 
 
-def _start(run: Run, folder: Path, resumed: Checkpoint | None, text: str) -> Checkpoint:
+def _check_text(splits: Mapping[str, str], resumed: Checkpoint | None, folder: Path) -> None:
+    """Raises InputError where the run that goes on began with another text. An old checkpoint has no `splits`."""
+    began = resumed.training.state.splits if resumed is not None and resumed.training is not None else {}
+    if changed := [name for name in began if began[name] != splits.get(name)]:
+        raise InputError(
+            f"resume={folder}: the text is not what it was when this run began (changed: {', '.join(changed)}); put "
+            "back what it was, or start another run"
+        )
+
+
+def _start(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) -> Checkpoint:
     """The checkpoint that the loop starts from: the resumed one, or one of step 0, so that there always is one."""
     if resumed is None:
-        start = run.checkpoint(0, State(text=text, processes=distributed.processes()), {})
+        start = run.checkpoint(0, fresh, {})
         if distributed.first():
             checkpoint.store(start, folder / "checkpoints" / "last")
         return start
     assert resumed.training is not None
-    if resumed.training.state.text != text:
+    if resumed.training.state.text != fresh.text:
         raise InputError(f"resume={folder}: the text is not what it was when this run began, or is prepared otherwise")
     build.load_weights(run.model, resumed, folder)
     resume(run.model, run.optimizer, resumed.training.tensors)
@@ -159,7 +179,7 @@ def _final(results: Mapping[str, Any]) -> dict[str, float]:
         f"{split}_{metric}": results[split][metric]
         for split in ("validation", "test")
         for metric in ("bleu", "chrf", "ter", "perplexity", "exact", "aer")
-        if metric in results[split]
+        if metric in results.get(split, {})
     }
 
 

@@ -1,9 +1,10 @@
 """A checkpoint scored as a paper would: a table on the screen, `evaluation.json` and the hypotheses beside it."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
-from seq2seq import build, checkpoint, config, device
+from seq2seq import build, checkpoint, config, device, located
 from seq2seq.errors import InputError
 from seq2seq.evaluation import challenge, evaluate
 from seq2seq.forcing import format_perplexity
@@ -11,6 +12,7 @@ from seq2seq.metrics import Metrics, choose_tokenizer
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.corpus import AlignedFiles, Split
 from seq2seq.text.gold import Gold, Held, hold
+from seq2seq.text.tokenized import tokenization_warning
 from seq2seq.text.units import count_words, segments
 from seq2seq.writing import write_json, write_text
 
@@ -33,6 +35,8 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     choice = options.evaluation.tokenize or configuration.evaluation.tokenize
     metrics = Metrics(choose_tokenizer(choice, configuration.dataset.target, references))
     scored = evaluate(model, found.tokenizers, translator, split, metrics, place)
+    if warning := tokenization_warning(split.name, references, scored.hypotheses.texts):
+        print(f"warning: {warning}", file=sys.stderr)
     results: dict[str, Any] = {
         "checkpoint": str(options.checkpoint),
         "step": found.step,
@@ -98,11 +102,19 @@ def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, 
     if options.source is not None and options.target is not None:
         files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
         return "files", hold(files), ()
-    asked = options.dataset.model_dump(exclude_none=True)
-    corpus = build.corpus(configuration.dataset.model_copy(update=asked), download="folder" in asked)
+    dataset = located.dataset(options, configuration.dataset, _run_folder(options.checkpoint))
+    corpus = build.corpus(dataset, download=options.dataset.folder is not None)
     if options.split == "validation":
         return "validation", hold(corpus.validation), ()
-    return "test", hold(corpus.test), corpus.challenges
+    if corpus.test is None:
+        raise InputError(
+            f"checkpoint {options.checkpoint} was trained without a test split (dataset.test=null): give "
+            "split=validation, dataset.test=..., or source=FILE target=FILE"
+        )
+    test = hold(corpus.test)
+    if (other := options.dataset.test) is not None:
+        test = test._replace(name=str(other))
+    return "test", test, corpus.challenges
 
 
 def _with_alignments(split: Held, path: Path, units: str) -> Held:

@@ -75,10 +75,12 @@ class Standing(Numbers):
 class State(Numbers):
     """`text` is the fingerprint of what the run learns from and is measured on, `events` TensorBoard's files' sizes.
 
+    `splits` are the fingerprints of the raw text of each split, which checkpoints had not from the beginning.
     As many `processes` must go on: each has its own part of the batches and its own random numbers.
     """
 
     text: str
+    splits: dict[str, str] = {}
     processes: PositiveInt = 1
     events: dict[str, NonNegativeInt] = {}
     counts: Counts = Counts()

@@ -1,6 +1,7 @@
 """Raw sentences in, raw sentences out: tokenizer, model and beam search behind one call."""
 
 import copy
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from seq2seq.nn.model import Model
 from seq2seq.search.beam import Hypothesis, Step, beam_search
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""C0, DEL, C1, and the line ends of Unicode. Joiners and marks of direction are none: scripts and emoji need them."""
 
 
 class Translation(NamedTuple):
@@ -112,8 +116,11 @@ class Translator:
         self.truncate = too_long == "truncate"
 
     def __call__(self, sentences: Sequence[str]) -> list[list[Translation] | TooLong]:
-        """The `n_best` translations of each sentence, best first; a blank line's only translation is a blank line."""
-        sources = self.tokenizers.source.encode_batch(list(sentences))
+        """The `n_best` translations of each sentence, best first; a blank line's only translation is a blank line.
+
+        Raises TypeError for a single string.
+        """
+        sources = self.tokenizers.source.encode_batch(sentences)
         results: list[list[Translation] | TooLong] = [[BLANK] for _ in sources]
         todo = []
         for i, (sentence, source) in enumerate(zip(sentences, sources, strict=True)):
@@ -155,11 +162,27 @@ class Translator:
 
     def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         target = [token for token in hypothesis.tokens if token != EOS]
+        pieces = self.tokenizers.target.pieces(target)
         return Translation(
-            text=" ".join(self.tokenizers.target.decode(target).split("\n")),  # bytes could spell a line end
+            text=_printable(self.tokenizers.target.decode(target), pieces),
             score=hypothesis.score,
             log_probability=hypothesis.log_probability,
             source_pieces=self.tokenizers.source.pieces(source),
-            target_pieces=self.tokenizers.target.pieces(target),
+            target_pieces=pieces,
             weights=hypothesis.weights[:, : len(source) + 1],
         )
+
+
+def _printable(text: str, pieces: Sequence[str]) -> str:
+    """The text without line ends, and without control characters but for those that a piece has.
+
+    Pieces have the characters of the training text; with bytes (`<0x1B>`) an untrained model spells anything. A
+    control character of theirs becomes U+FFFD, or a space where it is one of white space.
+    """
+    known = {*"".join(pieces)} - {"\n"}
+
+    def shown(match: re.Match[str]) -> str:
+        control = match[0]
+        return control if control in known else " " if control.isspace() else "\ufffd"
+
+    return CONTROL.sub(shown, text)

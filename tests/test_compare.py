@@ -221,6 +221,11 @@ def refused(
         (["attention=dot,general", "training"], ["training", "KEY=VALUE"]),
         (["training.clip=interval(1,2)"], ["training.clip", "one by one"]),
         (["dataset.test=dev,test"], ["dev and test have different test splits"]),
+        (
+            ["attention=dot,general", "dataset.test=null"],
+            ["dot: a comparison is of the test split", "dataset.test=null"],
+        ),
+        (["dataset.test=test,null"], ["test=null: a comparison is of the test split", "dataset.test=null"]),
         (["training.dropout=0.1,0.2"], ["training.dropout: no such option"]),
         (["model.dropout=0.1,2.0"], ["model.dropout=2.0: ", "less than 1"]),
     ],

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save
 
+from seq2seq import checkpoint
 from tests.programs import SMALL, TEXT, write_corpus
-from tests.test_strangers import listing
+from tests.test_strangers import listing, with_file
 from tests.warm import Warm
 
 MEMORY = 400
@@ -65,6 +67,21 @@ def test_translation_gives_a_line_for_each_line_and_goes_on(warm: Warm, sweep: P
     assert {text for line, text in zip(lines, found, strict=False) if not line.strip()} == {""}
     assert ended.peak < warm.idle + MEMORY
     assert not list(tmp_path.iterdir())
+
+
+def test_an_untrained_model_writes_no_control_characters(warm: Warm, sweep: Path, tmp_path: Path) -> None:
+    for name, piece, written in (("esc", "<0x1B>", "\ufffd"), ("return", "<0x0D>", " ")):
+        best = Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / name))
+        tokenizer, weights = checkpoint.load(best).tokenizers.target, load_file(best / "weights.safetensors")
+        pieces = tokenizer.pieces(list(range(len(tokenizer))))
+        weights["output.bias"][pieces.index(piece)] = 1e4
+        with_file("weights.safetensors", save(weights))(best)
+        ended = warm("translate", f"checkpoint={name}", "device=cpu", folder=tmp_path, given=GOOD.encode())
+        assert (ended.status, ended.told) == (0, "")
+        assert {*ended.printed.decode()} == {written, "\n"}
+        files = [f"{side}={sweep}/test.{language}" for side, language in (("source", "de"), ("target", "en"))]
+        assert warm("evaluate", f"checkpoint={name}", "device=cpu", *files, folder=tmp_path).status == 0
+        assert {*(tmp_path / "hypotheses.files.en").read_bytes().decode()} == {written, "\n"}
 
 
 def test_half_a_gzip_file_is_translated_into_as_many_lines(warm: Warm, sweep: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def scored(run: Path, **options: Any) -> dict[str, Any]:
     """`evaluate.py` with these options, in this process."""
     search = {**NOTHING, "too_long": None, **options.pop("search", {})}
     given: dict[str, Any] = {"split": "test", "source": None, "target": None, "alignments": None, "output": None}
-    given["dataset"] = {"cache": "cache", "folder": None}
+    given["dataset"] = {"cache": "cache", "folder": None, "test": None}
     given |= {"evaluation": {"tokenize": None}, "alignment_units": "words"}
     given |= {"checkpoint": f"{run}/checkpoints/best", "device": CPU}
     return score(load(Evaluate, {**given, **options, "search": search}))

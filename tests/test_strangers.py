@@ -303,7 +303,7 @@ def test_evaluation_downloads_nothing_to_where_the_checkpoint_says(warm: Warm, h
     def spoil(checkpoint: Path) -> None:
         dataset(checkpoint, name="multi30k", folder=str(here / "planted"), test="test_2016_flickr")
 
-    refused(warm, here, spoil, words=["planted/train.de.gz", "dataset.folder=FOLDER"], programs=["evaluate"])
+    refused(warm, here, spoil, words=["planted/test_2016_flickr.de.gz", "dataset.folder=FOLDER"], programs=["evaluate"])
 
 
 def test_evaluation_reads_no_device(warm: Warm, here: Path) -> None:

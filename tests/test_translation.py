@@ -13,7 +13,7 @@ from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
 from seq2seq.training import Schedule, make_optimizer, updates
-from seq2seq.translation import TooLong, Translation, Translator, for_search
+from seq2seq.translation import TooLong, Translation, Translator, _printable, for_search
 from tests.tiny import tiny_rule
 
 POSITIONS = 40
@@ -220,6 +220,56 @@ def test_a_translation_is_one_line(tokenizers: Tokenizers) -> None:
         found.output.bias[EOS] = 19.0
     ((best, *_),) = translator(found, tokenizers, size=4, n_best=4)([LINES[3]])
     assert "\n" not in best.text
+
+
+def spelling(tokenizers: Tokenizers, *tokens: int) -> Model:
+    """A model that puts out these tokens and no other, as likely as one another."""
+    found = model(tokenizers, "general")
+    with torch.no_grad():
+        found.output.weight.zero_()
+        found.output.bias.fill_(-20.0)
+        found.output.bias[list(tokens)] = 20.0
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spelled", "shown"),
+    [(spelled, "\ufffd") for spelled in "\0\x01\x07\x08\x0e\x1b\x7f"]
+    + [(spelled, " ") for spelled in "\t\n\x0b\x0c\r\x1c\x1f"],
+)
+def test_control_characters_that_bytes_spell_are_not_written(tokenizers: Tokenizers, spelled: str, shown: str) -> None:
+    (piece,) = [index for index in range(4, 260) if tokenizers.target.decode([index]) == spelled]
+    ((best,),) = translator(spelling(tokenizers, piece), tokenizers)([LINES[3]])
+    assert len(best.target_pieces) > 9
+    assert best.text == shown * len(best.target_pieces)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a\x85b\x9bc\u2028d\u2029e", "a b\ufffdc d e"),
+        ("\u200d\u200c\u200e\u202b\u00ad\ufeff", "\u200d\u200c\u200e\u202b\u00ad\ufeff"),
+    ],
+)
+def test_control_characters_of_several_bytes(tokenizers: Tokenizers, text: str, written: str) -> None:
+    """Joiners and marks of direction are no control characters: scripts and emoji need them."""
+    found = tokenizers.target.decode(tokenizers.target.encode(text))
+    assert found == text
+    assert _printable(found, tokenizers.target.pieces(tokenizers.target.encode(text))) == written
+
+
+def test_control_characters_of_the_training_text_are_written_but_for_line_ends() -> None:
+    lines = [text.replace("e", "\x92").replace("a", "\t") for text in (line(seed) for seed in range(400))]
+    target = train_tokenizer(lines, vocabulary_size=314, kind="unigram")
+    ids = target.encode("b\x92\td\x1b")
+    assert _printable(target.decode(ids), target.pieces(ids)) == "b\x92\td\ufffd"
+    assert _printable("a\nb", ["a\n", "b"]) == "a b"  # from nobody's text, but a stranger's
+
+
+def test_a_single_string_is_refused(trained: Model, tokenizers: Tokenizers) -> None:
+    """A string is a sequence of strings as well: each of its letters would be translated."""
+    with pytest.raises(TypeError, match=r"expected a list of texts, found the string 'Ein Satz\.'"):
+        translator(trained, tokenizers)("Ein Satz.")
 
 
 def test_a_model_without_numbers_translates_nothing(tokenizers: Tokenizers) -> None:

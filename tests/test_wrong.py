@@ -267,10 +267,24 @@ def test_a_model_without_numbers_is_the_model(sweep: Path, rule: str) -> None:
         ("translate", ["checkpoint=/"], ["/ is no checkpoint"]),
         ("evaluate", ["checkpoint={}", "search.sise=3"], ["search.sise", "did you mean search.size?"]),
         ("translate", ["checkpoint={}", "plot=picture.bmp"], ["picture.bmp", ".png"]),
+        (
+            "translate",
+            ["test.de"],
+            ["test.de: expected", "`python translate.py checkpoint=runs/NAME/checkpoints/best < t"],
+        ),
+        ("translate", ["it's.de", "checkpoint={}"], ["checkpoints/best < 'it'\"'\"'s.de'`"]),
+        ("translate", ["{}"], ["general/checkpoints/best: expected KEY=VALUE; a checkpoint is given as checkpoint=/"]),
+        ("evaluate", ["{}"], ["general/checkpoints/best: expected KEY=VALUE; a checkpoint is given as checkpoint=/"]),
+        ("evaluate", ["test.de", "test.en"], ["test.de: expected KEY=VALUE", "source=FILE target=FILE"]),
+        ("train", ["cache"], ["cache: expected KEY=VALUE; `resume=cache` goes on with a run"]),
     ],
-    ids=["no checkpoint", "line counts", "two things to score", "here", "root", "no such option", "no such format"],
+    ids=[
+        *("no checkpoint", "line counts", "two things to score", "here", "root", "no such option", "no such format"),
+        *("text alone", "quotes", "a checkpoint alone", "a checkpoint alone", "files alone", "a folder alone"),
+    ],
 )
 def test_the_other_programs(sweep: Path, folder: Path, program: str, arguments: list[str], words: list[str]) -> None:
+    (folder / "cache").mkdir()
     best = str(sweep / "runs/general/checkpoints/best")
     found = refused(program, *(argument.format(best) for argument in arguments), folder=folder)
     assert all(word in found for word in words), found

@@ -4,9 +4,9 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -45,15 +45,46 @@ class Split(Protocol):
 class Corpus:
     """The splits of a translation task; `source` and `target` are the names of the languages.
 
-    `challenges` are further test splits, each of one difficulty.
+    `test` is None where there is none. `challenges` are further test splits, each of one difficulty.
     """
 
     source: str
     target: str
     train: Split
     validation: Split
-    test: Split
+    test: Split | None
     challenges: tuple[Split, ...] = ()
+
+    def splits(self) -> dict[str, Split]:
+        """What training learns from and is measured on, by name."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in splits.items() if split is not None}
+
+
+class OnDemand:
+    """A split whose files are looked for when it is first read, so that it can be scored where others are missing.
+
+    The text is read once for its fingerprint, however often that is asked for.
+    """
+
+    def __init__(self, name: str, find: Callable[[], Split]) -> None:
+        self.name, self._find = name, find
+
+    @cached_property
+    def split(self) -> Split:
+        """The split itself; raises what finding it raises."""
+        return self._find()
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.split.fingerprint()
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.split)
+
+    def fingerprint(self) -> str:
+        """See `Split.fingerprint`."""
+        return self._fingerprint
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -161,27 +192,27 @@ class InMemory:
         return _digest([self.key])[0]
 
 
-def files(*, train: Path, validation: Path, test: Path, source: str, target: str) -> Corpus:
+def files(*, train: Path, validation: Path, test: Path | None, source: str, target: str) -> Corpus:
     """A corpus of aligned files: `/my/train` with languages de and en is `/my/train.de` and `/my/train.en`.
 
-    Where `/my/train.de` does not exist, `/my/train.de.gz` is taken. Raises `InputError` where neither does.
+    Where `/my/train.de` does not exist, `/my/train.de.gz` is taken. A split raises `InputError` where neither does.
     """
 
-    def split(prefix: Path, name: str) -> AlignedFiles:
-        return AlignedFiles(_find(prefix, source), _find(prefix, target), name)
+    def split(prefix: Path, name: str) -> OnDemand:
+        return OnDemand(name, lambda: AlignedFiles(_find(prefix, source), _find(prefix, target), name))
 
-    return Corpus(source, target, split(train, "train"), split(validation, "validation"), split(test, "test"))
+    scored = None if test is None else split(test, "test")
+    return Corpus(source, target, split(train, "train"), split(validation, "validation"), scored)
 
 
-def tsv(*, train: Path, validation: Path, test: Path, source: str, target: str) -> Corpus:
-    """A corpus of three `TabSeparated` files."""
-    return Corpus(
-        source,
-        target,
-        TabSeparated(train, "train"),
-        TabSeparated(validation, "validation"),
-        TabSeparated(test, "test"),
-    )
+def tsv(*, train: Path, validation: Path, test: Path | None, source: str, target: str) -> Corpus:
+    """A corpus of `TabSeparated` files."""
+
+    def split(path: Path, name: str) -> OnDemand:
+        return OnDemand(name, lambda: TabSeparated(path, name))
+
+    scored = None if test is None else split(test, "test")
+    return Corpus(source, target, split(train, "train"), split(validation, "validation"), scored)
 
 
 def _find(prefix: Path, language: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from seq2seq.errors import InputError
-from seq2seq.text.corpus import AlignedFiles, Corpus, Pair, Split
+from seq2seq.text.corpus import AlignedFiles, Corpus, OnDemand, Pair, Split
 
 ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
 SHA256 = {
@@ -52,13 +52,13 @@ class WithoutMissing:
 
 
 def multi30k(
-    *, folder: Path, source: str, target: str, test: str = "test_2016_flickr", address: str | None = ADDRESS
+    *, folder: Path, source: str, target: str, test: str | None = "test_2016_flickr", address: str | None = ADDRESS
 ) -> Corpus:
     """Multi30k's task 1 for any two of de, en, fr and cs; what `folder` lacks is downloaded into it from `address`.
 
     Only files whose SHA-256 is known are used, which leaves out test_2017_mscoco and test_2018_flickr.
-    Raises `InputError` where there is no such language or test set, or a file differs or cannot be had, or is not there
-    and there is no `address`.
+    Raises `InputError` where there is no such language or test set. A split is looked for when it is first read, and
+    raises `InputError` where a file differs or cannot be had, or is not there and there is no `address`.
     """
     languages = sorted({name.rpartition(".")[2] for name in SHA256})
     if source == target or not {source, target} <= set(languages):
@@ -70,17 +70,21 @@ def multi30k(
         for name in SHA256
         if name.startswith("test") and name.endswith(f".{source}") and f"{name.removesuffix(source)}{target}" in SHA256
     )
-    if test not in tests:
+    if test is not None and test not in tests:
         raise InputError(
             f"Multi30k has no test set {test!r} for {source} and {target}: choose one of {', '.join(tests)}"
         )
 
-    def split(prefix: str, name: str) -> AlignedFiles:
-        source_path = _checked(folder, f"{prefix}.{source}", address)
-        return AlignedFiles(source_path, _checked(folder, f"{prefix}.{target}", address), name)
+    def split(prefix: str, name: str) -> OnDemand:
+        def find() -> AlignedFiles:
+            source_path = _checked(folder, f"{prefix}.{source}", address)
+            return AlignedFiles(source_path, _checked(folder, f"{prefix}.{target}", address), name)
+
+        return OnDemand(name, find)
 
     train = WithoutMissing(split("train", "train"), "train")
-    return Corpus(source, target, train, split("val", "validation"), split(test, "test"))
+    scored = None if test is None else split(test, "test")
+    return Corpus(source, target, train, split("val", "validation"), scored)
 
 
 def _checked(folder: Path, name: str, address: str | None) -> Path:

@@ -3,7 +3,7 @@
 import io
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -49,8 +49,10 @@ class Tokenizer:
         """Subword ids, without BOS and EOS."""
         return self.encode_batch([text])[0]
 
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """`encode` for each text, on all cores."""
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` for each text, on all cores. Raises TypeError for a single string, whose items are letters."""
+        if isinstance(texts, str):
+            raise TypeError(f"expected a list of texts, found the string {texts[:40]!r}: put it into a list")
         ids: list[list[int]] = self._processor.encode([_encodable(text) for text in texts])
         return ids
 

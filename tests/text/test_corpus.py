@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.errors import InputError
-from seq2seq.text.corpus import AlignedFiles, InMemory, Pair, Split, TabSeparated, files, read_lines, tsv
+from seq2seq.text.corpus import AlignedFiles, Corpus, InMemory, Pair, Split, TabSeparated, files, read_lines, tsv
 
 Write = Callable[[str, bytes], Path]
 
@@ -140,14 +140,31 @@ def test_a_prefix_finds_plain_and_gzipped_files(write: Write, tmp_path: Path) ->
     assert (corpus.source, corpus.target) == ("en", "de")
     assert list(corpus.train) == [("train English", "train deutsch")]
     assert list(corpus.validation) == [("dev.v2 English", "dev.v2 deutsch")]
-    assert list(corpus.test) == [("test English", "test deutsch")]
-    assert [split.name for split in (corpus.train, corpus.validation, corpus.test)] == ["train", "validation", "test"]
+    assert list(corpus.splits()["test"]) == [("test English", "test deutsch")]
+    assert [split.name for split in corpus.splits().values()] == list(corpus.splits()) == list(prefixes)
     with pytest.raises(InputError, match=r"neither .*train\.fr nor .*train\.fr\.gz"):
-        files(**prefixes, source="en", target="fr")
+        files(**prefixes, source="en", target="fr").train.fingerprint()
+
+
+@pytest.mark.parametrize(("make", "ends"), [(files, (".de", ".en")), (tsv, ("",))])
+def test_a_split_is_read_where_the_others_are_missing(
+    write: Write, tmp_path: Path, make: Callable[..., Corpus], ends: tuple[str, ...]
+) -> None:
+    for end in ends:
+        write(f"test{end}", b"a\tb\n" if end == "" else end.encode())
+    paths = {name: tmp_path / name for name in ("train", "validation", "test")}
+    corpus = make(**paths, source="de", target="en")
+    assert corpus.test is not None
+    assert len(list(corpus.test)) == 1
+    assert len(corpus.test.fingerprint()) == 64
+    for split in (corpus.train, corpus.validation):
+        with pytest.raises(InputError):
+            list(split)
+    assert list(make(**(paths | {"test": None}), source="de", target="en").splits()) == ["train", "validation"]
 
 
 def test_three_tab_separated_files_are_a_corpus(write: Write) -> None:
     paths = {name: write(f"{name}.tsv", f"{name}\tb\n".encode()) for name in ("train", "validation", "test")}
     corpus = tsv(**paths, source="de", target="en")
-    found = [list(split) for split in (corpus.train, corpus.validation, corpus.test)]
+    found = [list(split) for split in corpus.splits().values()]
     assert found == [[("train", "b")], [("validation", "b")], [("test", "b")]]

@@ -12,6 +12,7 @@ import pytest
 
 from seq2seq.errors import InputError
 from seq2seq.text import multi30k as module
+from seq2seq.text.corpus import Corpus
 from seq2seq.text.multi30k import SHA256, multi30k
 
 CONTENT = {
@@ -80,18 +81,27 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
+def lengths(corpus: Corpus) -> list[int]:
+    """Of the splits, which must be read for that."""
+    return [len(list(split)) for split in corpus.splits().values()]
+
+
 def test_what_the_folder_lacks_is_downloaded_once(server: Server, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
     corpus = multi30k(folder=folder, source="fr", target="cs", address=server.address)
     assert list(corpus.validation) == [(f"val.fr {line}", f"val.cs {line}") for line in range(5)]
-    assert [len(list(split)) for split in (corpus.train, corpus.validation, corpus.test)] == [700, 5, 3]
+    assert len(server.requested) == 2  # what was asked for
+    assert lengths(corpus) == [700, 5, 3]
     names = {f"{split}.{language}" for split in ("train", "val", "test_2016_flickr") for language in ("fr", "cs")}
     assert sorted(server.requested) == sorted(names)
     assert {path.name for path in folder.iterdir()} == {f"{name}.gz" for name in names}
-    multi30k(folder=folder, source="cs", target="fr", address=server.address)
+    assert lengths(multi30k(folder=folder, source="cs", target="fr", address=server.address)) == [700, 5, 3]
     assert len(server.requested) == 6
-    multi30k(folder=folder, source="cs", target="en", address=server.address)
+    assert lengths(multi30k(folder=folder, source="cs", target="en", address=server.address)) == [700, 5, 3]
     assert len(server.requested) == 9
+    without = multi30k(folder=folder, source="cs", target="de", test=None, address=server.address)
+    assert lengths(without) == [700, 5]
+    assert len(server.requested) == 11
 
 
 @pytest.mark.parametrize(
@@ -109,7 +119,7 @@ def test_a_bad_download_leaves_nothing_and_says_what_to_do(
 ) -> None:
     server.misbehaviour = ("train.en", fault)
     with pytest.raises(InputError, match=rf"train\.en\.gz: .*{reason}.*by hand.*dataset\.folder") as raised:
-        multi30k(folder=tmp_path, source="de", target="en", address=server.address)
+        lengths(multi30k(folder=tmp_path, source="de", target="en", address=server.address))
     assert "\n" not in str(raised.value)
     assert [path.name for path in tmp_path.iterdir()] == ["train.de.gz"]
     server.misbehaviour = ("", "")
@@ -121,20 +131,20 @@ def test_no_network_says_what_to_do(tmp_path: Path) -> None:
         unused.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(InputError, match=r"refused.*put the file at .*train\.de\.gz by hand"):
-            multi30k(folder=tmp_path, source="de", target="en", address=address)
+            lengths(multi30k(folder=tmp_path, source="de", target="en", address=address))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_made_is_told(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot download"):
-        multi30k(folder=tmp_path / "file" / "folder", source="de", target="en", address=server.address)
+        lengths(multi30k(folder=tmp_path / "file" / "folder", source="de", target="en", address=server.address))
 
 
 def test_a_file_of_the_folder_is_checked(server: Server, tmp_path: Path) -> None:
     (tmp_path / "val.en.gz").write_bytes(b"the val.en of another release")
     with pytest.raises(InputError, match=r"val\.en\.gz is not Multi30k's file.*delete it"):
-        multi30k(folder=tmp_path, source="de", target="en", address=server.address)
+        lengths(multi30k(folder=tmp_path, source="de", target="en", address=server.address))
     assert (tmp_path / "val.en.gz").read_bytes() == b"the val.en of another release"
 
 
@@ -167,8 +177,7 @@ def test_the_real_files(real_data: Path) -> None:
     assert len(pairs) == 29_000 - 2
     assert all(pair.source.strip() and pair.target.strip() and "@@" not in pair for pair in pairs)
     assert sum("\u00a0" in pair.source or "\t" in pair.source for pair in pairs) > 0
-    assert len(list(corpus.validation)) == 1_014
-    assert len(list(corpus.test)) == 1_000
+    assert lengths(corpus) == [29_000 - 2, 1_014, 1_000]
     reverse = multi30k(folder=folder, source="en", target="de", address="http://127.0.0.1:9")
     assert [(target, source) for source, target in reverse.train] == pairs
     assert reverse.train.fingerprint() != corpus.train.fingerprint()
