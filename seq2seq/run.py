@@ -52,6 +52,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         text = build.corpus(configuration.dataset)
         validation, test = hold(text.validation), hold(text.test)
         prepared = build.prepared(configuration.dataset, text)
+    for line in build.remarks(configuration.dataset, text, prepared.tokenizers, (validation, test)):
+        log.info("%s", line)
     fingerprint = _fingerprint(prepared, validation, test)
     options = configuration.training
     torch.manual_seed(options.seed)
@@ -68,7 +70,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     with _board(folder / "tensorboard", resumed) as board:
         search, batch = configuration.search, configuration.search.size * configuration.search.batch
         search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
-        greedy = partial(build.translator, search, model, prepared.tokenizers, place)
+        normalization = configuration.dataset.normalization
+        greedy = partial(build.translator, search, model, prepared.tokenizers, place, normalization=normalization)
         validator = Validator(model, prepared.tokenizers, validation, greedy, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
@@ -79,7 +82,9 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
             "best": {"step": found.step, "metric": configuration.training.metric, **found.scores},
             "train": timing,
         }
-        translator = build.translator(configuration.search, model, prepared.tokenizers, place)
+        translator = build.translator(
+            configuration.search, model, prepared.tokenizers, place, normalization=normalization
+        )
         for name, split in (("validation", validation), ("test", test)):
             results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, place)
             log.info("%s  %s", name, _summary(results[name]))

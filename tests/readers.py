@@ -94,7 +94,9 @@ def read_checkpoint(example: Any, folder: Path) -> None:
     found = checkpoint.load(folder, training=training)
     configuration, model = build.trained(found, folder)
     search = config.search_as_given({"size": 2, "batch": 3, "n_best": 1}, configuration.search)
-    build.translator(search, model, found.tokenizers, torch.device("cpu"))(["Der Hund.", "", "\0ä"])
+    build.translator(search, model, found.tokenizers, torch.device("cpu"), normalization="none")(
+        ["Der Hund.", "", "\0ä"]
+    )
 
 
 def _spoilt(edits: Any, *, fitting: bool) -> dict[str, bytes]:
