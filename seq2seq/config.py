@@ -17,8 +17,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PositiveInt,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -81,8 +83,8 @@ def _as_text(value: object) -> object:
     if isinstance(value, bool) or (isinstance(value, float) and not math.isnan(value)):
         kind = "boolean" if isinstance(value, bool) else "number"
         raise ValueError(
-            f'found the {kind} {_shown(value)} where text is wanted; if you wrote text, put it in quotes: "no" in '
-            "YAML, 'KEY=\"no\"' on the command line"
+            f'found the {kind} {_shown(value)} and not text; if you wrote text, put quotes around it: "TEXT" in YAML, '
+            "'KEY=\"TEXT\"' on the command line"
         )
     return str(value).lower() if isinstance(value, int | float) else value
 
@@ -95,7 +97,10 @@ Language = Annotated[  # it ends the names of files; tags of BCP 47, and sr@lati
     str, Field(pattern=r"^[\w.@-]+$", max_length=40), BeforeValidator(_as_text)
 ]
 Place = Annotated[Path, BeforeValidator(_not_empty), BeforeValidator(_as_text), AfterValidator(_no_null)]
-Paths = Place | Annotated[tuple[Place, ...], Field(min_length=1)]
+Paths = Annotated[
+    Annotated[Place, Tag("one")] | Annotated[tuple[Place, ...], Field(min_length=1), Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
+]
 Column = Annotated[int, Field(ge=1, le=1000)]
 Symbol = Annotated[str, Field(max_length=200), BeforeValidator(_as_text)]
 Positive = Annotated[float, Field(gt=0)]
