@@ -1,4 +1,4 @@
-"""Rows of a table: plain ones to the character, those of a spreadsheet as it means them; what is wrong has its lines."""
+"""Rows of a table: plain ones to the character, those of a spreadsheet as it means them; mistakes with their lines."""
 
 import csv
 import io
