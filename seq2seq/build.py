@@ -1,5 +1,7 @@
 """Where the configuration meets the objects: the only factories."""
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,12 @@ from seq2seq.nn.decoder import DECODERS, Widths
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.built_in import built_in
-from seq2seq.text.corpus import Corpus, files, tsv
+from seq2seq.text.corpus import Concatenated, Corpus, files, tsv
+from seq2seq.text.gold import Held
 from seq2seq.text.multi30k import ADDRESS, multi30k
+from seq2seq.text.normalization import describe_forms, normalized
 from seq2seq.text.store import Prepared, prepare
+from seq2seq.text.table import looks_quoted
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training import Schedule, memory_or
 from seq2seq.translation import Translator
@@ -27,6 +32,10 @@ from seq2seq.translation import Translator
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
     """The parallel text that the configuration names, checked by reading it when first used."""
+    return normalized(_as_written(dataset, download=download), dataset.normalization)
+
+
+def _as_written(dataset: config.Dataset, *, download: bool) -> Corpus:
     languages = {"source": dataset.source, "target": dataset.target}
     match dataset:
         case config.Multi30k():
@@ -35,9 +44,34 @@ def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
         case config.Files():
             return files(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
         case config.Tsv():
-            return tsv(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
+            return tsv(
+                train=dataset.train,
+                validation=dataset.validation,
+                test=dataset.test,
+                source=dataset.source,
+                target=dataset.target,
+                columns=dataset.columns,
+                quoting=dataset.quoting,
+            )
         case config.Grammar():
             return built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
+
+
+def remarks(dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, scored: Iterable[Held]) -> Iterator[str]:
+    """What a person should know of the text before a model is trained on it, a sentence each."""
+    if isinstance(text.train, Concatenated):
+        yield f"training pairs: {text.train.counts()}"
+    if isinstance(dataset, config.Tsv) and dataset.quoting == "none":
+        lines = list(islice(text.train, 10_000))
+        if quoted := sum(any(map(looks_quoted, pair)) for pair in lines):
+            yield (
+                f"warning: {quoted:,} of the first {len(lines):,} training pairs look quoted, as spreadsheets write "
+                "fields with quotation marks, and are learned as they stand; dataset.quoting=csv takes the quotes away"
+            )
+    if dataset.normalization == "none":
+        for split in scored:
+            if sentence := describe_forms(split.pairs, tokenizers, split.name):
+                yield f"warning: {sentence}"
 
 
 def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
@@ -47,6 +81,8 @@ def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
         folder=dataset.cache,
         vocabulary_size=dataset.vocabulary,
         kind=dataset.tokenizer,
+        coverage=dataset.character_coverage,
+        symbols=dataset.symbols,
         joint=dataset.joint,
         longest=dataset.longest,
     )
@@ -167,8 +203,10 @@ def schedule(training: config.Training, *, total: int) -> Schedule:
     return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
 
 
-def translator(search: config.Search, built: Model, tokenizers: Tokenizers, device: torch.device) -> Translator:
-    """The model behind one call on raw text."""
+def translator(
+    search: config.Search, built: Model, tokenizers: Tokenizers, device: torch.device, *, normalization: str
+) -> Translator:
+    """The model behind one call on raw text, which is normalised as the training text was."""
     return Translator(
         built,
         tokenizers,
@@ -179,4 +217,5 @@ def translator(search: config.Search, built: Model, tokenizers: Tokenizers, devi
         batch=search.batch,
         longest_source=search.longest_source,
         too_long=search.too_long,
+        normalization=normalization,
     )

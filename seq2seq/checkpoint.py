@@ -44,10 +44,12 @@ _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}},
     "training": {"save_every": None},
+    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
     "attention": _HARD,
     "encoder.attention": _HARD,
     "device": {"precision": "float32", "deterministic": False},
 }
+ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none"}
 
 log = logging.getLogger(__name__)
 
@@ -339,4 +341,6 @@ def _of_today(values: dict[str, Any]) -> dict[str, Any]:
             section = section.get(key) if isinstance(section, dict) else None
         if isinstance(section, dict):
             section.update({**added, **section})
+            if path == "dataset" and section.get("name") == "tsv":
+                section.update({**ADDED_TO_TSV, **section})
     return values

@@ -185,7 +185,10 @@ def _translate(run: Planned, sources: Sequence[str]) -> list[Shown]:
     folder = run.folder / "checkpoints" / "best"
     found = checkpoint.load(folder)
     configuration, model = build.trained(found, folder)
-    translator = build.translator(configuration.search, model.to(place), found.tokenizers, place)
+    normalization = configuration.dataset.normalization
+    translator = build.translator(
+        configuration.search, model.to(place), found.tokenizers, place, normalization=normalization
+    )
     shown = []
     for result in translator(sources):
         best = result[0] if isinstance(result, list) else None

@@ -6,6 +6,7 @@ Values stand in `configs/`, never here: a field without a value is an error, so 
 import difflib
 import itertools
 import json
+import math
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,8 +17,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PositiveInt,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -29,6 +32,9 @@ from seq2seq.metrics import TOKENIZERS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
 from seq2seq.precision import PRECISIONS
+from seq2seq.text.normalization import NORMALIZATIONS
+from seq2seq.text.table import QUOTINGS
+from seq2seq.text.tokenizer import check_symbols
 
 
 def near(word: str, choices: Iterable[str]) -> str:
@@ -70,12 +76,34 @@ def _no_null(path: Path) -> Path:
     return path
 
 
+def _as_text(value: object) -> object:
+    """The text that was typed where YAML or the command line took it for a number: 2024, or the language nan.
+
+    A boolean may have been "no" or "off", and 1.1 "1.10", so these are refused.
+    """
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isnan(value)):
+        kind = "boolean" if isinstance(value, bool) else "number"
+        raise ValueError(
+            f'found the {kind} {_shown(value)} and not text; if you wrote text, put quotes around it: "TEXT" in YAML, '
+            "'KEY=\"TEXT\"' on the command line"
+        )
+    return str(value).lower() if isinstance(value, int | float) else value
+
+
 MOST_HYPOTHESES = 2**17  # of all sentences that are translated at a time
 
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Language = Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=40)]  # it ends the names of files
-Place = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_null)]
+Language = Annotated[  # it ends the names of files; tags of BCP 47, and sr@latin
+    str, Field(pattern=r"^[\w.@-]+$", max_length=40), BeforeValidator(_as_text)
+]
+Place = Annotated[Path, BeforeValidator(_not_empty), BeforeValidator(_as_text), AfterValidator(_no_null)]
+Paths = Annotated[
+    Annotated[Place, Tag("one")] | Annotated[tuple[Place, ...], Field(min_length=1), Tag("several")],
+    Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
+]
+Column = Annotated[int, Field(ge=1, le=1000)]
+Symbol = Annotated[str, Field(max_length=200), BeforeValidator(_as_text)]
 Positive = Annotated[float, Field(gt=0)]
 Width = Annotated[int, Field(gt=0, le=2**16)]
 
@@ -143,16 +171,31 @@ class Model(Section):
 class Text(Section):
     """What every dataset has: two languages, and how their text becomes subwords.
 
-    `longest` is the greatest number of subwords a side may have in training; longer pairs are left out and counted.
+    `character_coverage` is the share of the training text's characters that have a piece; the others become bytes.
+    `symbols` are pieces that are never split. `longest` is the greatest number of subwords a side may have in training;
+    longer pairs are left out and counted.
     """
 
     source: Language
     target: Language
+    normalization: Annotated[str, _one_of(NORMALIZATIONS)]
     vocabulary: Annotated[int, Field(ge=8, le=1_000_000)]
     tokenizer: Annotated[str, _one_of(("unigram", "bpe"))]
+    character_coverage: Annotated[float, Field(ge=0.98, le=1)]  # SentencePiece's limits
+    symbols: Annotated[tuple[Symbol, ...], AfterValidator(check_symbols)]
     joint: bool
     longest: PositiveInt
     cache: Place
+
+    @model_validator(mode="after")
+    def _symbols_are_read(self) -> "Text":
+        for symbol in self.symbols:
+            if (text := NORMALIZATIONS[self.normalization](symbol)) != symbol:
+                raise ValueError(
+                    f"dataset.symbols: dataset.normalization={self.normalization} makes {_shown(text)} of "
+                    f"{_shown(symbol)}, so the text never has it"
+                )
+        return self
 
 
 class Grammar(Text):
@@ -170,23 +213,33 @@ class Grammar(Text):
 class Multi30k(Text):
     name: Literal["multi30k"]
     folder: Place
-    test: str | None
+    test: Annotated[str, BeforeValidator(_as_text)] | None
 
 
 class Files(Text):
     """`train`, `validation` and `test` are prefixes: `/my/train` stands for `/my/train.de` and `/my/train.en`."""
 
     name: Literal["files"]
-    train: Place
+    train: Paths
     validation: Place
     test: Place | None
 
 
 class Tsv(Text):
+    """`columns` are those of source and target, counted from 1; null where there are two."""
+
     name: Literal["tsv"]
-    train: Place
+    train: Paths
     validation: Place
     test: Place | None
+    columns: tuple[Column, Column] | None
+    quoting: Annotated[str, _one_of(QUOTINGS)]
+
+    @model_validator(mode="after")
+    def _two_columns(self) -> "Tsv":
+        if self.columns is not None and self.columns[0] == self.columns[1]:
+            raise ValueError(f"dataset.columns={list(self.columns)} is one column, and source and target are two")
+        return self
 
 
 DATASETS = {get_args(kind.model_fields["name"].annotation)[0] for kind in (Grammar, Multi30k, Files, Tsv)}

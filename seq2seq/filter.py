@@ -9,6 +9,8 @@ from seq2seq import build, checkpoint, config, device
 from seq2seq.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh, links
 from seq2seq.text.corpus import BYTE_ORDER_MARK, LONGEST_LINE
+from seq2seq.text.normalization import ADVICE, better_forms
+from seq2seq.text.tokenizer import Tokenizer
 from seq2seq.translation import BLANK, TooLong, Translation
 from seq2seq.validation import unit_attention
 from seq2seq.watch.plots import Attention, check_format, heatmap, save
@@ -28,12 +30,18 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
     found = checkpoint.load(options.checkpoint)
     configuration, model = build.trained(found, options.checkpoint)
     search = config.search_as_given(options.search, configuration.search)
-    translator = build.translator(search, model.to(place), found.tokenizers, place)
+    translator = build.translator(
+        search, model.to(place), found.tokenizers, place, normalization=configuration.dataset.normalization
+    )
     prompt = f"{configuration.dataset.source}> " if os.isatty(source) else ""
     number = failed = 0
+    warn = configuration.dataset.normalization == "none"
     plot = options.plot  # of the first sentence that has a translation
     for lines in line_groups(source, prompt=prompt):
         texts, problems = _decode(lines)
+        if warn and (sentence := _in_another_form(texts, found.tokenizers.source, number)):
+            print(sentence, file=sys.stderr)
+            warn = False
         for i, result in enumerate(translator(texts)):
             number += 1
             problem = problems.get(i) or (str(result) if isinstance(result, TooLong) else None)
@@ -97,6 +105,17 @@ def _decode(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
             texts.append("")
             problems[i] = f"byte {error.object[error.start]:#04x} at position {error.start} is not UTF-8"
     return texts, problems
+
+
+def _in_another_form(texts: Sequence[str], tokenizer: Tokenizer, before: int) -> str | None:
+    """A sentence on the first text that is in another Unicode normalisation form than the training text."""
+    for number, form in enumerate(better_forms(texts, tokenizer), start=before + 1):
+        if form is not None:
+            return (
+                f"line {number}: not in {form}, the Unicode normalisation form of the training text, as others may be; "
+                f"{ADVICE.format(form)}"
+            )
+    return None
 
 
 def _line(translation: Translation | None, number: int, options: config.Translate, *, ranked: bool) -> str:

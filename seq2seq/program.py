@@ -143,9 +143,14 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
         key, equals, value = override.partition("=")
         if not equals:
             return _without_key(override, kind)
-        return f"{override}: not understood; put quotes around the value and all: '{key}=\"{value}\"'"
-    if found := re.search(r"Ambiguous value for argument '([^']+)'", message):
-        return f"{found[1]}: more than one value; -m makes a run of each"
+        return f"{override}: not understood; put quotes around the value and all: {_quoted(key, value)}"
+    if found := re.search(r"Ambiguous value for argument '(.+?)'\n", message):
+        key, _, value = found[1].partition("=")
+        several = f", {shlex.quote(f'{key}=[{value}]')} takes all in order" if key == "dataset.train" else ""
+        return (
+            f"{found[1]}: more than one value; -m makes a run of each{several}, and a comma that is part of one value "
+            f"wants quotes: {_quoted(key, value)}"
+        )
     if found := re.search(r"Could not override '([^']+)'", message):
         return f"{found[1]}: no such option, {_near_key(found[1], kind)}"
     if options := getattr(error, "options", None):  # of a group
@@ -160,6 +165,13 @@ def _in_our_words(error: Exception, kind: type[Section]) -> str:
         without = ", or dataset.test=null for no test scores" if key == "dataset.test" else ""
         return f"{key}: not set; give {key}=VALUE{without}"
     return f"{key}: {first}" if key else first
+
+
+def _quoted(key: str, value: str) -> str:
+    """The option as the shell wants it typed, with a value that Hydra takes as it stands."""
+    escaped = re.sub(r'(\\*)(")', r"\1\1\\\2", value)  # backslashes are plain, but for those before a quotation mark
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return shlex.quote(f'{key}="{escaped}"')
 
 
 def _without_key(word: str, kind: type[Section]) -> str:

@@ -59,6 +59,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         splits = {name: split.fingerprint() for name, split in text.splits().items()}
         _check_text(splits, resumed, folder)  # before anything is made of it
         prepared = build.prepared(configuration.dataset, text)
+    for line in build.remarks(configuration.dataset, text, prepared.tokenizers, scored.values()):
+        log.info("%s", line)
     state = State(text=_fingerprint(prepared, *scored.values()), splits=splits, processes=distributed.processes())
     references = [pair.target for pair in scored["validation"].pairs]
     metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.target, references))
@@ -77,7 +79,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     with _board(folder / "tensorboard", resumed) as board:
         search, batch = configuration.search, configuration.search.size * configuration.search.batch
         search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
-        greedy = partial(build.translator, search, model, prepared.tokenizers, place)
+        normalization = configuration.dataset.normalization
+        greedy = partial(build.translator, search, model, prepared.tokenizers, place, normalization=normalization)
         validator = Validator(model, prepared.tokenizers, scored["validation"], greedy, metrics, options.metric, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
@@ -88,7 +91,9 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
             "best": {"step": found.step, "metric": validator.metric, **found.scores},
             "train": timing,
         }
-        translator = build.translator(configuration.search, model, prepared.tokenizers, place)
+        translator = build.translator(
+            configuration.search, model, prepared.tokenizers, place, normalization=normalization
+        )
         for name, split in scored.items():
             results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, metrics, place)
             log.info("%s  %s", name, _summary(results[name]))

@@ -12,6 +12,7 @@ from seq2seq.metrics import Metrics, choose_tokenizer
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.corpus import AlignedFiles, Split
 from seq2seq.text.gold import Gold, Held, hold
+from seq2seq.text.normalization import describe_forms, normalized_split
 from seq2seq.text.tokenized import tokenization_warning
 from seq2seq.text.units import count_words, segments
 from seq2seq.writing import write_json, write_text
@@ -25,7 +26,9 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     configuration, model = build.trained(found, options.checkpoint)
     model.to(place)
     search = config.search_as_given(options.search, configuration.search)
-    translator = build.translator(search, model, found.tokenizers, place)
+    translator = build.translator(
+        search, model, found.tokenizers, place, normalization=configuration.dataset.normalization
+    )
     name, split, challenges = _split(options, configuration)
     if options.alignments is not None:
         split = _with_alignments(split, options.alignments, options.alignment_units)
@@ -53,6 +56,9 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     kind = "greedy" if search.size == 1 else f"beam {search.size}"
     print(f"{split.name}: {len(split.pairs):,} sentences, {kind}, {options.checkpoint} (step {found.step:,})\n")
     print(table(scored.scores))
+    unchanged = configuration.dataset.normalization == "none"
+    if unchanged and (sentence := describe_forms(split.pairs, found.tokenizers, split.name)):
+        print(f"warning: {sentence}")
     if challenges:
         print("\n" + challenge_table(results["challenges"]))
     print(f"\n{folder / 'evaluation.json'}\n{hypotheses}")
@@ -101,7 +107,7 @@ def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, 
     """What to call it, what to score, and the challenge sets that go with it."""
     if options.source is not None and options.target is not None:
         files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
-        return "files", hold(files), ()
+        return "files", hold(normalized_split(files, configuration.dataset.normalization)), ()
     dataset = located.dataset(options, configuration.dataset, _run_folder(options.checkpoint))
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
     if options.split == "validation":

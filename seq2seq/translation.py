@@ -15,6 +15,7 @@ from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
 from seq2seq.search.beam import Hypothesis, Step, beam_search
 from seq2seq.text.batches import batch_sentences
+from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -101,11 +102,12 @@ class Translator:
         batch: int,
         longest_source: int,
         too_long: str,
+        normalization: str = "none",
     ) -> None:
         """`size`, `length_penalty` and `n_best` are the beam's; `batch` is the number of sentences at a time.
 
         A source of more than `longest_source` subwords (or than a location-based rule can score) is not translated,
-        or cut to that length with `too_long="truncate"`.
+        or cut to that length with `too_long="truncate"`. `normalization` is that of the training text.
         """
         self.model = for_search(model)
         self.tokenizers = tokenizers
@@ -114,13 +116,16 @@ class Translator:
         positions = model.longest_source
         self.longest = longest_source if positions is None else min(longest_source, positions - 1)  # EOS takes one
         self.truncate = too_long == "truncate"
+        self.normalize = NORMALIZATIONS[normalization]
 
     def __call__(self, sentences: Sequence[str]) -> list[list[Translation] | TooLong]:
         """The `n_best` translations of each sentence, best first; a blank line's only translation is a blank line.
 
         Raises TypeError for a single string.
         """
-        sources = self.tokenizers.source.encode_batch(sentences)
+        if isinstance(sentences, str):
+            raise TypeError(f"expected a list of sentences, found the string {sentences[:40]!r}: put it into a list")
+        sources = self.tokenizers.source.encode_batch([self.normalize(sentence) for sentence in sentences])
         results: list[list[Translation] | TooLong] = [[BLANK] for _ in sources]
         todo = []
         for i, (sentence, source) in enumerate(zip(sentences, sources, strict=True)):

@@ -15,7 +15,7 @@ from seq2seq.nn.model import Model
 from seq2seq.text.gold import Held
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.text.units import merge, segments, units
-from seq2seq.translation import Translation, Translator
+from seq2seq.translation import CONTROL, Translation, Translator
 from seq2seq.watch.plots import Attention
 from seq2seq.watch.tensorboard import Board, Sample
 
@@ -93,4 +93,5 @@ def unit_attention(translation: Translation) -> Attention:
     """A translation's attention between words (pieces, in scripts without spaces), EOS left out on both sides."""
     source, target = units(translation.source_pieces), units(translation.target_pieces)
     weights = merge(translation.weights, source, target)
-    return Attention([unit.text for unit in source], [unit.text for unit in target], weights)
+    labels = ([CONTROL.sub("\ufffd", unit.text) for unit in side] for side in (source, target))
+    return Attention(*labels, weights)

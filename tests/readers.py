@@ -94,7 +94,9 @@ def read_checkpoint(example: Any, folder: Path) -> None:
     found = checkpoint.load(folder, training=training)
     configuration, model = build.trained(found, folder)
     search = config.search_as_given({"size": 2, "batch": 3, "n_best": 1}, configuration.search)
-    build.translator(search, model, found.tokenizers, torch.device("cpu"))(["Der Hund.", "", "\0ä"])
+    build.translator(search, model, found.tokenizers, torch.device("cpu"), normalization="none")(
+        ["Der Hund.", "", "\0ä"]
+    )
 
 
 def _spoilt(edits: Any, *, fitting: bool) -> dict[str, bytes]:
@@ -155,6 +157,7 @@ def read_corpus(example: Any, folder: Path) -> None:
     contents = {
         "files": {"a.de": cut_all(SIDE, source), "a.en": cut_all(SIDE, target)},
         "tsv": {"a": cut_all(TABLE, source)},
+        "csv": {"a": cut_all(TABLE.replace(b"sieht", b'"s"').replace(b"\t", b'"\t"'), source)},
         "multi30k": dict.fromkeys(MULTI30K, cut_all(SIDE, source)),
     }[kind]
     ending = ".gz" if packed else ""
@@ -170,9 +173,10 @@ def _corpus(kind: str, folder: Path, ending: str) -> Corpus:
     prefix = folder / "a"
     if kind == "files":
         return files(train=prefix, validation=prefix, test=prefix, source="de", target="en")
-    if kind == "tsv":
+    if kind in ("tsv", "csv"):
         path = folder / f"a{ending}"
-        return tsv(train=path, validation=path, test=path, source="de", target="en")
+        quoting = "csv" if kind == "csv" else "none"
+        return tsv(train=path, validation=path, test=path, source="de", target="en", quoting=quoting)
     return multi30k(folder=folder, source="de", target="en", address=NOWHERE)
 
 
@@ -248,7 +252,7 @@ READERS = {
         read_tokenizer,
     ),
     "corpus": Reader(
-        lambda: st.tuples(st.sampled_from(["files", "tsv", "multi30k"]), EDITS, EDITS, st.booleans(), EDITS),
+        lambda: st.tuples(st.sampled_from(["files", "tsv", "csv", "multi30k"]), EDITS, EDITS, st.booleans(), EDITS),
         read_corpus,
     ),
     "pharaoh": Reader(lambda: st.tuples(LINKS, EDITS, st.integers(0, 12), st.integers(0, 12)), read_links),

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from seq2seq import build
 from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.scores import SCORES
-from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate, keys, load, near, search_as_given
+from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate, Tsv, keys, load, near, search_as_given
 from seq2seq.errors import InputError
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.text.corpus import AlignedFiles
@@ -169,6 +169,20 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("model.dropout", True, ["number", "found true"]),
         ("model.dropuot", 0.1, ["no such option", "did you mean model.dropout?"]),
         ("dataset.name", "grammer", ["no such dataset", "files, grammar, multi30k, tsv"]),
+        ("dataset.target", False, ["found the boolean false and not text", '"TEXT" in YAML', "'KEY=\"TEXT\"'"]),
+        ("dataset.cache", 1.1, ["found the number 1.1 and not text"]),
+        ("dataset.source", "a b", ['found "a b"']),
+        ("dataset.normalization", "nfd", ["no such choice 'nfd'", "nfc"]),
+        ("dataset.character_coverage", 0.5, ["0.98"]),
+        ("dataset.symbols", ["a", "<b>", "a"], ["the symbol a stands there twice"]),
+        ("dataset.symbols", [""], ["one character or more"]),
+        ("dataset.symbols", ["a b"], ["'a b'", "neither space"]),
+        ("dataset.symbols", ["a\nb"], ["neither space"]),
+        ("dataset.symbols", ["\u2581"], ["U+2581"]),
+        ("dataset.symbols", ["</s>"], ["SentencePiece's own pieces"]),
+        ("dataset.symbols", ["<0x0A>"], ["SentencePiece's own pieces"]),
+        ("dataset.symbols", [True], ["found the boolean true and not text"]),
+        ("dataset.symbols", "<b>", ['found "<b>"']),
         ("dataset.joint", "yes", ["boolean", 'found "yes"']),
         ("dataset.vocabulary", 7, ["greater than or equal to 8"]),
         ("dataset.target", "../../x", ['found "../../x"']),
@@ -197,6 +211,7 @@ def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: ob
         ({"dataset.joint": False}, ["model.tie=all", "dataset.joint=true"]),
         ({"search.n_best": 6}, ["search.n_best=6", "search.size=5"]),
         ({"attention.score": "dot", "model.decoder_hidden": 99}, ["model.decoder_hidden", "192", "not 99"]),
+        ({"dataset.normalization": "nfkc", "dataset.symbols": ["\ufb01"]}, ["dataset.symbols", "nfkc", '"fi"']),
         ({"dataset.source": "fr"}, ["dataset.source=de dataset.target=en"]),
         ({"attention.score": "uniform", "attention.distribution": "hard"}, ["score=uniform", "all are equal"]),
         ({"attention.score": "multihead", "attention.heads": 7}, ["attention.heads=7", "192 and 192"]),
@@ -216,6 +231,35 @@ def test_values_that_do_not_go_together(changes: dict[str, object], words: list[
     with pytest.raises(InputError) as told:
         load(Train, values)
     assert all(word in str(told.value) for word in words), told.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "words"),
+    [
+        ("files", "train", [], ["at least 1 item"]),
+        ("files", "train", ["a", ""], ["empty; give a path"]),
+        ("tsv", "train", [True], ["found the boolean true and not text"]),
+        ("tsv", "train", None, ["string", "found null"]),
+        ("tsv", "columns", [2], ["too few"]),
+        ("tsv", "columns", [0, 2], ["greater than or equal to 1"]),
+        ("tsv", "quoting", "cvs", ["did you mean csv?"]),
+    ],
+)
+def test_values_of_text_in_files(kind: str, key: str, value: object, words: list[str]) -> None:
+    values = composed("train", f"dataset={kind}", *NEEDED)
+    values["dataset"][key] = value
+    with pytest.raises(InputError) as told:
+        load(Train, values)
+    assert str(told.value).startswith(f"dataset.{key}: ")
+    assert all(word in str(told.value) for word in words), told.value
+
+
+def test_numbers_are_the_text_that_was_typed() -> None:
+    values = composed("train", "dataset=tsv", *NEEDED, "dataset.train=[2024,a]", "dataset.source=nan", "dataset.test=7")
+    dataset = load(Train, values).dataset
+    assert isinstance(dataset, Tsv)
+    assert (dataset.train, dataset.source, dataset.test) == ((Path("2024"), Path("a")), "nan", Path("7"))
+    assert load(Train, composed("train", "dataset=tsv", *NEEDED)).dataset.train == Path("there")  # type: ignore[union-attr]
 
 
 def test_a_missing_value_is_named() -> None:
@@ -265,7 +309,7 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
         ("trianing.epochs", "did you mean training.epochs?"),
         ("atention", "did you mean attention?"),
         ("search.sise", "did you mean search.size?"),
-        ("device.nothing", "choose one of device.deterministic, device.kind, device.precision, device.threads"),
+        ("device.xyz", "choose one of device.deterministic, device.kind, device.precision, device.threads"),
         ("lr", "choose one of attention, dataset, decoder, device, encoder, evaluation, model, search, training"),
     ],
 )

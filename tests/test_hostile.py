@@ -1,9 +1,12 @@
 """Whatever text comes, through the real programs: a line for each line, or one sentence that says where and what."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +60,8 @@ def test_translation_gives_a_line_for_each_line_and_goes_on(warm: Warm, sweep: P
     found = ended.printed.decode().split("\n")
     assert ended.status == 1
     assert len(found) == len(lines) + 1
-    told = ended.told.splitlines()
+    warning, *told = ended.told.splitlines()
+    assert warning.startswith(f"line {list(STRANGE).index('combining marks') + 2}: not in NFC")
     assert [sentence.split(":")[0] for sentence in told] == [f"line {number}" for number in wrong]
     assert all(word in sentence for word, sentence in zip(wrong.values(), told, strict=True)), told
     assert all(len(sentence) < 200 and sentence.isprintable() for sentence in told)
@@ -153,14 +157,30 @@ def at_line(number: int, line: bytes) -> Callable[[bytes], bytes]:
     return change
 
 
+def with_large_dictionary(packed: bytes) -> bytes:
+    """An xz file whose header asks for 4 GiB."""
+    header = bytearray(packed[12 : 12 + 4 * (packed[12] + 1)])
+    header[header.index(b"\x21\x01") + 2] = 40
+    header[-4:] = zlib.crc32(header[:-4]).to_bytes(4, "little")
+    return packed[:12] + header + packed[12 + len(header) :]
+
+
 REFUSED: dict[str, tuple[Callable[[bytes], bytes], list[str]]] = {
     **{name: (at_line(7, line), [", line 7: byte", word, "not UTF-8"]) for name, (line, word) in NO_TEXT.items()},
-    "UTF-16 all over": (lambda text: text.decode().encode("utf-16"), [", line 1: byte 0xff", "UTF-8"]),
+    "UTF-16 all over": (lambda text: text.decode().encode("utf-16"), ["is UTF-16, and text must be UTF-8", "iconv"]),
+    "UTF-16 without its mark": (lambda text: text.decode().encode("utf-16-le"), ["is UTF-16LE", "iconv"]),
+    "an office file": (lambda _: b"PK\x03\x04" + bytes(99), ["is a zip archive", "save it as UTF-8 text"]),
     "a line too long": (at_line(9, b"z" * (2**20 + 1)), [", line 9: more than 1,048,576 bytes"]),
     "one line short": (lambda text: text[: text.rindex(b"\n", 0, -1) + 1], [" lines but ", "line n"]),
     "no line": (lambda _: b"", ["is empty"]),
     "half a gzip file": (lambda text: gzip.compress(text)[: len(text) // 20], ["is cut short after line"]),
-    "no gzip file": (lambda text: text, ["cannot read", "Not a gzipped file"]),
+    "half a xz file": (lambda text: lzma.compress(text)[:-40], ["is cut short after line"]),
+    "a xz file for much memory": (
+        lambda text: with_large_dictionary(lzma.compress(text)),
+        ["cannot read", "more memory than there is"],
+    ),
+    "a damaged gzip file": (lambda text: gzip.compress(text)[:5] + b"damaged" + text, ["cannot read"]),
+    "a damaged bzip2 file": (lambda text: bz2.compress(text)[:10] + text, ["cannot read"]),
     "a bomb in a gzip file": (lambda _: gzip.compress(b"\0" * 2**27), [", line 1: more than 1,048,576 bytes"]),
 }
 

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import os
+import shlex
 import tempfile
 import urllib.error
 import urllib.request
@@ -13,10 +14,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from seq2seq.errors import InputError
-from seq2seq.text.corpus import AlignedFiles, Corpus, OnDemand, Pair, Split
+from seq2seq.text.corpus import AlignedFiles, Corpus, OnDemand, Pair, Split, find_files, text_digest
 
 ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
-SHA256 = {
+SHA256 = {  # of the .gz files as they are published
     "train.de": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
     "train.en": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
     "train.fr": "622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c",
@@ -32,6 +33,14 @@ SHA256 = {
     "test_2017_flickr.de": "a2c89666db00c495cd8513b9d708d5a3acc205d7de312ef2bf5fb7ebc1540aee",
     "test_2017_flickr.en": "76a444ee25172e72695cddb13ae4a3bda59430617be88e0bb46b60504f054074",
     "test_2017_flickr.fr": "3ba671ceb2299f3304ffafefea7a833d08632fbaf0ba18546f8a2ec2391af496",
+}
+TEXT_SHA256 = {  # of the text, as `gunzip -c FILE.gz | sha256sum` gives it
+    "train.de": "2c2b73fd2b548fbcde3a875e0a78d6ee94d498bfdee6bd3eae3945779e9ddf72",
+    "train.en": "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6",
+    "val.de": "660e09eb7e1da2f856ea13ee5ad3cf6d36b3d5b0b733c857e94c5747a3dfc660",
+    "val.en": "1f2a23d992769b5b3d209b0a10dd0b77c08cceb1f20dfb97ed0aafa49d107227",
+    "test_2016_flickr.de": "4be6b5b3236b79c25475c6bb829800a7ce559e9ba7a1f6c2394fe4d40be46d16",
+    "test_2016_flickr.en": "399a4382932c1aadd3ceb9bef1008d388a64c76d4ae4e9d4728c6f4301cac182",
 }
 TIMEOUT = 30.0  # seconds without a byte
 
@@ -56,7 +65,8 @@ def multi30k(
 ) -> Corpus:
     """Multi30k's task 1 for any two of de, en, fr and cs; what `folder` lacks is downloaded into it from `address`.
 
-    Only files whose SHA-256 is known are used, which leaves out test_2017_mscoco and test_2018_flickr.
+    A file may be plain or compressed by anybody, where `TEXT_SHA256` has the hash of its text; of the others only the
+    published .gz can be checked. Without any hash there are test_2017_mscoco and test_2018_flickr, which are left out.
     Raises `InputError` where there is no such language or test set. A split is looked for when it is first read, and
     raises `InputError` where a file differs or cannot be had, or is not there and there is no `address`.
     """
@@ -75,10 +85,15 @@ def multi30k(
             f"Multi30k has no test set {test!r} for {source} and {target}: choose one of {', '.join(tests)}"
         )
 
+    parts = {"train": "train", "validation": "val", "test": test}
+    options = [f"dataset.{name}={folder / prefix if prefix else 'null'}" for name, prefix in parts.items()]
+    options += [f"dataset.source={source}", f"dataset.target={target}"]
+    otherwise = f"to take the text as it is: dataset=files {shlex.join(options)}"
+
     def split(prefix: str, name: str) -> OnDemand:
         def find() -> AlignedFiles:
-            source_path = _checked(folder, f"{prefix}.{source}", address)
-            return AlignedFiles(source_path, _checked(folder, f"{prefix}.{target}", address), name)
+            paths = [_checked(folder, prefix, language, address, otherwise) for language in (source, target)]
+            return AlignedFiles(paths[0], paths[1], name)
 
         return OnDemand(name, find)
 
@@ -87,24 +102,42 @@ def multi30k(
     return Corpus(source, target, train, split("val", "validation"), scored)
 
 
-def _checked(folder: Path, name: str, address: str | None) -> Path:
-    """The path of the file in `folder`, with the right content; downloads it where it is absent."""
-    path = folder / f"{name}.gz"
-    if not path.exists() and address is None:
-        raise InputError(f"{path} is not there; dataset.folder=FOLDER names the one that has Multi30k or is to have it")
-    if not path.exists():
-        _download(f"{address}/{name}.gz", path, sha256=SHA256[name])
-        return path
+def _checked(folder: Path, prefix: str, language: str, address: str | None, otherwise: str) -> Path:
+    """The path of a file in `folder` that has the right text; downloads it where it is absent.
+
+    `otherwise` says what to do with another text. The published file goes beside a file that cannot be checked.
+    """
+    name = f"{prefix}.{language}"
+    published = folder / f"{name}.gz"
+    problem = ""
+    for path in sorted(find_files(folder / prefix, language), key=lambda path: path != published):
+        if _file_digest(path) == SHA256[name]:
+            return path
+        if name not in TEXT_SHA256:
+            problem = problem or f"{path} cannot be checked: only of the published {name}.gz is the SHA-256 known"
+        elif (digest := text_digest(path)) == TEXT_SHA256[name]:
+            return path
+        else:
+            problem = problem or f"the text of {path} is not Multi30k's (SHA-256 {digest}, not {TEXT_SHA256[name]})"
+    if problem and (address is None or published.exists() or name in TEXT_SHA256):
+        raise InputError(f"{problem}; {otherwise}")
+    if address is None:
+        raise InputError(
+            f"{published} is not there; dataset.folder=FOLDER names the one that has Multi30k or is to have it"
+        )
+    try:
+        _download(f"{address}/{name}.gz", published, sha256=SHA256[name])
+    except InputError as error:
+        raise InputError(f"{error}; {problem}; {otherwise}" if problem else str(error)) from error
+    return published
+
+
+def _file_digest(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if found != SHA256[name]:
-        raise InputError(
-            f"{path} is not Multi30k's file (SHA-256 {found}, not {SHA256[name]}): delete it to download it"
-        )
-    return path
 
 
 def _download(address: str, path: Path, *, sha256: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,7 +64,17 @@ class Prepared(NamedTuple):
     store: Store
 
 
-def prepare(train: Split, *, folder: Path, vocabulary_size: int, kind: str, joint: bool, longest: int) -> Prepared:
+def prepare(
+    train: Split,
+    *,
+    folder: Path,
+    vocabulary_size: int,
+    kind: str,
+    joint: bool,
+    longest: int,
+    coverage: float = 1.0,
+    symbols: Sequence[str] = (),
+) -> Prepared:
     """Trains the tokenizers on the split and encodes it, once: later calls open what the first one left in `folder`.
 
     Pairs with an empty side, or with a side of more than `longest` subwords, are left out and counted.
@@ -80,6 +91,8 @@ def prepare(train: Split, *, folder: Path, vocabulary_size: int, kind: str, join
         "kind": kind,
         "joint": joint,
         "longest": longest,
+        "coverage": coverage,
+        "symbols": list(symbols),
     }
     entry = folder / hashlib.sha256(json.dumps(options).encode()).hexdigest()[:32]
     if (prepared := _open(entry)) is not None:
@@ -87,7 +100,9 @@ def prepare(train: Split, *, folder: Path, vocabulary_size: int, kind: str, join
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".building-", ignore_cleanup_errors=True) as building:
-            tokenizers = train_tokenizers(train, vocabulary_size=vocabulary_size, kind=kind, joint=joint)
+            tokenizers = train_tokenizers(
+                train, vocabulary_size=vocabulary_size, kind=kind, joint=joint, coverage=coverage, symbols=symbols
+            )
             built = Path(building) / "built"
             built.mkdir()
             _build(train, tokenizers, folder=built, longest=longest)

@@ -3,8 +3,10 @@
 import io
 import random
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from functools import cached_property, partial
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import sentencepiece
@@ -13,8 +15,24 @@ from seq2seq.errors import InputError
 from seq2seq.text.corpus import Split
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+BYTES_END = len(SPECIAL) + 256
+META_SPACE = "\u2581"  # the model's sign for a space
+COVERAGES = (0.9995, 0.999, 0.995, 0.99, 0.98)
 SENTENCES = 1_000_000  # as many lines, drawn evenly, train a tokenizer: 100 MB of text took unigram 46 s and 2.7 GB
 THREADS = 16  # decides how SentencePiece splits its sums, so that it is the same number on every machine
+
+
+def check_symbols(symbols: Sequence[str]) -> Sequence[str]:
+    """The symbols; raises ValueError where one is empty, has a space, stands twice, or is the name of another piece."""
+    for i, symbol in enumerate(symbols):
+        if symbol.split() != [symbol] or META_SPACE in symbol:
+            raise ValueError(f"the symbol {symbol!a} must have one character or more, and neither space nor U+2581")
+        if symbol in SPECIAL or re.fullmatch("<0x[0-9A-F]{2}>", symbol):
+            raise ValueError(f"the symbol {symbol} is the name of one of SentencePiece's own pieces")
+        if symbol in symbols[:i]:
+            raise ValueError(f"the symbol {symbol} stands there twice")
+    return symbols
 
 
 class Tokenizer:
@@ -56,6 +74,14 @@ class Tokenizer:
         ids: list[list[int]] = self._processor.encode([_encodable(text) for text in texts])
         return ids
 
+    def count_bytes(self, texts: Sequence[str]) -> list[int]:
+        """How many bytes of each text are pieces of their own: those of characters that the model has no piece for."""
+        return [sum(index in self._bytes for index in ids) for ids in self.encode_batch(list(texts))]
+
+    @cached_property
+    def _bytes(self) -> frozenset[int]:
+        return frozenset(index for index in range(len(self)) if self._processor.is_byte(index))
+
     def decode(self, ids: list[int]) -> str:
         """The text of the ids; special ids have none. Bytes that are not UTF-8 become U+FFFD."""
         text: str = self._processor.decode([index for index in ids if index > EOS])
@@ -79,22 +105,26 @@ class Tokenizers(NamedTuple):
         return self.source is self.target
 
 
-def train_tokenizers(train: Split, *, vocabulary_size: int, kind: str, joint: bool) -> Tokenizers:
+def train_tokenizers(
+    train: Split, *, vocabulary_size: int, kind: str, joint: bool, coverage: float = 1.0, symbols: Sequence[str] = ()
+) -> Tokenizers:
     """`train_tokenizer` on each side of the split, or once on both sides together. Give it the training split only."""
+    one_of = partial(train_tokenizer, vocabulary_size=vocabulary_size, kind=kind, coverage=coverage, symbols=symbols)
     if joint:
-        shared = train_tokenizer(chain.from_iterable(train), vocabulary_size=vocabulary_size, kind=kind)
+        shared = one_of(chain.from_iterable(train))
         return Tokenizers(shared, shared)
-    return Tokenizers(
-        train_tokenizer((pair.source for pair in train), vocabulary_size=vocabulary_size, kind=kind),
-        train_tokenizer((pair.target for pair in train), vocabulary_size=vocabulary_size, kind=kind),
-    )
+    return Tokenizers(one_of(pair.source for pair in train), one_of(pair.target for pair in train))
 
 
-def train_tokenizer(lines: Iterable[str], *, vocabulary_size: int, kind: str) -> Tokenizer:
+def train_tokenizer(
+    lines: Iterable[str], *, vocabulary_size: int, kind: str, coverage: float = 1.0, symbols: Sequence[str] = ()
+) -> Tokenizer:
     """A tokenizer of exactly `vocabulary_size` pieces: 4 special ones, 256 bytes, the characters of the text, subwords.
 
-    `kind` is "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016). No normalisation: no character and no space is
-    lost. The same lines give the same model, byte for byte. Lines of more than 4192 bytes are left out.
+    `kind` is "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016). `coverage` is the share of the text's characters
+    that have pieces, the most frequent ones first; the others are written as bytes. Each of `symbols` (see
+    `check_symbols`) is one piece wherever it stands. No normalisation: no character and no space is lost. The same
+    lines give the same model, byte for byte. Lines of more than 4192 bytes are left out.
 
     Raises `InputError` where the text cannot give a vocabulary of that size.
     """
@@ -108,7 +138,7 @@ def train_tokenizer(lines: Iterable[str], *, vocabulary_size: int, kind: str) ->
             model_type=kind,
             vocab_size=vocabulary_size,
             byte_fallback=True,
-            character_coverage=1.0,
+            character_coverage=coverage,
             normalization_rule_name="identity",
             remove_extra_whitespaces=False,
             pad_id=PAD,
@@ -117,9 +147,10 @@ def train_tokenizer(lines: Iterable[str], *, vocabulary_size: int, kind: str) ->
             eos_id=EOS,
             num_threads=THREADS,
             minloglevel=2,
+            user_defined_symbols=list(symbols),
         )
     except RuntimeError as error:
-        raise InputError(_why(str(error), vocabulary_size)) from error
+        raise InputError(_why(str(error), vocabulary_size, sample, symbols)) from error
     return Tokenizer(model.getvalue())
 
 
@@ -138,7 +169,7 @@ def _sample(lines: Iterable[str], size: int) -> list[str]:
     return sample
 
 
-def _why(message: str, vocabulary_size: int) -> str:
+def _why(message: str, vocabulary_size: int, sample: Sequence[str], symbols: Sequence[str]) -> str:
     """SentencePiece's refusal in our words. It ends in "<= 3345." or holds "100 vs 338."; other words are passed on."""
     if largest := re.search(r"too high.*<= (\d+)", message):
         return (
@@ -146,13 +177,23 @@ def _why(message: str, vocabulary_size: int) -> str:
             f"set dataset.vocabulary to {largest[1]} or less"
         )
     if smallest := re.search(r"required_chars.* vs (\d+)", message):
+        coverage = _fitting_coverage(sample, vocabulary_size - BYTES_END - len(symbols))
         return (
             f"dataset.vocabulary is {vocabulary_size}, but the training text needs at least {smallest[1]} (special "
-            f"pieces, bytes and its characters): set dataset.vocabulary to {smallest[1]} or more"
+            f"pieces, bytes, symbols and its characters): set dataset.vocabulary to {smallest[1]} or more"
+            + (f", or dataset.character_coverage={coverage}, which writes rare characters as bytes" if coverage else "")
         )
     if "sentences_.empty()" in message:
         return "no line of the training text can train a tokenizer: all are empty or longer than 4192 bytes"
     return f"SentencePiece cannot train a vocabulary of {vocabulary_size} (dataset.vocabulary) on this text: {message}"
+
+
+def _fitting_coverage(sample: Sequence[str], size: int) -> float | None:
+    """The greatest of `COVERAGES` with which `size` characters are enough, if one is."""
+    counts = Counter(chain.from_iterable(sample))
+    counts[" "] += len(sample)  # SentencePiece begins each line with one
+    before = list(accumulate(sorted(counts.values(), reverse=True), initial=0))
+    return next((one for one in COVERAGES if sum(seen < one * before[-1] for seen in before) <= size), None)
 
 
 def _encodable(text: str) -> str:

@@ -1,6 +1,8 @@
 """Reading parallel text: what is kept to the character, what is refused, and with which words."""
 
+import bz2
 import gzip
+import lzma
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +37,8 @@ def test_a_byte_order_mark_is_dropped_at_the_start_only(write: Write) -> None:
     assert list(read_lines(write("text", "\ufeff\ufeffa\n\ufeffb\n".encode()))) == ["\ufeffa", "\ufeffb"]
 
 
-@given(lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff")), min_size=1))
+# NUL beside a line end is what UTF-16 without a byte order mark is known by.
+@given(lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff\0")), min_size=1))
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.mktemp("lines") / "text"
     path.write_bytes("".join(line + "\n" for line in lines).encode())
@@ -68,9 +71,77 @@ def test_missing_unreadable_and_damaged_files_are_refused(write: Write, tmp_path
     path.write_bytes(whole[:100] + b"\xff" * 100 + whole[200:])
     with pytest.raises(InputError, match=r"cannot read .*text\.gz"):
         list(read_lines(path))
-    path.write_bytes(b"no gzip at all\n")
-    with pytest.raises(InputError, match=r"cannot read .*text\.gz"):
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz", ".bz2", ".txt"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress, bz2.compress])
+def test_what_compressed_a_file_is_seen_in_it_and_not_in_its_name(
+    tmp_path: Path, compress: Callable[[bytes], bytes], suffix: str
+) -> None:
+    lines = [f"Zeile {number} für {number % 7}" for number in range(3000)]
+    path = tmp_path / f"text{suffix}"
+    path.write_bytes(compress("".join(f"{line}\r\n" for line in lines).encode("utf-8-sig")))
+    assert list(read_lines(path)) == lines
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, bz2.compress])
+def test_a_compressed_file_that_is_damaged_is_refused(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    whole = compress(b"".join(b"line %d\n" % number for number in range(30_000)))
+    path = tmp_path / "text"
+    middle = len(whole) // 2
+    for content, words in (
+        (whole[:middle], r"text is cut short after line \d+: the compressed file lacks its end"),
+        (whole[:middle] + bytes(100) + whole[middle + 100 :], "cannot read .*text"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=words):
+            list(read_lines(path))
+    path.write_bytes(compress(b""))
+    with pytest.raises(InputError, match="text is empty"):
         list(read_lines(path))
+
+
+def test_text_that_begins_as_a_compressed_file_would_is_text(write: Write) -> None:
+    assert list(read_lines(write("text", b"BZh91 is a name\nPK\n"))) == ["BZh91 is a name", "PK"]
+
+
+ENCODED = [
+    "Der Müller sucht es.\nDas Mädchen.\n",
+    "Он видит собаку.\nДа.\n",
+    "犬を見る。\n猫です。\n",
+    "เขาเห็นหมา\nใช่\n",
+]
+
+
+@pytest.mark.parametrize("text", ENCODED)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_utf_16_is_named(tmp_path: Path, text: str, encoding: str, compress: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a text"
+    path.write_bytes(compress((300 * text).encode(encoding)))
+    name = encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
+    with pytest.raises(InputError, match=rf"a text is {name}, and .*`iconv -f {name} -t UTF-8 '.*a text' > NEW`"):
+        list(read_lines(path))
+
+
+@pytest.mark.parametrize("text", ENCODED)
+def test_utf_8_is_not_taken_for_anything_else(write: Write, text: str) -> None:
+    for written in (text, 300 * text, text[:-1], "\0" + text, text.replace(".", "\0"), "\x01\x02\n\x03\n"):
+        assert (
+            "".join(f"{line}\n" for line in read_lines(write("text", written.encode()))) == written.rstrip("\n") + "\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04" + bytes(40), "is a zip archive, as the files of office programs are: unpack it"),
+        (b"(\xb5/\xfd" + bytes(40), "is compressed with zstd: unpack it"),
+    ],
+)
+def test_other_formats_are_named(write: Write, content: bytes, words: str) -> None:
+    with pytest.raises(InputError, match=f"text {words}"):
+        list(read_lines(write("text", content)))
 
 
 def test_reading_holds_a_line_and_not_the_file(write: Write) -> None:

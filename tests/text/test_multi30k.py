@@ -1,7 +1,10 @@
 """Multi30k from the folder and over HTTP: all of a file with the right content, or nothing and a word of advice."""
 
+import bz2
 import gzip
 import hashlib
+import lzma
+import shlex
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ import pytest
 from seq2seq.errors import InputError
 from seq2seq.text import multi30k as module
 from seq2seq.text.corpus import Corpus
-from seq2seq.text.multi30k import SHA256, multi30k
+from seq2seq.text.multi30k import SHA256, TEXT_SHA256, multi30k
 
 CONTENT = {
     name: gzip.compress("".join(f"{name} {line}\n" for line in range(lines)).encode(), mtime=0)
@@ -72,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name, body in CONTENT.items():
         monkeypatch.setitem(SHA256, name, hashlib.sha256(body).hexdigest())
+        if name in TEXT_SHA256:
+            monkeypatch.setitem(TEXT_SHA256, name, hashlib.sha256(gzip.decompress(body)).hexdigest())
     monkeypatch.setattr(module, "TIMEOUT", 0.3)
     with Server() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -141,11 +146,68 @@ def test_a_folder_that_cannot_be_made_is_told(server: Server, tmp_path: Path) ->
         lengths(multi30k(folder=tmp_path / "file" / "folder", source="de", target="en", address=server.address))
 
 
-def test_a_file_of_the_folder_is_checked(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "val.en.gz").write_bytes(b"the val.en of another release")
-    with pytest.raises(InputError, match=r"val\.en\.gz is not Multi30k's file.*delete it"):
-        lengths(multi30k(folder=tmp_path, source="de", target="en", address=server.address))
-    assert (tmp_path / "val.en.gz").read_bytes() == b"the val.en of another release"
+PACKED = {
+    "": bytes,
+    ".gz": lambda text: gzip.compress(text, compresslevel=1, mtime=7),
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("suffix", PACKED)
+def test_the_text_counts_and_not_how_it_is_packed(server: Server, tmp_path: Path, suffix: str, end: bytes) -> None:
+    for name in ("train.de", "train.en", "val.de", "val.en", "test_2016_flickr.de", "test_2016_flickr.en"):
+        text = gzip.decompress(CONTENT[name]).replace(b"\n", end)
+        (tmp_path / f"{name}{suffix}").write_bytes(PACKED[suffix](text))
+    corpus = multi30k(folder=tmp_path, source="de", target="en", address=None)
+    assert list(corpus.validation) == [(f"val.de {line}", f"val.en {line}") for line in range(5)]
+    assert lengths(corpus) == [700, 5, 3]
+    published = multi30k(folder=tmp_path / "published", source="de", target="en", address=server.address)
+    assert corpus.train.fingerprint() == published.train.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["val.en.gz", "val.en", "val.en.xz"])
+def test_another_text_is_refused_with_what_to_do(server: Server, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "my folder"
+    folder.mkdir()
+    (folder / name).write_bytes(b"the val.en of another release\n")
+    with pytest.raises(InputError) as raised:
+        lengths(multi30k(folder=folder, source="de", target="en", address=server.address))
+    refusal = str(raised.value)
+    assert f"the text of {folder / name} is not Multi30k's (SHA-256 " in refusal
+    assert "delete" not in refusal
+    options = shlex.split(refusal.partition("to take the text as it is: ")[2])
+    assert options[0] == "dataset=files"
+    assert {f"dataset.validation={folder}/val", "dataset.source=de", "dataset.target=en"} < {*options}
+    assert (folder / name).read_bytes() == b"the val.en of another release\n"
+
+
+def test_a_right_file_beside_another_is_taken(server: Server, tmp_path: Path) -> None:
+    lengths(multi30k(folder=tmp_path, source="de", target="en", address=server.address))
+    (tmp_path / "train.de").write_bytes(b"tokenised\n")
+    corpus = multi30k(folder=tmp_path, source="de", target="en", address=None)
+    assert len(list(corpus.train)) == 700
+
+
+def test_what_cannot_be_checked_is_left_alone(server: Server, tmp_path: Path) -> None:
+    """Of French and Czech the hash of the text is not known."""
+    text = gzip.decompress(CONTENT["train.fr"])
+    (tmp_path / "train.fr").write_bytes(text)
+    with pytest.raises(
+        InputError, match=r"train\.fr cannot be checked: only of the published train\.fr\.gz .*dataset=files"
+    ):
+        lengths(multi30k(folder=tmp_path, source="fr", target="de", address=None))
+    server.misbehaviour = ("train.fr", "404")
+    with pytest.raises(InputError, match=r"404 Not Found.*train\.fr cannot be checked.*dataset=files"):
+        lengths(multi30k(folder=tmp_path, source="fr", target="de", address=server.address))
+    server.misbehaviour = ("", "")
+    assert len(list(multi30k(folder=tmp_path, source="fr", target="de", address=server.address).train)) == 700
+    assert (tmp_path / "train.fr").read_bytes() == text
+    (tmp_path / "train.fr.gz").write_bytes(gzip.compress(text, mtime=7))
+    with pytest.raises(InputError, match=r"train\.fr\.gz cannot be checked.*dataset=files"):
+        lengths(multi30k(folder=tmp_path, source="fr", target="de", address=server.address))
+    assert gzip.decompress((tmp_path / "train.fr.gz").read_bytes()) == text
 
 
 @pytest.mark.parametrize(("source", "target"), [("de", "de"), ("de", "it"), ("", "en"), ("EN", "de")])
@@ -167,6 +229,18 @@ def test_unknown_test_sets_are_refused(tmp_path: Path, languages: tuple[str, str
     source, target = languages
     with pytest.raises(InputError, match=rf"no test set '{test}' .*choose one of {choices}$"):
         multi30k(folder=tmp_path, source=source, target=target, test=test, address="http://127.0.0.1:9")
+
+
+@pytest.mark.data
+def test_the_real_text_plain(real_data: Path, tmp_path: Path) -> None:
+    for path in sorted((real_data / "multi30k").glob("*.gz")):
+        text = gzip.decompress(path.read_bytes())
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256[path.stem]
+        assert hashlib.sha256(text).hexdigest() == TEXT_SHA256[path.stem]
+        (tmp_path / path.stem).write_bytes(text)
+    published = multi30k(folder=real_data / "multi30k", source="de", target="en", address=None)
+    corpus = multi30k(folder=tmp_path, source="de", target="en", address=None)
+    assert corpus.train.fingerprint() == published.train.fingerprint()
 
 
 @pytest.mark.data

@@ -149,18 +149,19 @@ def test_whatever_decides_the_content_decides_the_entry(tmp_path: Path, monkeypa
 
     run(Counted(), tmp_path)
     changes: list[dict[str, Any]] = [{"vocabulary_size": 399}, {"kind": "unigram"}, {"joint": True}, {"longest": 91}]
+    changes += [{"coverage": 0.9995}, {"symbols": ("<b>",)}, {"symbols": ("<b>", "<i>")}, {"symbols": ("<i>", "<b>")}]
     for expected, change in enumerate(changes, start=2):
         run(Counted(), tmp_path, **change)
         assert entries() == expected
     run(Counted(key="other text"), tmp_path)
-    assert entries() == 6
+    assert entries() == 10
     with monkeypatch.context() as patch:
         patch.setattr(sentencepiece, "__version__", "0.0")
         run(Counted(), tmp_path)
-    assert entries() == 7
+    assert entries() == 11
     monkeypatch.setattr(module, "FORMAT", 0)
     run(Counted(), tmp_path)
-    assert entries() == 8
+    assert entries() == 12
 
 
 FILES = ["entry.json", "source.model", "source.ids", "source.offsets", "target.model", "target.ids", "target.offsets"]

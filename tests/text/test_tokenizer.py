@@ -1,5 +1,6 @@
 """Subwords: reversible for every text, deterministic, and deaf to special pieces written out in the text."""
 
+import io
 import random
 import subprocess
 import sys
@@ -154,6 +155,77 @@ def test_the_sizes_named_in_the_refusals_are_the_true_limits(kind: str) -> None:
     for size in (smallest - 1, largest + 1):
         with pytest.raises(InputError, match=r"dataset\.vocabulary"):
             train_tokenizer(lines, vocabulary_size=size, kind=kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_coverage_and_symbols_left_alone_change_no_byte(kind: str) -> None:
+    lines, model = made_up_text(400), io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        model_type=kind,
+        vocab_size=350,
+        byte_fallback=True,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        pad_id=PAD,
+        unk_id=UNK,
+        bos_id=BOS,
+        eos_id=EOS,
+        num_threads=module.THREADS,
+        minloglevel=2,
+    )
+    assert train_tokenizer(lines, vocabulary_size=350, kind=kind).model == model.getvalue()
+
+
+SYMBOLS = ("<b>", "</b>", "{0}", "%s", 'a"b', "x,y", "\u732b", "&amp;")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def with_symbols(request: pytest.FixtureRequest) -> Tokenizer:
+    lines = [f"<b>{line}</b> {{0}}%s" for line in made_up_text(300)]
+    return train_tokenizer(lines, vocabulary_size=350, kind=request.param, symbols=SYMBOLS)
+
+
+@given(parts=st.lists(st.sampled_from(SYMBOLS) | st.text(st.characters(codec="utf-8", exclude_characters="\u2581"))))
+def test_symbols_stay_whole_and_every_text_comes_back(with_symbols: Tokenizer, parts: list[str]) -> None:
+    text = "".join(parts)
+    ids = with_symbols.encode(text)
+    assert with_symbols.decode(ids) == text
+    assert not SPECIAL & set(ids)
+    pieces = with_symbols.pieces(ids)
+    assert all(pieces.count(symbol) == text.count(symbol) for symbol in ("<b>", "</b>", "{0}"))
+    assert len(with_symbols) == 350
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_less_coverage_makes_bytes_of_rare_characters(kind: str) -> None:
+    rare = "".join(map(chr, range(0x4E00, 0x4E00 + 60)))
+    lines = [*(10 * made_up_text(400)), *rare]
+    whole = train_tokenizer(lines, vocabulary_size=400, kind=kind)
+    assert whole.count_bytes([rare, "abd", ""]) == [0, 0, 0]
+    smaller = train_tokenizer(lines, vocabulary_size=300, kind=kind, coverage=0.9995)
+    assert smaller.count_bytes([rare, "abd", ""])[1:] == [0, 0]
+    assert smaller.count_bytes([rare])[0] > 90
+    assert smaller.decode(smaller.encode(rare)) == rare
+
+
+def test_a_vocabulary_that_is_too_small_names_the_coverage_that_would_do() -> None:
+    lines = [
+        *(["abc def ghi jkl " * 4] * 3000),
+        *("".join(map(chr, range(0x4E00 + i, 0x4E0A + i))) for i in range(0, 300, 10)),
+    ]
+    for size, coverage in ((572, "0.9995"), (480, "0.9995"), (470, "0.999"), (290, "0.995")):
+        with pytest.raises(
+            InputError, match=rf"needs at least 573 .*, or dataset\.character_coverage={coverage}, which"
+        ):
+            train_tokenizer(lines, vocabulary_size=size, kind="bpe")
+        assert len(train_tokenizer(lines, vocabulary_size=size, kind="bpe", coverage=float(coverage))) == size
+    with pytest.raises(InputError, match=r"set dataset\.vocabulary to 573 or more$"):
+        train_tokenizer(lines, vocabulary_size=262, kind="bpe")
+    with pytest.raises(InputError, match=r"needs at least 873 \(special pieces, bytes, symbols and its characters\)"):
+        train_tokenizer(lines, vocabulary_size=580, kind="bpe", symbols=[f"<{i}>" for i in range(300)])
 
 
 @pytest.mark.parametrize("lines", [[], [""], ["x" * 5000]], ids=["none", "empty", "too long"])

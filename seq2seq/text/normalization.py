@@ -1,0 +1,100 @@
+"""Unicode normalisation: the same letters in the same code points, composed or not, wherever text is read."""
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split
+from seq2seq.text.gold import Annotated
+from seq2seq.text.tokenizer import Tokenizer
+
+NORMALIZATIONS: dict[str, Callable[[str], str]] = {
+    "none": str,
+    "nfc": partial(unicodedata.normalize, "NFC"),
+    "nfkc": partial(unicodedata.normalize, "NFKC"),
+}
+
+ADVICE = "convert the text to {}, or train with dataset.normalization=nfc"
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """A split, both of whose sides are normalised as they are read."""
+
+    split: Split
+    normalization: str
+
+    @property
+    def name(self) -> str:
+        """What messages call this split."""
+        return self.split.name
+
+    def __iter__(self) -> Iterator[Pair]:
+        normalize = NORMALIZATIONS[self.normalization]
+        return (Pair(normalize(source), normalize(target)) for source, target in self.split)
+
+    def fingerprint(self) -> str:
+        """See `Split.fingerprint`."""
+        return hashlib.sha256(f"{self.normalization} {self.split.fingerprint()}".encode()).hexdigest()
+
+
+def normalized(corpus: Corpus, normalization: str) -> Corpus:
+    """The corpus with each split normalised; with "none", as it stands."""
+    return replace(
+        corpus,
+        train=normalized_split(corpus.train, normalization),
+        validation=normalized_split(corpus.validation, normalization),
+        test=None if corpus.test is None else normalized_split(corpus.test, normalization),
+        challenges=tuple(normalized_split(split, normalization) for split in corpus.challenges),
+    )
+
+
+def normalized_split(split: Split, normalization: str) -> Split:
+    """The split, which keeps its parts and its gold."""
+    if normalization == "none":
+        return split
+    if isinstance(split, Concatenated):
+        return replace(split, splits=tuple(normalized_split(part, normalization) for part in split.splits))
+    if isinstance(split, Annotated):
+        normalize = NORMALIZATIONS[normalization]
+        return replace(
+            split,
+            pairs=[Pair(*map(normalize, pair)) for pair in split.pairs],
+            key=f"{normalization} {split.key}",
+            gold=tuple(gold._replace(acceptable=tuple(map(normalize, gold.acceptable))) for gold in split.gold),
+        )
+    return Normalized(split, normalization)
+
+
+def better_forms(texts: Sequence[str], tokenizer: Tokenizer) -> list[str | None]:
+    """For each text the normal form, "NFC" or "NFD", in which the tokenizer knows more of its characters.
+
+    Of characters that its training text did not have, a tokenizer writes the bytes. So text in another form than the
+    training text has more bytes than it would have in that one. None where neither form has fewer bytes.
+    """
+    found: list[str | None] = [None] * len(texts)
+    for i, count in enumerate(tokenizer.count_bytes(texts)):
+        if count:
+            forms = {form: unicodedata.normalize(form, texts[i]) for form in ("NFC", "NFD")}
+            others = {form: text for form, text in forms.items() if text != texts[i]}
+            counts = dict(zip(others, tokenizer.count_bytes(list(others.values())), strict=True))
+            found[i] = next((form for form, other in counts.items() if other < count), None)
+    return found
+
+
+def describe_forms(pairs: Sequence[Pair], tokenizers: Sequence[Tokenizer], name: str) -> str | None:
+    """A sentence on the sides of these pairs that are in another normal form than the training text, if any are."""
+    sides = [
+        Counter(filter(None, better_forms(texts, tokenizer)))
+        for texts, tokenizer in zip(zip(*pairs, strict=True), tokenizers, strict=True)
+    ]
+    if not (both := sides[0] + sides[1]):
+        return None
+    form = both.most_common(1)[0][0]
+    return (
+        f"{name}: {sides[0].total():,} sources and {sides[1].total():,} targets of {len(pairs):,} are not in {form}, "
+        f"the Unicode normalisation form of the training text, and are read as bytes; {ADVICE.format(form)}"
+    )
