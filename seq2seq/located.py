@@ -17,6 +17,7 @@ from seq2seq import config
 from seq2seq.errors import InputError
 
 LONGEST_RECORD = 2**17  # bytes; Hydra writes some 6,000, and YAML is read slowly
+OWN = "source=FILE target=FILE scores your own pair of files"
 
 
 def dataset(options: config.Evaluate, trained: config.Dataset, run: Path) -> config.Dataset:
@@ -29,7 +30,7 @@ def dataset(options: config.Evaluate, trained: config.Dataset, run: Path) -> con
     match trained:
         case config.Grammar():
             if asked.test is not None:
-                raise InputError(f"dataset.test={asked.test}: the built-in corpus has no other; {_OWN}")
+                raise InputError(f"dataset.test={asked.test}: the built-in corpus has no other; {OWN}")
             return trained.model_copy(update={"cache": asked.cache})
         case config.Multi30k():
             folder = asked.folder or _first(trained.folder, trained, starts) or trained.folder
@@ -46,9 +47,6 @@ def dataset(options: config.Evaluate, trained: config.Dataset, run: Path) -> con
             return trained.model_copy(update={options.split: found})
 
 
-_OWN = "source=FILE target=FILE scores your own pair of files"
-
-
 def start_folders(run: Path) -> list[Path]:
     """Where the run was started: as that lies from the run folder, since both may have moved; and as it was then.
 
@@ -57,8 +55,8 @@ def start_folders(run: Path) -> list[Path]:
     """
     record = run / ".hydra" / "hydra.yaml"
     try:
-        found = record.lstat()
-        if record.parent.is_symlink() or not stat.S_ISREG(found.st_mode) or found.st_size > LONGEST_RECORD:
+        status = record.lstat()
+        if record.parent.is_symlink() or not stat.S_ISREG(status.st_mode) or status.st_size > LONGEST_RECORD:
             return []
         runtime: Any = yaml.safe_load(record.read_text(encoding="utf-8"))["hydra"]["runtime"]
         start, output = Path(runtime["cwd"]), Path(runtime["output_dir"])
@@ -81,7 +79,7 @@ def _first(path: Path, dataset: config.Dataset, starts: Sequence[Path]) -> Path 
 
 def _missing(path: Path, split: str, dataset: config.Dataset, starts: Sequence[Path]) -> str:
     kind = "PREFIX" if isinstance(dataset, config.Files) else "FILE"
-    instead = f"dataset.test={kind} scores another, and {_OWN}"
+    instead = f"dataset.test={kind} scores another, and {OWN}"
     if path.is_absolute():
         return f"its {split} split, {path}, is not there; {instead}"
     if starts:
