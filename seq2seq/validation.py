@@ -93,5 +93,5 @@ def unit_attention(translation: Translation) -> Attention:
     """A translation's attention between words (pieces, in scripts without spaces), EOS left out on both sides."""
     source, target = units(translation.source_pieces), units(translation.target_pieces)
     weights = merge(translation.weights, source, target)
-    labels = ([CONTROL.sub("\ufffd", unit.text) for unit in side] for side in (source, target))
-    return Attention(*labels, weights)
+    rows, columns = ([CONTROL.sub("\ufffd", unit.text) for unit in side] for side in (target, source))
+    return Attention(columns, rows, weights)
