@@ -24,9 +24,9 @@ from tqdm import tqdm
 from waiting import processes, start, text
 from workload import SMALL, Batching, Settings
 
-from seq2seq import device
-from seq2seq.errors import InputError, in_a_sentence
-from seq2seq.writing import write_json
+from seq2seq.runtime import device
+from seq2seq.runtime.errors import InputError, in_a_sentence
+from seq2seq.runtime.files import write_json
 
 Row = dict[str, Any]
 SECTIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {

@@ -9,7 +9,7 @@ import argparse
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from seq2seq.errors import InputError, in_a_sentence
+from seq2seq.runtime.errors import InputError, in_a_sentence
 from seq2seq.text.grammar import PRESETS, Example, Grammar, generate, training_frame
 from seq2seq.text.grammar.alignment import Token
 from seq2seq.text.grammar.english import translations

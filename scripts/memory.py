@@ -22,7 +22,7 @@ from workload import (
     write_store,
 )
 
-from seq2seq import device
+from seq2seq.runtime import device
 from seq2seq.text.batches import Batch, Epochs, batch_pairs
 
 Row = dict[str, Any]
@@ -80,8 +80,8 @@ def corpus(settings: Settings) -> Iterator[Row]:
 
 
 def corpus_peak(folder: Path, settings: Settings) -> Row:
-    """Trains three steps, after what `seq2seq.run` does with the store before."""
-    import seq2seq.run  # noqa: F401  # as train.py has it, with all that it needs
+    """Trains three steps, after what `train_and_score` does with the store before."""
+    import seq2seq.commands.train_and_score  # noqa: F401  # as train.py has it, with all that it needs
 
     device.set_up(settings.threads)
     batches: list[Batch] = []

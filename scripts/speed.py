@@ -19,11 +19,11 @@ from workload import (
     synthetic,
 )
 
+from seq2seq.decoding.beam_search import beam_search
+from seq2seq.decoding.translator import for_search, next_token
 from seq2seq.nn.model import Model
-from seq2seq.search.beam import beam_search
 from seq2seq.text.batches import Batch, batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS
-from seq2seq.translation import for_search, next_token
 
 Row = dict[str, Any]
 GIGA = 1e9

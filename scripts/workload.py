@@ -17,9 +17,11 @@ from seq2seq.nn.decoder import DECODERS, Widths
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, Epochs
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
-from seq2seq.training import Schedule, make_optimizer, updates
+from seq2seq.training.optimizer import make_optimizer
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.step import updates
 
 CACHE = Path(__file__).resolve().parents[1] / "data" / "cache"
 SMOOTHING, CLIP, RATE, BETAS = 0.1, 1.0, 1e-4, (0.9, 0.98)

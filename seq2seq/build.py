@@ -14,20 +14,22 @@ from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.checkpoint import Checkpoint
-from seq2seq.errors import InputError
+from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS, Widths
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
-from seq2seq.text.built_in import built_in
-from seq2seq.text.corpus import Concatenated, Corpus, files, tsv
-from seq2seq.text.gold import Held
-from seq2seq.text.multi30k import ADDRESS, multi30k
+from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.memory import memory_or
+from seq2seq.text.annotations import Held
+from seq2seq.text.corpus import Concatenated, Corpus
 from seq2seq.text.normalization import describe_forms, normalized
+from seq2seq.text.sources.built_in import built_in
+from seq2seq.text.sources.files import files
+from seq2seq.text.sources.multi30k import ADDRESS, multi30k
+from seq2seq.text.sources.tsv import looks_quoted, tsv
 from seq2seq.text.store import Prepared, prepare
-from seq2seq.text.table import looks_quoted
 from seq2seq.text.tokenizer import Tokenizers
-from seq2seq.training import Schedule, memory_or
-from seq2seq.translation import Translator
+from seq2seq.training.schedule import Schedule
 
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
@@ -198,7 +200,7 @@ def load_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
         parameter.copy_(checkpoint.weights[name])
 
 
-def schedule(training: config.Training, *, total: int) -> Schedule:
+def schedule(training: config.Training, total: int) -> Schedule:
     """The learning rate of each of `total` steps."""
     return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
 

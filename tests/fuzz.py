@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from tests.readers import READERS
 
 SECONDS = 60

@@ -18,15 +18,17 @@ from omegaconf import OmegaConf
 
 from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint, Training
-from seq2seq.state import State
+from seq2seq.checkpoint.state import State
 from seq2seq.text.alignment import check, read_pharaoh
-from seq2seq.text.corpus import Corpus, files, tsv
-from seq2seq.text.gold import hold
+from seq2seq.text.annotations import hold
+from seq2seq.text.corpus import Corpus
 from seq2seq.text.grammar.corpus import LEXICON
 from seq2seq.text.grammar.lexicon import read_lexicon
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.sources.files import files
+from seq2seq.text.sources.multi30k import multi30k
+from seq2seq.text.sources.tsv import tsv
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizer
-from seq2seq.training import make_optimizer, tensors_to_resume
+from seq2seq.training.optimizer import make_optimizer, tensors_to_resume
 from tests.programs import CONFIGS, SUBJECTS, VERBS
 from tests.spoil import as_json, change, changes, cut, cut_all, cuts, pieces, values, with_field, with_header
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from seq2seq.errors import InputError
 from seq2seq.nn.dropout import Dropout
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import EOS
-from seq2seq.training import batch_loss
+from seq2seq.training.step import batch_loss
 from tests.programs import ROOT
 from tests.tiny import sentences
 

@@ -22,8 +22,9 @@ import torch
 
 from seq2seq import checkpoint
 from seq2seq.checkpoint import Checkpoint, Training
-from seq2seq.errors import InputError
-from seq2seq.state import Counts, Standing, State, Sums
+from seq2seq.checkpoint.ranking import Standing
+from seq2seq.checkpoint.state import Counts, State, Sums
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.tokenizer import Tokenizers, train_tokenizer
 from tests.spoil import reseal
 from tests.tiny import tiny_model

@@ -14,9 +14,9 @@ from types import ModuleType
 import pytest
 import yaml
 
-from seq2seq.comparison import Planned
+from seq2seq.commands.cli import told
+from seq2seq.commands.comparison import Planned
 from seq2seq.config import Train
-from seq2seq.program import told
 from tests.programs import ROOT, SIZES, SMALL, TEXT, write_corpus
 from tests.watch.test_report import check_alone
 

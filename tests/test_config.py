@@ -16,9 +16,9 @@ from seq2seq import build
 from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate, Tsv, keys, load, near, search_as_given
-from seq2seq.errors import InputError
 from seq2seq.nn.decoder import DECODERS
-from seq2seq.text.corpus import AlignedFiles
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.sources.files import AlignedFiles
 from seq2seq.text.tokenizer import Tokenizers, train_tokenizers
 from tests.programs import CONFIGS, choices
 

@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from seq2seq import device
-from seq2seq.errors import InputError
+from seq2seq.runtime import device
+from seq2seq.runtime.errors import InputError
 
 
 def test_auto_is_a_gpu_where_there_is_one() -> None:

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq import build, checkpoint, program, run
-from seq2seq.errors import InputError
-from seq2seq.program import check_single
-from seq2seq.resumption import to_resume
+from seq2seq import build, checkpoint
+from seq2seq.commands import cli as program
+from seq2seq.commands import train_and_score as run
+from seq2seq.commands.cli import check_single
+from seq2seq.commands.resume import plan_resume
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import Batch, Epochs
 from seq2seq.text.store import Filtered, Sequences, Store
 from tests.programs import ROOT, write_corpus
@@ -193,7 +195,7 @@ def test_a_run_goes_on_as_if_nothing_had_stopped_it(folder: Path, tmp_path: Path
     place = tmp_path / "stopped"
     stopped(folder, place)
     with pytest.raises(InputError, match=r"the run began with 2 process\(es\) and goes on with as many; found 1"):
-        to_resume(place, {})
+        plan_resume(place, {})
     killed(folder, place)
     finish(begin(folder, f"resume={place}"))
     assert list(differences(outcome(folder / "runs" / "two"), outcome(place))) == []

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from seq2seq.errors import InputError
-from seq2seq.evaluation import Hypotheses, challenge, evaluate, translate
-from seq2seq.forcing import Likelihood, References
-from seq2seq.metrics import Metrics
+from seq2seq.commands.scoring import challenge_table
+from seq2seq.decoding.translator import Translator
+from seq2seq.evaluation.evaluator import Hypotheses, challenge, evaluate, translate
+from seq2seq.evaluation.metrics import Metrics
+from seq2seq.evaluation.teacher_forcing import Likelihood, References
 from seq2seq.nn.model import Model
-from seq2seq.scoring import challenge_table
+from seq2seq.reporting.tensorboard import Board
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.annotations import Held
 from seq2seq.text.corpus import Pair
-from seq2seq.text.gold import Held
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
-from seq2seq.translation import Translator
-from seq2seq.validation import SHOWN, Validator
-from seq2seq.watch.tensorboard import Board
+from seq2seq.training.validation import SHOWN, Validator
 from tests.lines import line
 from tests.tiny import EMBEDDING, POSITIONS, VALUE, tiny_decoder, tiny_model
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seq2seq.commands.stream import _line, line_groups, translate_stream
 from seq2seq.config import Search, Translate, load
-from seq2seq.errors import InputError
-from seq2seq.filter import _line, line_groups, translate_stream
-from seq2seq.translation import Translation
+from seq2seq.decoding.translator import Translation
+from seq2seq.runtime.errors import InputError
 from tests.programs import CPU
 
 PIECES = st.lists(st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\xff", b"\0", "\u2028".encode()])).map(b"".join))

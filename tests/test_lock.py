@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.errors import InputError
-from seq2seq.lock import alone
+from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.lock import alone
 from tests.programs import ROOT, start
 
 HOLD = """

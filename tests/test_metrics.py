@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
-from seq2seq import metrics
-from seq2seq.errors import InputError
-from seq2seq.metrics import DEFAULT, LANGUAGES, TOKENIZERS, Metrics, choose_tokenizer
+from seq2seq.evaluation import metrics
+from seq2seq.evaluation.metrics import DEFAULT, LANGUAGES, TOKENIZERS, Metrics, choose_tokenizer
+from seq2seq.runtime.errors import InputError
 from tests.lines import HYPOTHESES, REFERENCES, altered
 
 SACREBLEU = [sys.executable, "-m", "sacrebleu"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq.located import start_folders
+from seq2seq.commands.dataset_location import start_folders
 from tests.programs import SIZES, SMALL, TEXT, start, write_corpus
 from tests.test_strangers import dataset, listing, rewrite
 from tests.warm import Ended, Warm

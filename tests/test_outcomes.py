@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.errors import InputError
-from seq2seq.evaluation import _group, outcomes, shares
-from seq2seq.forcing import Likelihood, Reading
-from seq2seq.metrics import Metrics
-from seq2seq.scoring import _with_alignments
-from seq2seq.text.alignment import Diagnostics, Link
+from seq2seq.commands.scoring import _with_alignments
+from seq2seq.evaluation.alignment import Diagnostics
+from seq2seq.evaluation.evaluator import _group, outcomes, shares
+from seq2seq.evaluation.metrics import Metrics
+from seq2seq.evaluation.teacher_forcing import Likelihood, Reading
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.alignment import Link
+from seq2seq.text.annotations import Gold, Held
 from seq2seq.text.corpus import Pair
-from seq2seq.text.gold import Gold, Held
 
 METRICS = Metrics("13a")
 PAIRS = [Pair("der Hund schläft", "the dog sleeps"), Pair("ja", "yes"), Pair("nein danke", "no thanks")]

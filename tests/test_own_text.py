@@ -12,8 +12,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from seq2seq import checkpoint
+from seq2seq.commands.cli import told
 from seq2seq.config import Train
-from seq2seq.program import told
 from tests.programs import CONFIGS, SMALL, TEXT, write_corpus
 from tests.warm import Ended, Warm
 

@@ -9,11 +9,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from seq2seq import precision, run
+from seq2seq.commands import train_and_score as run
 from seq2seq.config import Train, load
 from seq2seq.nn.model import Model
-from seq2seq.precision import products
-from seq2seq.training import Schedule, make_optimizer, updates
+from seq2seq.runtime import precision
+from seq2seq.runtime.precision import products
+from seq2seq.training.optimizer import make_optimizer
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.step import updates
 from tests.programs import ROOT, SMALL, TEXT, write_corpus
 from tests.tiny import ragged_batch, tiny_model
 

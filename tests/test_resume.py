@@ -14,12 +14,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from seq2seq import checkpoint, run
+from seq2seq import checkpoint
+from seq2seq.commands import train_and_score as run
+from seq2seq.commands.resume import parse_resume, plan_resume
 from seq2seq.config import Train, load
-from seq2seq.errors import InputError
-from seq2seq.metrics import Metrics
-from seq2seq.program import resumed
-from seq2seq.resumption import to_resume
+from seq2seq.evaluation.metrics import Metrics
+from seq2seq.runtime.errors import InputError
 from tests.programs import CONFIGS, command, start, write_corpus
 from tests.soak import RUN, differences, outcome, soak
 from tests.spoil import reseal
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def go_on(place: Path, **options: object) -> None:
-    found = to_resume(place, {f"training.{name}": value for name, value in options.items()})
+    found = plan_resume(place, {f"training.{name}": value for name, value in options.items()})
     assert found is not None
     run.train(found[0], place, found[1])
 
@@ -229,11 +229,10 @@ def test_a_finished_run_says_so(folder: Path) -> None:
     ids=" ".join,
 )
 def test_what_may_stand_beside_resume(arguments: list[str], words: str) -> None:
-    assert resumed(["attention=dot"]) is None
-    assert resumed(["resume=runs/both/attention=dot"]) == (Path("runs/both/attention=dot"), [])
-    assert resumed(["a=1", "resume=runs/whole"]) == (Path("runs/whole"), ["a=1"])
+    assert parse_resume(["resume=runs/both/attention=dot"]) == (Path("runs/both/attention=dot"), [])
+    assert parse_resume(["a=1", "resume=runs/whole"]) == (Path("runs/whole"), ["a=1"])
     with pytest.raises(InputError, match=words):
-        resumed(arguments)
+        parse_resume(arguments)
 
 
 @pytest.mark.parametrize("cut", [True, False])
@@ -254,7 +253,7 @@ def test_a_run_can_go_on_for_longer(folder: Path, tmp_path: Path, cut: bool, mon
     assert not (place / "results.json").exists()
     go_on(place)  # what was asked for stands in the checkpoint
     assert list(differences(outcome(whole), outcome(place))) == []
-    assert to_resume(place, {}) is None
+    assert plan_resume(place, {}) is None
 
 
 def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +274,7 @@ def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, mon
 def test_what_is_so_already_is_no_change(folder: Path) -> None:
     begun = configuration().training
     same = {"training.epochs": begun.epochs, "training.steps": begun.steps, "training.save_every": begun.save_every}
-    assert to_resume(folder / "runs" / "whole", same) is None
+    assert plan_resume(folder / "runs" / "whole", same) is None
 
 
 def test_a_run_becomes_no_shorter(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,11 +283,11 @@ def test_a_run_becomes_no_shorter(folder: Path, tmp_path: Path, monkeypatch: pyt
     run.train(configuration("training.decay=constant", "training.epochs=2", "training.steps=20"), place)
     for options in ({"training.steps": 19}, {"training.epochs": 1}):
         with pytest.raises(InputError, match="can only become longer"):
-            to_resume(place, options)
+            plan_resume(place, options)
     go_on(place, steps=None)  # so that epochs are its end
     for options in ({"training.steps": 10**6}, {"training.epochs": 1}):
         with pytest.raises(InputError, match="can only become longer"):
-            to_resume(place, options)
+            plan_resume(place, options)
 
 
 def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before(
@@ -305,7 +304,7 @@ def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before
     shutil.rmtree(place / "checkpoints" / ".last.old")
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"run: checkpoint .*last is damaged: .*; what is in checkpoints/best can"):
-        to_resume(place, {"training.patience": 3})
+        plan_resume(place, {"training.patience": 3})
 
 
 @pytest.mark.parametrize(

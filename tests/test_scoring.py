@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from seq2seq.commands.scoring import challenge_table, score
 from seq2seq.config import Evaluate, load
-from seq2seq.errors import InputError
-from seq2seq.scoring import challenge_table, score
+from seq2seq.runtime.errors import InputError
 from tests.programs import CPU, SIZES
 
 NOTHING = {"size": None, "length_penalty": None, "n_best": None, "batch": None, "longest_source": None}

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
-from seq2seq import training
 from seq2seq.attention.distributions import Distribution, Hard, Learning, Shape
-from seq2seq.errors import InputError
+from seq2seq.decoding.beam_search import beam_search
 from seq2seq.nn.model import Model
-from seq2seq.search.beam import beam_search
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import Batch, batch_pairs, batch_sentences, padding_share
 from seq2seq.text.tokenizer import BOS, EOS
-from seq2seq.training import Schedule, Update, batch_loss, make_optimizer, resume, tensors_to_resume, updates
+from seq2seq.training import step as training
+from seq2seq.training.optimizer import load_tensors, make_optimizer, tensors_to_resume
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.step import Update, batch_loss, updates
 from tests.tiny import EVERY, PLACES, TARGET_VOCABULARY, ragged_batch, sentences, tiny_model
 
 SOURCES = sentences([4, 9, 2, 1, 7, 3], seed=1)
@@ -138,7 +140,7 @@ def test_training_that_is_resumed_is_training_that_went_on(cut: int, distributio
     tensors = {name: value.clone() for name, value in tensors_to_resume(first, first_optimizer).items()}
     second, second_optimizer = fresh(4)
     second.load_state_dict(first.state_dict())
-    resume(second, second_optimizer, tensors)
+    load_tensors(second, second_optimizer, tensors)
     assert found + steps(second, second_optimizer, cut, 3) == wanted
     assert all_equal(second, model)
 
@@ -167,7 +169,7 @@ def test_a_state_of_another_model_is_refused(name: str, value: Tensor | None) ->
     else:
         tensors[name] = value
     with pytest.raises(InputError, match=rf"{name} "):
-        resume(model, optimizer, tensors)
+        load_tensors(model, optimizer, tensors)
 
 
 def test_an_update_tells_what_it_did() -> None:

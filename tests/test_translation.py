@@ -7,13 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from seq2seq.decoding.translator import TooLong, Translation, Translator, _printable, for_search
 from seq2seq.nn.decoder import DECODERS, Widths
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
-from seq2seq.training import Schedule, make_optimizer, updates
-from seq2seq.translation import TooLong, Translation, Translator, _printable, for_search
+from seq2seq.training.optimizer import make_optimizer
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.step import updates
 from tests.tiny import tiny_rule
 
 POSITIONS = 40

@@ -16,9 +16,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from seq2seq import build, checkpoint
+from seq2seq.commands.cli import told
 from seq2seq.config import Train, load
-from seq2seq.errors import InputError
-from seq2seq.program import told
+from seq2seq.runtime.errors import InputError
 from tests.programs import CONFIGS, SMALL, TEXT, choices, start
 from tests.spoil import reseal
 

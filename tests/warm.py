@@ -65,8 +65,8 @@ def serve() -> None:
     import sacrebleu  # noqa: F401
     import torch
 
-    import seq2seq.filter
-    import seq2seq.scoring  # noqa: F401
+    import seq2seq.commands.scoring
+    import seq2seq.commands.stream  # noqa: F401
 
     torch.set_num_threads(1)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 
 SUFFIXES = ("", ".gz", ".xz", ".bz2")
 """Ends of the names under which a text file is looked for."""

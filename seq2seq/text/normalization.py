@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from seq2seq.text.annotations import Annotated
 from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split
-from seq2seq.text.gold import Annotated
 from seq2seq.text.tokenizer import Tokenizer
 
 NORMALIZATIONS: dict[str, Callable[[str], str]] = {

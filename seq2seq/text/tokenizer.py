@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import sentencepiece
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Split
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3

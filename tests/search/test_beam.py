@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from seq2seq.decoding.beam_search import PART, Hypothesis, _best_words, beam_search
 from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
-from seq2seq.search.beam import PART, Hypothesis, _best_words, beam_search
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS, EOS
 from tests.tiny import EVERY, sentences, tiny_model

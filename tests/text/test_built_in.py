@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from seq2seq.text.alignment import check
-from seq2seq.text.built_in import built_in
+from seq2seq.text.annotations import Annotated, hold
 from seq2seq.text.corpus import Corpus
-from seq2seq.text.gold import Annotated, hold
+from seq2seq.text.sources.built_in import built_in
 
 
 @pytest.fixture(scope="module")

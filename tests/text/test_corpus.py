@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.errors import InputError
-from seq2seq.text.corpus import AlignedFiles, Corpus, InMemory, Pair, Split, TabSeparated, files, read_lines, tsv
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.corpus import Corpus, InMemory, Pair, Split
+from seq2seq.text.lines import read_lines
+from seq2seq.text.sources.files import AlignedFiles, files
+from seq2seq.text.sources.tsv import TabSeparated, tsv
 
 Write = Callable[[str, bytes], Path]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.errors import InputError
-from seq2seq.text import multi30k as module
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Corpus
-from seq2seq.text.multi30k import SHA256, TEXT_SHA256, multi30k
+from seq2seq.text.sources import multi30k as module
+from seq2seq.text.sources.multi30k import SHA256, TEXT_SHA256, multi30k
 
 CONTENT = {
     name: gzip.compress("".join(f"{name} {line}\n" for line in range(lines)).encode(), mtime=0)

@@ -5,8 +5,8 @@ import unicodedata
 import pytest
 
 from seq2seq.text.alignment import Link
+from seq2seq.text.annotations import Annotated, Gold, hold
 from seq2seq.text.corpus import Concatenated, Corpus, InMemory, Pair
-from seq2seq.text.gold import Annotated, Gold, hold
 from seq2seq.text.normalization import (
     NORMALIZATIONS,
     Normalized,

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import sentencepiece
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text import store as module
-from seq2seq.text.corpus import InMemory, Pair, TabSeparated
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.corpus import InMemory, Pair
+from seq2seq.text.sources.multi30k import multi30k
+from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Filtered, Prepared, prepare
 from tests.text.test_tokenizer import made_up_text
 

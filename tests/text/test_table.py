@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.errors import InputError
-from seq2seq.text.corpus import Pair, TabSeparated
-from seq2seq.text.table import looks_quoted, parse_rows
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.corpus import Pair
+from seq2seq.text.sources.tsv import TabSeparated, looks_quoted, parse_rows
 
 FIELD = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
 

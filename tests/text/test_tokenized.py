@@ -2,7 +2,7 @@
 
 import pytest
 
-from seq2seq.text.tokenized import SIGNS, tokenization_warning
+from seq2seq.evaluation.tokenized_text import SIGNS, tokenization_warning
 
 TOKENISED = [
     "The dog sees the bread .",

@@ -11,10 +11,10 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text import tokenizer as module
 from seq2seq.text.corpus import InMemory, Pair
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer, train_tokenizers
 
 KINDS = ["unigram", "bpe"]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.errors import InputError
-from seq2seq.watch.curves import COLOURS, HEIGHT, WIDTH, Curve, Series, average, chart, curve, ticks
-from seq2seq.watch.tensorboard import Board
+from seq2seq.reporting.curves import COLOURS, HEIGHT, WIDTH, Curve, Series, average, chart, curve, ticks
+from seq2seq.reporting.tensorboard import Board
+from seq2seq.runtime.errors import InputError
 
 SVG = ElementTree.Element
 

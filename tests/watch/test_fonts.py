@@ -15,8 +15,8 @@ from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from seq2seq.watch import fonts
-from seq2seq.watch.fonts import BASE, choose
+from seq2seq.reporting import fonts
+from seq2seq.reporting.fonts import BASE, choose
 from tests.warm import Warm
 
 

@@ -17,8 +17,8 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-from seq2seq.errors import InputError
-from seq2seq.watch.plots import Attention, heatmap, pixels, save
+from seq2seq.reporting.heatmap import Attention, heatmap, pixels, save
+from seq2seq.runtime.errors import InputError
 
 
 def attention(source: int, target: int, word: str = "word") -> Attention:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import pytest
 import torch
 
+from seq2seq.checkpoint.state import Counts
 from seq2seq.nn.cross_entropy import Loss
-from seq2seq.state import Counts
-from seq2seq.training import Update
-from seq2seq.watch.progress import Progress
+from seq2seq.training.progress import Progress
+from seq2seq.training.step import Update
 
 Point = tuple[int, dict[str, float]]
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.watch.curves import Curve
-from seq2seq.watch.page import page
-from seq2seq.watch.plots import Attention
-from seq2seq.watch.report import Example, Report, Run, Shown, Variant, by_kind, markdown, notes, runs, summary
+from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant, by_kind, markdown, notes, runs, summary
+from seq2seq.reporting.curves import Curve
+from seq2seq.reporting.heatmap import Attention
+from seq2seq.reporting.html import page
 
 VOID = {"meta"}
 HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\""

@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seq2seq.watch.plots import Attention, heatmap, pixels
-from seq2seq.watch.tensorboard import Board, Sample, table
+from seq2seq.reporting.heatmap import Attention, heatmap, pixels
+from seq2seq.reporting.tensorboard import Board, Sample, table
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ATTENTION = Attention(["ein", "Hund"], ["a", "dog", "."], np.array([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5]]))
