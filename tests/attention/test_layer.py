@@ -12,7 +12,7 @@ from torch import Tensor
 from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.layer import AttentionLayer
 from seq2seq.attention.scores import SCORES
-from tests.tiny import tiny_rule
+from tests.support.tiny import tiny_rule
 
 RULES = sorted(SCORES)
 TARGET, SOURCE, VALUE, OUTPUT = 3, 5, 8, 4

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.nn.decoder import Decoder, Memory, State, Widths
-from tests.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
+from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
 
 TARGET = 4
 LENGTHS = [5, 3, 1]

@@ -18,7 +18,7 @@ from seq2seq.text.corpus import InMemory, Pair
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Filtered, Prepared, prepare
-from tests.text.test_tokenizer import made_up_text
+from tests.support.lines import made_up_text
 
 
 def made_up_pairs() -> list[Pair]:
