@@ -2,7 +2,7 @@
 
 from seq2seq.checkpoint.best import keep_best
 from seq2seq.checkpoint.format import DESCRIPTION, SEAL, Checkpoint, Training, seal, write
-from seq2seq.checkpoint.store import exists, load, store
+from seq2seq.checkpoint.storage import exists, load, store
 
 __all__ = [
     "DESCRIPTION",

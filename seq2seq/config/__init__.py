@@ -2,6 +2,7 @@
 
 from seq2seq.config.messages import near
 from seq2seq.config.schema import (
+    DATASETS,
     Attention,
     Dataset,
     Device,
@@ -21,6 +22,7 @@ from seq2seq.config.schema import (
 )
 
 __all__ = [
+    "DATASETS",
     "Attention",
     "Dataset",
     "Device",

@@ -1,6 +1,5 @@
 """scripts/compare.py as a person types it: what it trains, does not train again, reports, and refuses."""
 
-import importlib.util
 import json
 import shlex
 import shutil
@@ -9,11 +8,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import yaml
 
+from seq2seq.commands import compare as program
 from seq2seq.commands.cli import told
 from seq2seq.commands.comparison import Planned
 from seq2seq.config import Train
@@ -52,17 +51,6 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied(compared: Path, tmp_path: Path) -> Path:
     """The same, to be spoilt."""
     return Path(shutil.copytree(compared, tmp_path / "copied"))
-
-
-@pytest.fixture(scope="session")
-def program() -> ModuleType:
-    """The program's functions, without the seconds that starting Python takes."""
-    spec = importlib.util.spec_from_file_location("compare", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_there_is_a_run_for_each_rule_and_seed(compared: Path) -> None:
@@ -128,9 +116,7 @@ def test_sigterm_stops_the_runs_and_the_same_command_goes_on(corpus: Path, tmp_p
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_so_many_runs_at_a_time(
-    program: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jobs: int
-) -> None:
+def test_so_many_runs_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jobs: int) -> None:
     asked = program.request(["attention=dot,general,additive,concat", f"output={tmp_path}", f"jobs={jobs}"])
     with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         planned = dict(program.plan(asked))
@@ -183,7 +169,6 @@ def test_where_nothing_came_to_its_end_there_is_no_report(corpus: Path, tmp_path
 
 
 def refused(
-    program: ModuleType,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
@@ -194,7 +179,7 @@ def refused(
     monkeypatch.setattr(sys, "argv", [str(PROGRAM), *arguments])
     before = written(folder)
     with pytest.raises(SystemExit) as ended, told(Train):
-        program.main(list(arguments))
+        program.run_comparison(list(arguments))
     assert ended.value.code == 2
     assert written(folder) == before
     (line,) = capsys.readouterr().err.splitlines()
@@ -231,7 +216,6 @@ def refused(
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_trained(
-    program: ModuleType,
     corpus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -241,33 +225,33 @@ def test_what_is_wrong_is_told_before_anything_is_trained(
 ) -> None:
     folder = Path(shutil.copytree(corpus, tmp_path / "here"))
     options = [word for word in SHORT if word.split("=")[0] not in {given.split("=")[0] for given in arguments}]
-    said = refused(program, capsys, monkeypatch, folder, *arguments, *options)
+    said = refused(capsys, monkeypatch, folder, *arguments, *options)
     assert all(word in said for word in words), said
 
 
 def test_a_run_made_otherwise_is_refused(
-    program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refused(program, capsys, monkeypatch, copied, *COMPARED, "training.clip=0.5")
+    said = refused(capsys, monkeypatch, copied, *COMPARED, "training.clip=0.5")
     assert "training.clip is 1.0 there, 0.5 here" in said
     assert NAMES[0] in said
     assert "output=FOLDER" in said
 
 
 def test_what_is_no_run_is_not_removed(
-    program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(copied / BOTH / "runs" / NAMES[1] / ".hydra")
-    said = refused(program, capsys, monkeypatch, copied, *COMPARED)
+    said = refused(capsys, monkeypatch, copied, *COMPARED)
     assert NAMES[1] in said
     assert "no run" in said
 
 
 def test_a_test_split_that_is_another_now_is_refused(
-    program: ModuleType, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (copied / "test.en").write_text("The dog sees the bread.\n" * SIZES["test"])
-    assert "scored on other sentences" in refused(program, capsys, monkeypatch, copied, *COMPARED)
+    assert "scored on other sentences" in refused(capsys, monkeypatch, copied, *COMPARED)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +259,6 @@ def test_a_test_split_that_is_another_now_is_refused(
     [("results.json", b"\xff{"), ("results.json", b"{}"), ("results.json", b"[3]"), ("results.test.en", b"\xff{")],
 )
 def test_a_damaged_run_is_named(
-    program: ModuleType,
     copied: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -284,12 +267,12 @@ def test_a_damaged_run_is_named(
 ) -> None:
     path = copied / BOTH / "runs" / NAMES[1] / name
     path.write_bytes(content)
-    said = refused(program, capsys, monkeypatch, copied, *COMPARED)
+    said = refused(capsys, monkeypatch, copied, *COMPARED)
     assert f"{NAMES[1]}/{name}" in said
     assert "is made anew" in said
 
 
-def test_variants_are_the_product_of_the_options_and_named_by_them(program: ModuleType) -> None:
+def test_variants_are_the_product_of_the_options_and_named_by_them() -> None:
     words = ["attention=dot,additive", "model.dropout=0.1,0.3", "training.decay=linear", "seeds=3,4,3", "output=a b"]
     asked = program.request(words)
     with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
@@ -304,12 +287,12 @@ def test_variants_are_the_product_of_the_options_and_named_by_them(program: Modu
     assert (run.configuration.attention.score, run.configuration.model.dropout) == ("additive", 0.3)
 
 
-def test_without_output_the_folder_is_named_by_the_time(program: ModuleType) -> None:
+def test_without_output_the_folder_is_named_by_the_time() -> None:
     assert program.request(["attention=dot,general"]).output.match("runs/compare-????-??-??_??-??-??")
 
 
-def test_help_says_what_to_type(program: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    assert program.main(["--help"]) == 0
+def test_help_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.run_comparison(["--help"]) == 0
     printed = capsys.readouterr().out
     assert "attention=concat,dot,additive seeds=1,2,3" in printed
     assert "output=FOLDER" in printed

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from seq2seq import checkpoint
+from seq2seq.checkpoint import best, storage
 from seq2seq.commands import train_and_score as run
 from seq2seq.commands.resume import parse_resume, plan_resume
 from seq2seq.evaluation.metrics import Metrics
@@ -66,8 +67,10 @@ def at_call(number: int, function: Callable[..., Any], *, before: bool = False) 
     [
         (Metrics, "quick_scores", 3),
         (checkpoint, "store", 1),
-        (checkpoint, "write", 3),
-        (checkpoint, "_swap", 5),
+        (storage, "write", 3),
+        (storage, "swap", 3),
+        (best, "write", 1),
+        (best, "swap", 1),
         (checkpoint, "keep_best", 4),
         (run, "write_text", 1),
         (run, "write_json", 1),
