@@ -124,7 +124,7 @@ class Translator:
         Raises TypeError for a single string.
         """
         if isinstance(sentences, str):
-            raise TypeError(f"expected a list of sentences, found the string {sentences[:40]!r}: put it into a list")
+            raise TypeError(f"expected a list of texts, found the string {sentences[:40]!r}: put it into a list")
         sources = self.tokenizers.source.encode_batch([self.normalize(sentence) for sentence in sentences])
         results: list[list[Translation] | TooLong] = [[BLANK] for _ in sources]
         todo = []
