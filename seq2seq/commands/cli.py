@@ -15,6 +15,7 @@ from seq2seq.config import Section, Train, Translate, keys, near
 from seq2seq.runtime.distributed import Lost, first_to_tell, launched, processes
 from seq2seq.runtime.errors import InputError, end_unread, of_the_system
 from seq2seq.runtime.lock import alone
+from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.training.signals import Stopped, how_to_go_on
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -91,13 +92,13 @@ def _refuse(message: str, folder: Path | None) -> NoReturn:
 
 
 def _clear(folder: Path | None) -> None:
-    if folder is not None and {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
+    if folder is not None and RunFolder(folder).is_unused():
         with suppress(InputError), alone(folder):  # it may be of another process, which has only begun
             shutil.rmtree(folder)
 
 
 def _then_go_on(message: str, folder: Path | None) -> str:
-    saved = folder is not None and (folder / "checkpoints" / "last").exists()
+    saved = folder is not None and RunFolder(folder).last.exists()
     return f"{message}: {how_to_go_on(folder)}" if folder is not None and saved else message
 
 

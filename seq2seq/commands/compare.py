@@ -42,6 +42,7 @@ from seq2seq.reporting.html import page
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_text
 from seq2seq.runtime.lock import alone
+from seq2seq.runtime.run_folder import RunFolder
 
 SEED = "training.seed"
 RUNNING: set[subprocess.Popen[bytes]] = set()
@@ -147,9 +148,10 @@ def _label(key: str, value: str) -> str:
 
 def check_earlier(run: Planned) -> None:
     """Raises InputError where the run's folder is that of another run."""
-    path = run.folder / ".hydra" / "config.yaml"
+    folder = RunFolder(run.folder)
+    path = folder.hydra / "config.yaml"
     if not path.is_file():  # nothing, or what was stopped before it began
-        if run.folder.exists() and not {found.name for found in run.folder.iterdir()} <= {".hydra", "train.log"}:
+        if run.folder.exists() and not folder.is_unused():
             raise InputError(f"{run.folder} holds something that is no run of this program; give another output=FOLDER")
         return
     try:
@@ -165,7 +167,7 @@ def check_earlier(run: Planned) -> None:
 
 def train(run: Planned, words: list[str]) -> str | None:
     """Runs train.py, which goes on with what was half done; a sentence if it failed."""
-    if checkpoint.exists(run.folder / "checkpoints" / "last"):
+    if checkpoint.exists(RunFolder(run.folder).last):
         options = [f"resume={run.folder}"]
     else:
         shutil.rmtree(run.folder, ignore_errors=True)

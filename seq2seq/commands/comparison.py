@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seq2seq import build, checkpoint, config
-from seq2seq.commands.train_and_score import TRANSLATIONS, flat
+from seq2seq.commands.train_and_score import flat
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant
 from seq2seq.reporting.curves import curve
 from seq2seq.reporting.heatmap import unit_attention
 from seq2seq.runtime import device
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.annotations import Held, hold
 from seq2seq.text.corpus import Pair
 from seq2seq.text.units import segments
@@ -82,7 +83,7 @@ def differences(one: config.Train, other: config.Train) -> list[str]:
 
 def finished(run: Planned) -> bool:
     """Whether the run has come to its end, which `results.json` is."""
-    return (run.folder / "results.json").is_file()
+    return RunFolder(run.folder).results.is_file()
 
 
 def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequence[str]) -> Report:
@@ -131,7 +132,7 @@ def _read(run: Planned, texts: Mapping[tuple[str, int], list[str]], *, baseline:
 
 def translations(run: Planned) -> list[str]:
     """A finished run's, of the test split; nothing but a line feed ends a line."""
-    path = run.folder / f"{TRANSLATIONS}.{run.configuration.dataset.target}"
+    path = RunFolder(run.folder).translations(run.configuration.dataset.target)
     try:
         return path.read_bytes().decode().split("\n")[:-1]
     except (OSError, UnicodeDecodeError) as error:
@@ -139,7 +140,7 @@ def translations(run: Planned) -> list[str]:
 
 
 def _results(run: Planned) -> dict[str, Any]:
-    path = run.folder / "results.json"
+    path = RunFolder(run.folder).results
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if missing := {"parameters", "train", "test", "decoding"}.difference(found):
@@ -183,7 +184,7 @@ def _examples(runs: Sequence[Planned], test: Held) -> list[Example]:
 def _translate(run: Planned, sources: Sequence[str]) -> list[Shown]:
     device.set_up(run.configuration.device.threads)
     place = device.choose(run.configuration.device.kind)
-    folder = run.folder / "checkpoints" / "best"
+    folder = RunFolder(run.folder).best
     found = checkpoint.load(folder)
     configuration, model = build.trained(found, folder)
     normalization = configuration.dataset.normalization

@@ -15,6 +15,7 @@ import yaml  # type: ignore[import-untyped]
 
 from seq2seq import config
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.run_folder import RunFolder
 
 LONGEST_RECORD = 2**17  # bytes; Hydra writes some 6,000, and YAML is read slowly
 OWN = "source=FILE target=FILE scores your own pair of files"
@@ -53,7 +54,7 @@ def start_folders(run: Path) -> list[Path]:
     No folder where the run folder has no record that can be read. It may be a stranger's, who gains nothing by lying: a
     checkpoint may name any path.
     """
-    record = run / ".hydra" / "hydra.yaml"
+    record = RunFolder(run).hydra / "hydra.yaml"
     try:
         status = record.lstat()
         if record.parent.is_symlink() or not stat.S_ISREG(status.st_mode) or status.st_size > LONGEST_RECORD:

@@ -15,6 +15,7 @@ from seq2seq.checkpoint.state import State
 from seq2seq.config import Train
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.training.loop import Run
 from seq2seq.training.optimizer import load_tensors
 
@@ -36,7 +37,7 @@ def parse_resume(arguments: Sequence[str]) -> tuple[Path, list[str]]:
             f"{strange[0]}: beside resume=FOLDER only KEY=VALUE may stand, such as training.save_every=500"
         )
     folder = Path(folders[0])
-    is_run = (folder / "checkpoints").is_dir()  # else it may be a whole disk
+    is_run = RunFolder(folder).checkpoints.is_dir()  # else it may be a whole disk
     inside = folder.rglob("*") if is_run else []
     if links := sorted(path for path in inside if path.is_symlink()):
         raise InputError(f"{links[0]} is a link, and what a run writes stays in its folder: put the file itself there")
@@ -49,9 +50,9 @@ def plan_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkp
     None where it is finished, and no option changes that. Raises InputError where there is nothing, where the run has
     another number of processes, or where an option would change what is done already.
     """
-    if (finished := (folder / "results.json").exists()) and not options:
+    if (finished := RunFolder(folder).results.exists()) and not options:
         return None
-    last = folder / "checkpoints" / "last"
+    last = RunFolder(folder).last
     if not checkpoint.exists(last):
         raise InputError(f"resume={folder}: {_instead(folder)}")
     try:
@@ -72,7 +73,7 @@ def _instead(folder: Path) -> str:
     """What to do where the folder holds no run: it may lie within one, as `runs/NAME/checkpoints/best` does."""
     for above in (folder / "..", folder / ".." / ".."):
         run = Path(os.path.normpath(above))
-        if checkpoint.exists(run / "checkpoints" / "last"):
+        if checkpoint.exists(RunFolder(run).last):
             return f"expected a run folder, not a part of one: resume={run}"
     if not folder.is_dir():
         return "no such folder; give a run folder, resume=runs/NAME"
@@ -116,7 +117,7 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     if resumed is None:
         start = run.checkpoint(0, fresh, {})
         if distributed.first():
-            checkpoint.store(start, folder / "checkpoints" / "last")
+            checkpoint.store(start, RunFolder(folder).last)
         return start
     assert resumed.training is not None
     if resumed.training.state.text != fresh.text:
@@ -128,6 +129,6 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     if configuration != resumed.configuration:  # on disk, before a finished run is one that is not
         resumed = resumed._replace(configuration=configuration)
         if distributed.first():
-            checkpoint.store(resumed, folder / "checkpoints" / "last", keep=True)
-            (folder / "results.json").unlink(missing_ok=True)
+            checkpoint.store(resumed, RunFolder(folder).last, keep=True)
+            RunFolder(folder).results.unlink(missing_ok=True)
     return resumed

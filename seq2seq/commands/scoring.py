@@ -13,6 +13,7 @@ from seq2seq.evaluation.tokenized_text import tokenization_warning
 from seq2seq.runtime import device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
+from seq2seq.runtime.run_folder import RunFolder, run_folder_of
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.annotations import Gold, Held, hold
 from seq2seq.text.corpus import Split
@@ -35,8 +36,8 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     name, split, challenges = _split(options, configuration)
     if options.alignments is not None:
         split = _with_alignments(split, options.alignments, options.alignment_units)
-    folder = options.output or _run_folder(options.checkpoint)
-    folder.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
+    names = run_folder_of(options.checkpoint) if options.output is None else RunFolder(options.output)
+    names.path.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be made
     references = [pair.target for pair in split.pairs]
     choice = options.evaluation.tokenize or configuration.evaluation.tokenize
     metrics = Metrics(choose_tokenizer(choice, configuration.dataset.target, references))
@@ -53,9 +54,9 @@ def score(options: config.Evaluate) -> dict[str, Any]:
         results["challenges"] = {
             each.name: challenge(model, found.tokenizers, translator, hold(each), metrics, place) for each in challenges
         }
-    hypotheses = folder / f"hypotheses.{name}.{configuration.dataset.target}"
+    hypotheses = names.hypotheses(name, configuration.dataset.target)
     write_text(hypotheses, scored.hypotheses.lines())
-    write_json(folder / "evaluation.json", results)
+    write_json(names.evaluation, results)
     kind = "greedy" if search.size == 1 else f"beam {search.size}"
     print(f"{split.name}: {len(split.pairs):,} sentences, {kind}, {options.checkpoint} (step {found.step:,})\n")
     print(table(scored.scores))
@@ -64,7 +65,7 @@ def score(options: config.Evaluate) -> dict[str, Any]:
         print(f"warning: {sentence}")
     if challenges:
         print("\n" + challenge_table(results["challenges"]))
-    print(f"\n{folder / 'evaluation.json'}\n{hypotheses}")
+    print(f"\n{names.evaluation}\n{hypotheses}")
     return results
 
 
@@ -111,7 +112,7 @@ def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, 
     if options.source is not None and options.target is not None:
         files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
         return "files", hold(normalized_split(files, configuration.dataset.normalization)), ()
-    dataset = located.dataset(options, configuration.dataset, _run_folder(options.checkpoint))
+    dataset = located.dataset(options, configuration.dataset, run_folder_of(options.checkpoint).path)
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
     if options.split == "validation":
         return "validation", hold(corpus.validation), ()
@@ -137,9 +138,3 @@ def _with_alignments(split: Held, path: Path, units: str) -> Held:
     known = split.gold or [Gold(None)] * len(lines)
     gold = [gold._replace(links=links) for gold, links in zip(known, lines, strict=True)]
     return split._replace(gold=gold, units=units)
-
-
-def _run_folder(folder: Path) -> Path:
-    """`runs/NAME` of `runs/NAME/checkpoints/best`; where a checkpoint stands alone, the folder that it stands in."""
-    parent = folder.resolve().parent
-    return parent.parent if parent.name == "checkpoints" else parent

@@ -16,6 +16,7 @@ from seq2seq.config import Train, load
 from seq2seq.runtime.distributed import Lost, first, joined, once
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.lock import alone
+from seq2seq.runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:  # --help needs none
     from seq2seq.checkpoint import Checkpoint
@@ -45,7 +46,7 @@ def _start(values: DictConfig) -> None:
         from seq2seq.commands.train_and_score import check_unused, train
 
         check_unused(folder)
-        _record(values, folder / ".hydra")
+        _record(values, RunFolder(folder).hydra)
         train(*agree((configuration, folder, None)))
 
 
@@ -68,9 +69,9 @@ def go_on(arguments: list[str]) -> None:
         raise InputError(f"{several[0]}: beside resume=FOLDER only KEY=VALUE may stand, with one value")
     given = {option.key_or_group: option.value() for option in parsed}
     if (found := plan_resume(folder, given)) is None:
-        print(f"{folder} is finished: {folder / 'results.json'} holds its scores")
+        print(f"{folder} is finished: {RunFolder(folder).results} holds its scores")
         return
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(folder / "train.log")]
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(RunFolder(folder).log)]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
     with told(Train, folder=folder), alone(folder):
         configuration, last = found

@@ -24,6 +24,7 @@ from seq2seq.reporting.tensorboard import Board, Unseen
 from seq2seq.runtime import device, distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
+from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.annotations import Held, hold
 from seq2seq.text.store import Prepared
 from seq2seq.training.loop import Run, steps
@@ -32,13 +33,10 @@ from seq2seq.training.validation import Validator
 
 log = logging.getLogger(__name__)
 
-TRANSLATIONS = "results.test"
-"""The file, but for its language, with the translations of the test split that `results.json` scores."""
-
 
 def check_unused(folder: Path) -> None:
     """Raises InputError where the folder holds a run, which another would mix with."""
-    if any((folder / name).exists() for name in ("checkpoints/last", "tensorboard", "results.json")):
+    if RunFolder(folder).holds_run():
         raise InputError(
             f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER, or go on with "
             f"resume={folder}"
@@ -51,8 +49,9 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     Without a test split `results.json` has no `test`, and there is no file of translations.
 
     `resumed` is the last checkpoint of a run that was stopped in this folder, where nobody else may be at work (see
-    `seq2seq.lock`).
+    `seq2seq.runtime.lock`).
     """
+    names = RunFolder(folder)
     device.set_up(configuration.device.threads, deterministic=configuration.device.deterministic)
     place = device.choose(configuration.device.kind)
     with distributed.in_turn():
@@ -79,7 +78,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     run = Run(configuration, prepared, model, optimizer, schedule, place)
     start = restore(run, folder, resumed, state)
 
-    with _board(folder / "tensorboard", resumed) as board:
+    with _board(names.tensorboard, resumed) as board:
         search, batch = configuration.search, configuration.search.size * configuration.search.batch
         search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
         normalization = configuration.dataset.normalization
@@ -87,7 +86,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         validator = Validator(model, prepared.tokenizers, scored["validation"], greedy, metrics, options.metric, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
-        found = distributed.once(lambda: checkpoint.load(folder / "checkpoints" / "best"))
+        found = distributed.once(lambda: checkpoint.load(names.best))
         build.load_weights(model, found, folder)
         results: dict[str, Any] = {
             "parameters": parameters,
@@ -113,10 +112,10 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         if not distributed.first():
             return results
         if text.test is not None:
-            write_text(folder / f"{TRANSLATIONS}.{text.target}", hypotheses.lines())
+            write_text(names.translations(text.target), hypotheses.lines())
         board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results))
-    write_json(folder / "results.json", results)  # the last thing: where it is, the run is finished
-    log.info("results in %s", folder / "results.json")
+    write_json(names.results, results)  # the last thing: where it is, the run is finished
+    log.info("results in %s", names.results)
     return results
 
 

@@ -8,6 +8,7 @@ from statistics import mean
 from typing import NamedTuple
 
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.run_folder import RunFolder
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 52, 30, 12, 62  # margins: room for the labels of the axes
@@ -39,7 +40,7 @@ def curve(folder: Path, tag: str) -> Curve:
 
     # Pictures and texts are passed over as far as it can be had: one of each is kept.
     kept = {events.SCALARS: 0, events.IMAGES: 1, events.TENSORS: 1}
-    place = folder / "tensorboard"
+    place = RunFolder(folder).tensorboard
     found = events.EventAccumulator(str(place), size_guidance=kept)
     if not place.is_dir() or tag not in found.Reload().Tags()["scalars"]:
         raise InputError(f"{place} has no curve {tag}")

@@ -1,7 +1,6 @@
 """Attention as a picture: a heat map of target words against source words."""
 
 import io
-import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from matplotlib.textpath import text_to_path
 from seq2seq.decoding.translator import CONTROL, Translation
 from seq2seq.reporting import fonts
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.files import replacing
 from seq2seq.text.units import merge, units
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -99,14 +99,11 @@ def save(figure: Figure, path: Path) -> None:
         InputError: another suffix, or a place that cannot be written.
     """
     suffix = check_format(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        figure.savefig(part, format=suffix[1:], dpi=150)
-        part.replace(path)
+        with replacing(path) as partial:
+            figure.savefig(partial, format=suffix[1:], dpi=150)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_format(path: Path) -> str:

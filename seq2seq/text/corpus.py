@@ -102,18 +102,17 @@ class Concatenated:
 
 @dataclass(frozen=True)
 class InMemory:
-    """Pairs that are made rather than read. `key` is what they were made from: equal keys must mean equal pairs."""
+    """Pairs that are made rather than read."""
 
     pairs: Sequence[Pair]
     name: str
-    key: str
 
     def __iter__(self) -> Iterator[Pair]:
         return iter(self.pairs)
 
     def fingerprint(self) -> str:
-        """See `Split.fingerprint`; taken over `key`, not over the pairs."""
-        return digest_lines([self.key])[0]
+        """See `Split.fingerprint`."""
+        return digest_lines(chain.from_iterable(self.pairs))[0]
 
 
 def concatenate(paths: Path | Sequence[Path], split: Callable[[Path, str], Split]) -> Split:

@@ -63,7 +63,6 @@ def normalized_split(split: Split, normalization: str) -> Split:
         return replace(
             split,
             pairs=[Pair(*map(normalize, pair)) for pair in split.pairs],
-            key=f"{normalization} {split.key}",
             gold=tuple(gold._replace(acceptable=tuple(map(normalize, gold.acceptable))) for gold in split.gold),
         )
     return Normalized(split, normalization)

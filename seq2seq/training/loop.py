@@ -15,6 +15,7 @@ from seq2seq.nn.model import Model
 from seq2seq.reporting.tensorboard import Board
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.batches import Epochs
 from seq2seq.text.store import Prepared
 from seq2seq.training.optimizer import tensors_to_resume
@@ -78,7 +79,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
     assert start.training is not None
     counts, standing = start.training.state.counts, start.training.state.standing
     if distributed.first():
-        checkpoint.keep_best(start, folder / "checkpoints")  # in case that was where an interruption came
+        checkpoint.keep_best(start, RunFolder(folder).checkpoints)  # in case that was where an interruption came
     if start.step == total > 0:
         log.info("step %d of %d: no training is left", start.step, total)
     end = start.step if options.patience is not None and standing.waited >= options.patience else total
@@ -127,7 +128,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             state = start.training.state.model_copy(
                 update={"events": board.flush(), "counts": progress.counts(), "standing": standing}
             )
-            _save(run.checkpoint(update.step, state, values), folder / "checkpoints")
+            _save(run.checkpoint(update.step, state, values), RunFolder(folder))
             if validate:
                 _tell(values, best=standing.waited == 0)
                 if standing.unchanged == UNCHANGED - 1 and values["exact"] < 1:
@@ -155,11 +156,11 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
     }
 
 
-def _save(latest: Checkpoint, folder: Path) -> None:
-    """`last` first: from it the best can be put in order where an interruption comes between."""
+def _save(latest: Checkpoint, folder: RunFolder) -> None:
+    """Write `last` first; after a crash in between, `best` is rebuilt from it."""
     if distributed.first():
-        checkpoint.store(latest, folder / "last", keep=True)
-        checkpoint.keep_best(latest, folder)
+        checkpoint.store(latest, folder.last, keep=True)
+        checkpoint.keep_best(latest, folder.checkpoints)
 
 
 def _tell(values: Mapping[str, float], *, best: bool) -> None:

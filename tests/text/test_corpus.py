@@ -172,7 +172,7 @@ def test_splits_are_read_again_and_again(write: Write) -> None:
     splits: list[Split] = [
         AlignedFiles(write("t.de", b"a\nc\n"), write("t.en.gz", b"b\nd\n"), "train"),
         TabSeparated(write("t.tsv", b"a\tb\nc\td\n"), "train"),
-        InMemory(expected, "train", "key"),
+        InMemory(expected, "train"),
     ]
     for split in splits:
         assert isinstance(split, Split)
@@ -194,7 +194,7 @@ def test_the_fingerprint_follows_the_text_and_nothing_else(write: Write) -> None
     }
     assert len(others | {original}) == 5
     pairs = [Pair("a", "b")]
-    assert InMemory(pairs, "train", "seed 1").fingerprint() != InMemory(pairs, "train", "seed 2").fingerprint()
+    assert InMemory(pairs, "train").fingerprint() != InMemory(pairs[1:], "train").fingerprint()
 
 
 @pytest.mark.parametrize(("line", "found"), [(b"alone", "1 column"), (b"a\tb\tc", "3 columns"), (b"", "1 column")])

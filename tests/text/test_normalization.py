@@ -28,9 +28,9 @@ WORDS = ["M\u00fcller", "h\u00f6rt", "T\u00fcr", "der", "die", "B\u00e4r"]
 )
 def test_both_sides_of_every_split_are_normalised(normalization: str, text: str) -> None:
     assert NORMALIZATIONS[normalization](DECOMPOSED) == text
-    parts = tuple(InMemory([Pair(DECOMPOSED, f"{i} {DECOMPOSED}")], f"part {i}", f"key {i}") for i in range(2))
+    parts = tuple(InMemory([Pair(DECOMPOSED, f"{i} {DECOMPOSED}")], f"part {i}") for i in range(2))
     gold = Gold(frozenset({Link(0, 0)}), (DECOMPOSED,), ("tag",))
-    annotated = Annotated([Pair(DECOMPOSED, "x")], "test", "key", (gold,))
+    annotated = Annotated([Pair(DECOMPOSED, "x")], "test", (gold,))
     corpus = normalized(
         Corpus("de", "en", Concatenated(parts, "train"), parts[0], annotated, (parts[1],)), normalization
     )
@@ -45,8 +45,8 @@ def test_both_sides_of_every_split_are_normalised(normalization: str, text: str)
 
 
 def test_fingerprints_tell_normalizations_apart() -> None:
-    plain = InMemory([Pair("a", "b")], "train", "key")
-    annotated = Annotated([Pair("a", "b")], "train", "key", (Gold(None),))
+    plain = InMemory([Pair("a", "b")], "train")
+    annotated = Annotated([Pair("a", "b")], "train", (Gold(None),))
     for split in (plain, annotated, Concatenated((plain, plain), "train")):
         found = {normalized_split(split, name).fingerprint() for name in NORMALIZATIONS}
         assert len(found) == len(NORMALIZATIONS)

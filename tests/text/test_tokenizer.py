@@ -250,7 +250,7 @@ def test_the_sample_is_even_and_the_same_every_time() -> None:
 
 def test_joint_is_one_tokenizer_and_separate_are_two() -> None:
     sources, targets = made_up_text(300, letters="abcdefg"), made_up_text(300, letters="tuvwxyz", seed=1)
-    train = InMemory([Pair(*pair) for pair in zip(sources, targets, strict=True)], "train", "made up")
+    train = InMemory([Pair(*pair) for pair in zip(sources, targets, strict=True)], "train")
     joint = train_tokenizers(train, vocabulary_size=400, kind="bpe", joint=True)
     assert joint.joint
     assert joint.source is joint.target

@@ -3,12 +3,11 @@
 import gzip
 import hashlib
 import json
-import os
 import zlib
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from seq2seq.runtime.files import replacing
 from seq2seq.text import grammar
 from seq2seq.text.alignment import Link
 from seq2seq.text.annotations import Annotated, Gold
@@ -24,7 +23,7 @@ def built_in(*, preset: str, seed: int, cache: Path) -> Corpus:
     if made is None:
         made = _generate(preset, seed)
         _write(path, made)
-    splits = {name: _split(name, examples, made["key"]) for name, examples in made["splits"].items()}
+    splits = {name: _split(name, examples) for name, examples in made["splits"].items()}
     train, validation, test = (splits.pop(name) for name in ("train", "validation", "test"))
     return Corpus("de", "en", train, validation, test, challenges=tuple(splits.values()))
 
@@ -39,16 +38,9 @@ def _key(preset: str, seed: int) -> str:
 
 
 def _write(path: Path, made: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with gzip.open(partial, "wt", encoding="utf-8", compresslevel=1) as file:
-            file.write(json.dumps(made, ensure_ascii=False))  # json.dump would encode in Python, three times slower
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise OSError(error.errno, error.strerror, str(path)) from error  # a disk that is full names no file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial, gzip.open(partial, "wt", encoding="utf-8", compresslevel=1) as file:
+        file.write(json.dumps(made, ensure_ascii=False))  # json.dump would encode in Python, three times slower
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -63,13 +55,13 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _generate(preset: str, seed: int) -> dict[str, Any]:
     made = grammar.generate(preset, seed=seed)
     splits = {"train": made.train, "validation": made.validation, "test": made.test, **made.challenges}
-    return {"key": made.key, "splits": splits}
+    return {"splits": splits}
 
 
-def _split(name: str, examples: list[Any], key: str) -> Annotated:
+def _split(name: str, examples: list[Any]) -> Annotated:
     """Examples as the grammar makes them or as JSON has them: source, target, links, tags, acceptable."""
     gold = tuple(
         Gold(frozenset(Link(*link) for link in links), tuple(acceptable), tuple(tags))
         for _, _, links, tags, acceptable in examples
     )
-    return Annotated([Pair(source, target) for source, target, *_ in examples], name, f"{key} {name}", gold)
+    return Annotated([Pair(source, target) for source, target, *_ in examples], name, gold)
