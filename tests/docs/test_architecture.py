@@ -29,4 +29,4 @@ def test_every_file_has_its_line_and_every_line_its_file() -> None:
 
 def test_names_in_the_walks_exist() -> None:
     for name in re.findall(r"`((?:\w+/)+\w+\.py)`", TEXT):
-        assert (ROOT / "seq2seq" / name).is_file(), name
+        assert (ROOT / "seq2seq" / name).is_file() or (ROOT / name).is_file(), name

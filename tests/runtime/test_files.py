@@ -24,12 +24,16 @@ def test_a_file_is_replaced_at_the_end_alone(tmp_path: Path) -> None:
 def test_where_writing_fails_the_old_file_stays_and_the_error_names_it(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with pytest.raises(OSError, match=r"No space left on device: .*a\.txt"), replacing(path) as partial:
-        partial.write_text("half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(KeyboardInterrupt), replacing(path) as partial:
-        partial.write_text("half")
-        raise KeyboardInterrupt
+
+    def fail(error: BaseException) -> None:
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.txt"):
+        fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    with pytest.raises(KeyboardInterrupt):
+        fail(KeyboardInterrupt())
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
