@@ -47,9 +47,10 @@ def files(*, train: Path | Sequence[Path], validation: Path, test: Path | None, 
     """
     if source == target:
         sides = (f"{source}-x-source", f"{target}-x-target")
+        first = train if isinstance(train, Path) else train[0]
         raise InputError(
-            f"dataset.source and dataset.target are both {source}, so {validation}.{source} would be both sides: name "
-            f"the files {validation}.{sides[0]} and {validation}.{sides[1]}, and set dataset.source={sides[0]} "
+            f"dataset.source and dataset.target are both {source}, so {first}.{source} would be both sides: name "
+            f"the files {first}.{sides[0]} and {first}.{sides[1]}, and set dataset.source={sides[0]} "
             f"dataset.target={sides[1]}"
         )
 

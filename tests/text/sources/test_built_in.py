@@ -36,7 +36,7 @@ def test_every_pair_has_gold_that_lies_inside_its_sentences(corpus: Corpus) -> N
             assert gold.links
             assert gold.tags
             assert pair.target not in gold.acceptable
-            words = {"source_words": len(pair.source.split(" ")), "target_words": len(pair.target.split(" "))}
+            words = {"source": len(pair.source.split(" ")), "target": len(pair.target.split(" "))}
             check(gold.links, **words, file=Path(split.name), line_number=number)
 
 
