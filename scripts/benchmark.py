@@ -25,7 +25,7 @@ from waiting import processes, start, text
 from workload import SMALL, Batching, Settings
 
 from seq2seq.runtime import device
-from seq2seq.runtime.errors import InputError, in_a_sentence
+from seq2seq.runtime.errors import InputError, print_errors
 from seq2seq.runtime.files import write_json
 
 Row = dict[str, Any]
@@ -118,5 +118,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    with in_a_sentence():
+    with print_errors():
         main()

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from plain_model import RULES, PlainModel
 
-from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
+from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
-from seq2seq.nn.decoder import DECODERS, Widths
+from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, Epochs
@@ -95,10 +95,10 @@ def our_model(place: str, sizes: Sizes, *, seed: int = 1) -> Model:
         DISTRIBUTIONS["softmax"],
         heads=1,
         window=1,
-        hard=Learning("gumbel", temperature=1.0, soft=0.0),
+        hard=HardOptions("gumbel", temperature=1.0, soft=0.0),
     )
     encoder = GRUEncoder(embedding_size=sizes.embedding, hidden_size=sizes.encoder, layers=1, dropout=sizes.dropout)
-    widths = Widths(embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.hidden, positions=1)
+    widths = DecoderSizes(embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.hidden, positions=1)
     return Model(
         encoder,
         DECODERS[place](rule, widths, dropout=sizes.dropout),

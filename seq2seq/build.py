@@ -10,17 +10,17 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from seq2seq import config
-from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
+from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.decoding.translator import Translator
-from seq2seq.nn.decoder import DECODERS, Widths
+from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.memory import memory_or
-from seq2seq.text.annotations import Held
+from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.corpus import Concatenated, Corpus
 from seq2seq.text.normalization import describe_forms, normalized
 from seq2seq.text.sources.built_in import built_in
@@ -59,7 +59,9 @@ def _as_written(dataset: config.Dataset, *, download: bool) -> Corpus:
             return built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
 
 
-def remarks(dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, scored: Iterable[Held]) -> Iterator[str]:
+def remarks(
+    dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, scored: Iterable[LoadedSplit]
+) -> Iterator[str]:
     """What a person should know of the text before a model is trained on it, a sentence each."""
     if isinstance(text.train, Concatenated):
         yield f"training pairs: {text.train.counts()}"
@@ -97,7 +99,7 @@ def rule(attention: config.Attention) -> Rule:
         DISTRIBUTIONS[attention.distribution],
         heads=attention.heads,
         window=attention.window,
-        hard=Learning(attention.estimator, temperature=attention.temperature, soft=attention.soft),
+        hard=HardOptions(attention.estimator, temperature=attention.temperature, soft=attention.soft),
     )
 
 
@@ -116,7 +118,7 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
     )
     attention = configuration.encoder.attention
     encoder = gru if attention is None else SelfAttentionEncoder(gru, rule(attention), positions=positions)
-    widths = Widths(
+    widths = DecoderSizes(
         embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
     )
     decoder = DECODERS[configuration.decoder.place](rule(configuration.attention), widths, dropout=sizes.dropout)

@@ -15,7 +15,7 @@ def _with_loss(ranked: Any) -> Any:
     return (*ranked, math.inf) if len(ranked) == 2 else tuple(ranked)
 
 
-class Standing(Numbers):
+class ValidationRanking(Numbers):
     """The best validations, (value, step, loss), best first, and how many there were since the first of them.
 
     `latest` are the value and the loss of the last validation; `unchanged` counts those in a row, the last included,
@@ -27,7 +27,7 @@ class Standing(Numbers):
     latest: tuple[float, float] | None = None
     unchanged: NonNegativeInt = 0
 
-    def after(self, step: int, value: float, *, loss: float, keep: int, higher_is_better: bool) -> "Standing":
+    def after(self, step: int, value: float, *, loss: float, keep: int, higher_is_better: bool) -> "ValidationRanking":
         """The standing after another validation, of which the `keep` best are remembered.
 
         Of equal values the lower loss wins, then the first; NaN, as a model gives whose training went astray, is worse
@@ -39,7 +39,7 @@ class Standing(Numbers):
         rank = sum((sign * other, -its_loss) >= (sign * value, -loss) for other, _, its_loss in self.ranking)
         ranking = (*self.ranking[:rank], (value, step, loss), *self.ranking[rank:])[:keep]
         stuck = self.latest is not None and self.latest[0] == value and loss < self.latest[1]
-        return Standing(
+        return ValidationRanking(
             ranking=ranking,
             waited=self.waited + 1 if rank else 0,
             latest=(value, loss),

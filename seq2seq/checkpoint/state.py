@@ -3,7 +3,7 @@
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from seq2seq.checkpoint.numbers import Numbers
-from seq2seq.checkpoint.ranking import Standing
+from seq2seq.checkpoint.ranking import ValidationRanking
 
 
 class Sums(Numbers):
@@ -39,4 +39,4 @@ class State(Numbers):
     processes: PositiveInt = 1
     events: dict[str, NonNegativeInt] = Field(default_factory=dict)
     counts: Counts = Counts()
-    standing: Standing = Standing()
+    standing: ValidationRanking = ValidationRanking()

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from seq2seq.config import Section, Train, Translate, keys, near
-from seq2seq.runtime.distributed import Lost, first_to_tell, launched, processes
-from seq2seq.runtime.errors import InputError, end_unread, of_the_system
-from seq2seq.runtime.lock import alone
+from seq2seq.runtime.distributed import PeerLost, claim_error_report, is_launched, world_size
+from seq2seq.runtime.errors import InputError, describe_os_error, exit_without_reader
+from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.run_folder import RunFolder
-from seq2seq.training.signals import Stopped, how_to_go_on
+from seq2seq.training.signals import TrainingStopped, resume_advice
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 OUTSIDE = ("experiment", "resume")
@@ -24,7 +24,7 @@ OUTSIDE = ("experiment", "resume")
 
 
 @contextmanager
-def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
+def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
     """Runs a program: a person's mistake ends in one sentence on the error stream and exit status 2, no traceback.
 
     `kind` is the program's configuration, whose keys are suggested for a mistyped option. Hydra's own complaints
@@ -41,21 +41,21 @@ def told(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
         yield
     except InputError as error:
         _refuse(str(error), folder)
-    except Stopped as stopped:
+    except TrainingStopped as stopped:
         _tell(str(stopped))
         sys.exit(128 + stopped.number)
-    except Lost as lost:
+    except PeerLost as lost:
         _clear(folder)
         _end(_then_go_on(str(lost), folder), 1)
     except KeyboardInterrupt:
         _end(_then_go_on("interrupted", folder), 130)
     except BrokenPipeError:
-        end_unread()
+        exit_without_reader()
     except Exception as error:
         if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):
             _refuse(_in_our_words(error, kind), folder)
         if isinstance(error, OSError):
-            _end(_then_go_on(of_the_system(error), folder), 1)
+            _end(_then_go_on(describe_os_error(error), folder), 1)
         raise
     finally:
         threading.excepthook = before
@@ -69,13 +69,13 @@ def _in_a_thread(failed: threading.ExceptHookArgs) -> None:
 
 def check_single(arguments: Sequence[str]) -> None:
     """Raises InputError where several runs are asked for and torchrun started the processes of one."""
-    if processes() > 1 and (several := {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}):
+    if world_size() > 1 and (several := {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}):
         raise InputError(f"{several.pop()}: torchrun starts the processes of one run; start each run by itself")
 
 
 def check_alone() -> None:
     """Raises InputError where torchrun started several processes of a program that would do the same in each."""
-    if launched():
+    if is_launched():
         raise InputError("torchrun: train.py alone shares its work; start this program with python")
 
 
@@ -93,13 +93,13 @@ def _refuse(message: str, folder: Path | None) -> NoReturn:
 
 def _clear(folder: Path | None) -> None:
     if folder is not None and RunFolder(folder).is_unused():
-        with suppress(InputError), alone(folder):  # it may be of another process, which has only begun
+        with suppress(InputError), exclusive_lock(folder):  # it may be of another process, which has only begun
             shutil.rmtree(folder)
 
 
 def _then_go_on(message: str, folder: Path | None) -> str:
     saved = folder is not None and RunFolder(folder).last.exists()
-    return f"{message}: {how_to_go_on(folder)}" if folder is not None and saved else message
+    return f"{message}: {resume_advice(folder)}" if folder is not None and saved else message
 
 
 def _end(message: str, status: int) -> NoReturn:
@@ -108,7 +108,7 @@ def _end(message: str, status: int) -> NoReturn:
 
 
 def _tell(message: str) -> None:
-    if first_to_tell():
+    if claim_error_report():
         print(_printable(message), file=sys.stderr)
 
 

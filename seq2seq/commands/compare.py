@@ -34,14 +34,14 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from seq2seq import checkpoint
-from seq2seq.commands.cli import CONFIGS, told
+from seq2seq.commands.cli import CONFIGS, cli_errors
 from seq2seq.commands.comparison import Planned, check_comparable, compare, differences, finished
 from seq2seq.config import Train, load
 from seq2seq.reporting.comparison import markdown
 from seq2seq.reporting.html import page
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_text
-from seq2seq.runtime.lock import alone
+from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.run_folder import RunFolder
 
 SEED = "training.seed"
@@ -231,7 +231,7 @@ def run_comparison(arguments: list[str]) -> int:
     check_comparable(list(planned))
     print(f"{len(planned)} runs in {asked.output}", flush=True)
     asked.output.mkdir(parents=True, exist_ok=True)
-    with alone(asked.output):
+    with exclusive_lock(asked.output):
         failed = train_all(planned, asked.jobs)
     if not any(finished(run) for run in planned):
         print("error: no run came to its end, so there is nothing to report", file=sys.stderr)
@@ -253,5 +253,5 @@ def run_comparison(arguments: list[str]) -> int:
 def main() -> None:
     """Compares what the command line asks for."""
     signal.signal(signal.SIGTERM, stop)
-    with told(Train):
+    with cli_errors(Train):
         sys.exit(run_comparison(sys.argv[1:]))

@@ -15,7 +15,7 @@ from seq2seq.reporting.heatmap import unit_attention
 from seq2seq.runtime import device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
-from seq2seq.text.annotations import Held, hold
+from seq2seq.text.annotations import LoadedSplit, load_split
 from seq2seq.text.corpus import Pair
 from seq2seq.text.units import segments
 
@@ -53,11 +53,11 @@ def check_comparable(plan: Sequence[Planned]) -> None:
             )
 
 
-def _test(run: Planned) -> Held:
+def _test(run: Planned) -> LoadedSplit:
     split = build.corpus(run.configuration.dataset).test
     if split is None:
         raise InputError(f"{run.variant}: a comparison is of the test split, and dataset.test=null says there is none")
-    return hold(split)
+    return load_split(split)
 
 
 def _fits(run: Planned, references: Sequence[str]) -> bool:
@@ -117,7 +117,7 @@ def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequen
     )
 
 
-def _read(run: Planned, texts: Mapping[tuple[str, int], list[str]], *, baseline: str, test: Held) -> Run:
+def _read(run: Planned, texts: Mapping[tuple[str, int], list[str]], *, baseline: str, test: LoadedSplit) -> Run:
     """A run's figures, and how it differs from the run of the baseline that has the same seed."""
     other = texts.get((baseline, run.seed)) if run.variant != baseline else None
     references, results = [pair.target for pair in test.pairs], _results(run)
@@ -150,7 +150,7 @@ def _results(run: Planned) -> dict[str, Any]:
     return found
 
 
-def _facts(done: Sequence[Planned], test: Held, *, pairs: str) -> list[tuple[str, str]]:
+def _facts(done: Sequence[Planned], test: LoadedSplit, *, pairs: str) -> list[tuple[str, str]]:
     """What the figures are of."""
     dataset = done[0].configuration.dataset
     preset = f" {dataset.preset}" if isinstance(dataset, config.Grammar) else ""
@@ -172,7 +172,7 @@ def _common(plan: Sequence[Planned]) -> list[tuple[str, str]]:
     return [(key, str(value)) for key, value in every[0].items() if all(one.get(key) == value for one in every)]
 
 
-def _examples(runs: Sequence[Planned], test: Held) -> list[Example]:
+def _examples(runs: Sequence[Planned], test: LoadedSplit) -> list[Example]:
     """A few sentences, from the shorter half of the split to its longer one, as each of the runs translates them."""
     by_length = sorted(range(len(test.pairs)), key=lambda i: (len(segments(test.pairs[i].source)), i))
     count = min(EXAMPLES, len(by_length))

@@ -60,7 +60,7 @@ def plan_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkp
     except InputError as error:
         raise InputError(f"resume={folder}: {error}; what is in checkpoints/best can still be used") from None
     assert found.training is not None
-    if (wanted := found.training.state.processes) != (here := distributed.processes()):
+    if (wanted := found.training.state.processes) != (here := distributed.world_size()):
         raise InputError(
             f"resume={folder}: the run began with {wanted} process(es) and goes on with as many; found {here}"
         )
@@ -116,7 +116,7 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     """The checkpoint that the loop starts from: the resumed one, or one of step 0, so that there always is one."""
     if resumed is None:
         start = run.checkpoint(0, fresh, {})
-        if distributed.first():
+        if distributed.is_rank0():
             checkpoint.store(start, RunFolder(folder).last)
         return start
     assert resumed.training is not None
@@ -128,7 +128,7 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     configuration = run.configuration.model_dump(mode="json")
     if configuration != resumed.configuration:  # on disk, before a finished run is one that is not
         resumed = resumed._replace(configuration=configuration)
-        if distributed.first():
+        if distributed.is_rank0():
             checkpoint.store(resumed, RunFolder(folder).last, keep=True)
             RunFolder(folder).results.unlink(missing_ok=True)
     return resumed

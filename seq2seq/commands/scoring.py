@@ -15,7 +15,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder, run_folder_of
 from seq2seq.text.alignment import check, read_pharaoh
-from seq2seq.text.annotations import Gold, Held, hold
+from seq2seq.text.annotations import Annotations, LoadedSplit, load_split
 from seq2seq.text.corpus import Split
 from seq2seq.text.normalization import describe_forms, normalized_split
 from seq2seq.text.sources.files import AlignedFiles
@@ -52,7 +52,8 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     }
     if challenges:
         results["challenges"] = {
-            each.name: challenge(model, found.tokenizers, translator, hold(each), metrics, place) for each in challenges
+            each.name: challenge(model, found.tokenizers, translator, load_split(each), metrics, place)
+            for each in challenges
         }
     hypotheses = names.hypotheses(name, configuration.dataset.target)
     write_text(hypotheses, scored.hypotheses.lines())
@@ -107,27 +108,27 @@ def challenge_table(challenges: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, Held, tuple[Split, ...]]:
+def _split(options: config.Evaluate, configuration: config.Train) -> tuple[str, LoadedSplit, tuple[Split, ...]]:
     """What to call it, what to score, and the challenge sets that go with it."""
     if options.source is not None and options.target is not None:
         files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
-        return "files", hold(normalized_split(files, configuration.dataset.normalization)), ()
+        return "files", load_split(normalized_split(files, configuration.dataset.normalization)), ()
     dataset = located.dataset(options, configuration.dataset, run_folder_of(options.checkpoint).path)
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
     if options.split == "validation":
-        return "validation", hold(corpus.validation), ()
+        return "validation", load_split(corpus.validation), ()
     if corpus.test is None:
         raise InputError(
             f"checkpoint {options.checkpoint} was trained without a test split (dataset.test=null): give "
             "split=validation, dataset.test=..., or source=FILE target=FILE"
         )
-    test = hold(corpus.test)
+    test = load_split(corpus.test)
     if (other := options.dataset.test) is not None:
         test = test._replace(name=str(other))
     return "test", test, corpus.challenges
 
 
-def _with_alignments(split: Held, path: Path, units: str) -> Held:
+def _with_alignments(split: LoadedSplit, path: Path, units: str) -> LoadedSplit:
     """The split with gold links from a file in Pharaoh format, a line for each pair; `units` is what they count."""
     lines = read_pharaoh(path)
     if len(lines) != len(split.pairs):
@@ -135,6 +136,6 @@ def _with_alignments(split: Held, path: Path, units: str) -> Held:
     for number, (pair, links) in enumerate(zip(split.pairs, lines, strict=True), start=1):
         source, target = (len(segments(side)) if units == "characters" else count_words(side) for side in pair)
         check(links, source=source, target=target, units=units, file=path, line_number=number)
-    known = split.gold or [Gold(None)] * len(lines)
+    known = split.gold or [Annotations(None)] * len(lines)
     gold = [gold._replace(links=links) for gold, links in zip(known, lines, strict=True)]
     return split._replace(gold=gold, units=units)

@@ -11,11 +11,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.commands.cli import CONFIGS, check_single, told
+from seq2seq.commands.cli import CONFIGS, check_single, cli_errors
 from seq2seq.config import Train, load
-from seq2seq.runtime.distributed import Lost, first, joined, once
+from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
 from seq2seq.runtime.errors import InputError
-from seq2seq.runtime.lock import alone
+from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:  # --help needs none
@@ -41,13 +41,13 @@ OmegaConf.register_new_resolver("swept", _swept, replace=True)
 def _start(values: DictConfig) -> None:
     """Ends Hydra's part: from here on the configuration is typed and frozen."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    with told(Train, folder=folder), alone(folder):
+    with cli_errors(Train, folder=folder), exclusive_lock(folder):
         configuration = load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
         from seq2seq.commands.train_and_score import check_unused, train
 
         check_unused(folder)
         _record(values, RunFolder(folder).hydra)
-        train(*agree((configuration, folder, None)))
+        train(*broadcast_work((configuration, folder, None)))
 
 
 def _record(values: DictConfig, folder: Path) -> None:
@@ -58,7 +58,7 @@ def _record(values: DictConfig, folder: Path) -> None:
     OmegaConf.save(HydraConfig.get().overrides.task, folder / "overrides.yaml")
 
 
-def go_on(arguments: list[str]) -> None:
+def resume_run(arguments: list[str]) -> None:
     """Takes up a run that was stopped. Its configuration is in its checkpoint, so there is nothing to compose."""
     from seq2seq.commands.resume import parse_resume, plan_resume
     from seq2seq.commands.train_and_score import train
@@ -73,39 +73,39 @@ def go_on(arguments: list[str]) -> None:
         return
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(RunFolder(folder).log)]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
-    with told(Train, folder=folder), alone(folder):
+    with cli_errors(Train, folder=folder), exclusive_lock(folder):
         configuration, last = found
-        train(*agree((configuration, folder, last)))
+        train(*broadcast_work((configuration, folder, last)))
 
 
-def follow() -> None:
+def worker_main() -> None:
     """What a process beside the first does: its part of what that one begins."""
     from seq2seq.commands.train_and_score import train
 
     logging.disable()  # the first process speaks
     try:
-        work = agree()
-    except Lost:  # there is nothing to do, and the first one says why
+        work = broadcast_work()
+    except PeerLost:  # there is nothing to do, and the first one says why
         return
     train(*work)
 
 
-def agree(work: "Work | None" = None) -> Work:
+def broadcast_work(work: "Work | None" = None) -> Work:
     """The first process's work, in all of them."""
-    found = once(lambda: work)
+    found = run_on_rank0_and_broadcast(lambda: work)
     assert found is not None
     return found
 
 
 def main() -> None:
     """Trains what the command line asks for, or goes on with a run."""
-    with joined(), told(Train):
+    with process_group(), cli_errors(Train):
         arguments = sys.argv[1:]
         check_single(arguments)
         os.environ[TYPED] = "\n".join(arguments)
-        if not first():
-            follow()
+        if not is_rank0():
+            worker_main()
         elif any(argument.startswith("resume=") for argument in arguments):
-            go_on(arguments)
+            resume_run(arguments)
         else:
             _start()

@@ -20,12 +20,12 @@ from seq2seq.evaluation.evaluator import challenge, evaluate
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.evaluation.tokenized_text import tokenization_warning
-from seq2seq.reporting.tensorboard import Board, Unseen
+from seq2seq.reporting.tensorboard import Board, NullBoard
 from seq2seq.runtime import device, distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder
-from seq2seq.text.annotations import Held, hold
+from seq2seq.text.annotations import LoadedSplit, load_split
 from seq2seq.text.store import Prepared
 from seq2seq.training.loop import Run, steps
 from seq2seq.training.optimizer import make_optimizer
@@ -54,15 +54,15 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     names = RunFolder(folder)
     device.set_up(configuration.device.threads, deterministic=configuration.device.deterministic)
     place = device.choose(configuration.device.kind)
-    with distributed.in_turn():
+    with distributed.rank0_of_machine_first():
         text = build.corpus(configuration.dataset)
-        scored = {name: hold(split) for name, split in text.splits().items() if name != "train"}
+        scored = {name: load_split(split) for name, split in text.splits().items() if name != "train"}
         splits = {name: split.fingerprint() for name, split in text.splits().items()}
         check_text(splits, resumed, folder)  # before anything is made of it
         prepared = build.prepared(configuration.dataset, text)
     for line in build.remarks(configuration.dataset, text, prepared.tokenizers, scored.values()):
         log.info("%s", line)
-    state = State(text=_fingerprint(prepared, *scored.values()), splits=splits, processes=distributed.processes())
+    state = State(text=_fingerprint(prepared, *scored.values()), splits=splits, processes=distributed.world_size())
     references = [pair.target for pair in scored["validation"].pairs]
     metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.target, references))
     options = configuration.training
@@ -71,7 +71,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     model = build.model(configuration, prepared.tokenizers, positions=positions).to(place)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     _introduce(prepared, parameters, place)
-    distributed.start_alike([parameter.detach() for parameter in model.parameters()])
+    distributed.broadcast_([parameter.detach() for parameter in model.parameters()])
     _draw_apart(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     schedule = partial(build.schedule, options)
@@ -86,7 +86,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         validator = Validator(model, prepared.tokenizers, scored["validation"], greedy, metrics, options.metric, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
-        found = distributed.once(lambda: checkpoint.load(names.best))
+        found = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(names.best))
         build.load_weights(model, found, folder)
         results: dict[str, Any] = {
             "parameters": parameters,
@@ -106,10 +106,10 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         results["decoding"] = hypotheses.speed()  # of the test split, or of the validation split where there is none
         if text.challenges:
             results["challenges"] = {
-                split.name: challenge(model, prepared.tokenizers, translator, hold(split), metrics, place)
+                split.name: challenge(model, prepared.tokenizers, translator, load_split(split), metrics, place)
                 for split in text.challenges
             }
-        if not distributed.first():
+        if not distributed.is_rank0():
             return results
         if text.test is not None:
             write_text(names.translations(text.target), hypotheses.lines())
@@ -121,8 +121,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
 
 def _board(folder: Path, resumed: Checkpoint | None) -> Board:
     """Curves of one piece: what was written after the checkpoint that is resumed goes."""
-    if not distributed.first():
-        return Unseen()
+    if not distributed.is_rank0():
+        return NullBoard()
     if resumed is None or resumed.training is None:
         return Board(folder)
     return Board(folder, purge_from=resumed.step + 1, sizes=resumed.training.state.events)
@@ -134,7 +134,7 @@ def _draw_apart(seed: int) -> None:
         torch.manual_seed(int(np.random.SeedSequence([seed, rank]).generate_state(1, np.uint64)[0]))
 
 
-def _fingerprint(prepared: Prepared, *splits: Held) -> str:
+def _fingerprint(prepared: Prepared, *splits: LoadedSplit) -> str:
     """Of the text learnt from and the pairs that are scored. Raises InputError where processes find different ones."""
     digest = hashlib.sha256()
     for side, tokenizer in zip(prepared.store[:2], prepared.tokenizers, strict=True):
@@ -143,7 +143,7 @@ def _fingerprint(prepared: Prepared, *splits: Held) -> str:
     for split in splits:
         digest.update(json.dumps(split.pairs).encode())
     found = digest.hexdigest()
-    if {*distributed.gathered(found)} != {found}:
+    if {*distributed.all_gather(found)} != {found}:
         raise InputError("the text is not the same on all machines: give each the same files")
     return found
 

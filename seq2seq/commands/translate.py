@@ -5,14 +5,14 @@ import sys
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.commands.cli import CONFIGS, check_alone, told
+from seq2seq.commands.cli import CONFIGS, check_alone, cli_errors
 from seq2seq.config import Translate, load
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="translate")
 def _start(values: DictConfig) -> None:
     """Ends Hydra's part: from here on the configuration is typed and frozen."""
-    with told(Translate):
+    with cli_errors(Translate):
         options = load(Translate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
         from seq2seq.commands.stream import translate_stream
 
@@ -23,6 +23,6 @@ def _start(values: DictConfig) -> None:
 
 def main() -> None:
     """Translates with the checkpoint that the command line names."""
-    with told(Translate):
+    with cli_errors(Translate):
         check_alone()
         _start()

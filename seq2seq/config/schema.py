@@ -111,7 +111,7 @@ class Attention(Section):
 
     @model_validator(mode="after")
     def _chooses(self) -> "Attention":
-        if SCORES[self.score].constant and DISTRIBUTIONS[self.distribution].chooses:
+        if SCORES[self.score].is_uniform and DISTRIBUTIONS[self.distribution].is_hard:
             raise ValueError(
                 f"distribution={self.distribution} takes the best score and score={self.score} has none: all are equal"
             )
@@ -325,7 +325,10 @@ class Train(Section):
                 raise ValueError(
                     f"{key}.heads={attention.heads} must divide the widths of query and value, {query} and {value}"
                 )
-        if SCORES[self.attention.score].direct and self.model.decoder_hidden != 2 * self.model.encoder_hidden:
+        if (
+            SCORES[self.attention.score].needs_equal_widths
+            and self.model.decoder_hidden != 2 * self.model.encoder_hidden
+        ):
             raise ValueError(
                 f"attention.score={self.attention.score} multiplies query and key as they are, so model.decoder_hidden "
                 f"must be 2 x model.encoder_hidden = {2 * self.model.encoder_hidden}, not {self.model.decoder_hidden}; "

@@ -136,7 +136,7 @@ class Translator:
         sources = [source[: self.longest] for source in sources]
         todo.sort(key=lambda i: len(sources[i]))  # neighbours of like length share a batch
         batches = [todo[start : start + self.batch] for start in range(0, len(todo), self.batch)]
-        found = distributed.shared(lambda batch: self._translate([sources[i] for i in batch]), batches)
+        found = distributed.map_across_ranks(lambda batch: self._translate([sources[i] for i in batch]), batches)
         for batch, translations in zip(batches, found, strict=True):
             for i, some in zip(batch, translations, strict=True):
                 results[i] = some

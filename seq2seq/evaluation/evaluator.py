@@ -9,9 +9,9 @@ import torch
 from seq2seq.decoding.translator import Translation, Translator
 from seq2seq.evaluation.alignment import AlignmentError
 from seq2seq.evaluation.metrics import Metrics
-from seq2seq.evaluation.teacher_forcing import Reading, References
+from seq2seq.evaluation.teacher_forcing import References, TeacherForcingResult
 from seq2seq.nn.model import Model
-from seq2seq.text.annotations import Gold, Held
+from seq2seq.text.annotations import Annotations, LoadedSplit
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.text.units import segments
 
@@ -58,7 +58,12 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    model: Model, tokenizers: Tokenizers, translator: Translator, split: Held, metrics: Metrics, device: torch.device
+    model: Model,
+    tokenizers: Tokenizers,
+    translator: Translator,
+    split: LoadedSplit,
+    metrics: Metrics,
+    device: torch.device,
 ) -> Evaluation:
     """All scores of a model on a split.
 
@@ -88,7 +93,12 @@ def evaluate(
 
 
 def challenge(
-    model: Model, tokenizers: Tokenizers, translator: Translator, split: Held, metrics: Metrics, device: torch.device
+    model: Model,
+    tokenizers: Tokenizers,
+    translator: Translator,
+    split: LoadedSplit,
+    metrics: Metrics,
+    device: torch.device,
 ) -> dict[str, Any]:
     """`sentences`, `refused`, `bleu`, `exact` and `aer` of a challenge set, and the scores again by source length."""
     hypotheses, _, results = _examine(model, tokenizers, translator, split, metrics, device)
@@ -96,8 +106,13 @@ def challenge(
 
 
 def _examine(
-    model: Model, tokenizers: Tokenizers, translator: Translator, split: Held, metrics: Metrics, device: torch.device
-) -> tuple[Hypotheses, Reading, list["Outcome"]]:
+    model: Model,
+    tokenizers: Tokenizers,
+    translator: Translator,
+    split: LoadedSplit,
+    metrics: Metrics,
+    device: torch.device,
+) -> tuple[Hypotheses, TeacherForcingResult, list["Outcome"]]:
     """Translates a split, reads its references, and says what became of each sentence."""
     hypotheses = translate(translator, [pair.source for pair in split.pairs])
     reading = References(split, tokenizers, longest=translator.longest).read(model, device)
@@ -118,13 +133,15 @@ class Outcome(NamedTuple):
     length: int
 
 
-def outcomes(split: Held, texts: Sequence[str], reading: Reading, metrics: Metrics) -> list[Outcome]:
+def outcomes(
+    split: LoadedSplit, texts: Sequence[str], reading: TeacherForcingResult, metrics: Metrics
+) -> list[Outcome]:
     """Each sentence's, in order."""
     # Counted once: a sentence is in a dozen groups.
     statistics = metrics.sentence_statistics(texts, [pair.target for pair in split.pairs])
     results = []
     for i, (pair, text) in enumerate(zip(split.pairs, texts, strict=True)):
-        gold = split.gold[i] if split.gold is not None else Gold(links=None)
+        gold = split.gold[i] if split.gold is not None else Annotations(links=None)
         links = reading.links[i]
         alignment = None if links is None or gold.links is None else AlignmentError.of(links, gold.links)
         right = text == pair.target or text in gold.acceptable

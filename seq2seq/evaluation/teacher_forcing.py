@@ -11,7 +11,7 @@ import torch
 from seq2seq.evaluation.alignment import Diagnostics, links
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
-from seq2seq.text.annotations import Held
+from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.batches import Batch, batch_pairs
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.text.units import merge, merge_segments, words
@@ -42,7 +42,7 @@ def format_perplexity(value: float) -> str:
     return f"{value:.2f}" if value < 1e6 else f"{value:.1e}"
 
 
-class Reading(NamedTuple):
+class TeacherForcingResult(NamedTuple):
     """What came of a split: sums over it, and for each pair the word links of attention (None: left out)."""
 
     likelihood: Likelihood
@@ -67,7 +67,7 @@ class References:
     between what the split's gold counts.
     """
 
-    def __init__(self, split: Held, tokenizers: Tokenizers, *, longest: int, size: int = 64) -> None:
+    def __init__(self, split: LoadedSplit, tokenizers: Tokenizers, *, longest: int, size: int = 64) -> None:
         sources = tokenizers.source.encode_batch([pair.source for pair in split.pairs])
         targets = tokenizers.target.encode_batch([pair.target for pair in split.pairs])
         self.count = len(split.pairs)
@@ -82,19 +82,19 @@ class References:
             for indices in (kept[start : start + size] for start in range(0, len(kept), size))
         ]
 
-    def read(self, model: Model, device: torch.device) -> Reading:
+    def read(self, model: Model, device: torch.device) -> TeacherForcingResult:
         """Each reference word given the words before it; no label smoothing, no dropout."""
         model.eval()
         total, tokens, diagnostics = 0.0, 0, Diagnostics()
         found: list[set[tuple[int, int]] | None] = [None] * self.count
-        read = distributed.shared(lambda batch: self._read(model, device, *batch), self.batches)
+        read = distributed.map_across_ranks(lambda batch: self._read(model, device, *batch), self.batches)
         for (indices, batch), (loss, sentences) in zip(self.batches, read, strict=True):
             total += loss
             tokens += batch.target_tokens
             for i, (seen, linked) in zip(indices, sentences, strict=True):
                 diagnostics += seen
                 found[i] = linked
-        return Reading(Likelihood(total, tokens), diagnostics, found)
+        return TeacherForcingResult(Likelihood(total, tokens), diagnostics, found)
 
     @torch.no_grad()
     def _read(

@@ -83,7 +83,7 @@ class Model(nn.Module):
     def encode(self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]) -> tuple[Memory, State]:
         """Everything about the sources that decoding needs."""
         outputs, final = self.encoder(self.dropout(self.scale * self.source_embedding(source)), mask)
-        return self.decoder.remember(self.dropout(outputs), mask), self.decoder.start(final)
+        return self.decoder.prepare_memory(self.dropout(outputs), mask), self.decoder.start(final)
 
     def decode(
         self, target: Int[Tensor, "batch target"], state: State, memory: Memory

@@ -58,14 +58,17 @@ class GRU(nn.GRU):
                 inputs = inputs.masked_fill(padding, 0.0)
             weights = zip(*self.all_weights[layer * directions : (layer + 1) * directions], strict=True)
             states = _Layer.apply(  # type: ignore[no-untyped-call]
-                self._ways(inputs), first, *map(_together, weights), None if padding is None else self._ways(padding)
+                self._stack_directions(inputs),
+                first,
+                *map(_stack_weights, weights),
+                None if padding is None else self._stack_directions(padding),
             )
             last.append(states[:, -1])
             inputs = torch.cat((states[0], states[1].flip(0)), dim=-1) if self.bidirectional else states[0]
         outputs = inputs if padding is None else inputs.masked_fill(padding, 0.0)
         return outputs.transpose(0, 1), torch.cat(last)
 
-    def _ways(self, steps: Tensor) -> Tensor:
+    def _stack_directions(self, steps: Tensor) -> Tensor:
         """(directions, steps, ...): the second direction has the last step first."""
         return torch.stack((steps, steps.flip(0))) if self.bidirectional else steps.unsqueeze(0)
 
@@ -77,7 +80,7 @@ class GRU(nn.GRU):
         return pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])[0], last
 
 
-def _together(directions: Sequence[Tensor]) -> Tensor:
+def _stack_weights(directions: Sequence[Tensor]) -> Tensor:
     """Stacked; a single one without the copy, which in search would be a third of each step."""
     return torch.stack(tuple(directions)) if len(directions) > 1 else directions[0].unsqueeze(0)
 
@@ -165,7 +168,7 @@ class _Layer(torch.autograd.Function):
         return by_inputs, by_state, by_input_weight, by_state_weight, by_input_bias, sums[:, width:], None
 
 
-class Cell:
+class DeferredGradGRUCell:
     """`nn.GRUCell` in a loop with something between its steps, such as attention.
 
     A step is one node of the graph, and the gradient of the weights is taken of all steps together: a backward pass
@@ -239,7 +242,7 @@ class _Weights(torch.autograd.Function):
         return None, by_input_weight, by_state_weight, sums[: 3 * width].roll(-width), sums[width:]
 
 
-class Stepwise:
+class DeferredGradLinear:
     """`x_t M + b_t` once a step: the steps use M as a constant, and its gradient is taken of all steps together.
 
     M is one matrix for all sentences, or one for each. In a search, a sentence has as many rows as hypotheses.
@@ -258,7 +261,7 @@ class Stepwise:
     @classmethod
     def linear(
         cls, weight: Float[Tensor, "out in"], bias: Float[Tensor, "out"], *, like: Float[Tensor, "batch steps width"]
-    ) -> "Stepwise":
+    ) -> "DeferredGradLinear":
         """`W x_t + b` for as many sentences and steps as `like` has."""
         return cls(weight.t(), bias.expand(*like.shape[:2], -1))
 

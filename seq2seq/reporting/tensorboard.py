@@ -85,7 +85,7 @@ class Board:
         self.close()
 
 
-class Unseen(Board):
+class NullBoard(Board):
     """Shows nothing: the board of the processes beside the first."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ def choose(kind: str) -> torch.device:
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
     if kind == "cuda":
-        _take_one(*distributed.rank_here())
+        _take_one(*distributed.local_rank())
     return torch.device(kind)
 
 

@@ -16,7 +16,7 @@ class InputError(Exception):
 
 
 @contextmanager
-def in_a_sentence() -> Iterator[None]:
+def print_errors() -> Iterator[None]:
     """Around a program that takes its own arguments: what is wrong ends it with one sentence.
 
     Status 2 for `InputError`, 1 for what the system refuses, 130 for Ctrl-C.
@@ -30,19 +30,19 @@ def in_a_sentence() -> Iterator[None]:
         print("error: interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        end_unread()
+        exit_without_reader()
     except OSError as error:
-        print(f"error: {of_the_system(error)}", file=sys.stderr)
+        print(f"error: {describe_os_error(error)}", file=sys.stderr)
         sys.exit(1)
 
 
-def of_the_system(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """`runs/a/checkpoints: no space left on device`, without the number and the brackets."""
     said = (error.strerror or str(error)).lower()
     return said if error.filename is None else f"{error.filename}: {said}"
 
 
-def end_unread() -> NoReturn:
+def exit_without_reader() -> NoReturn:
     """Ends a program whose reader has gone, as in `translate.py ... | head`, with status 1."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
     sys.exit(1)

@@ -14,7 +14,7 @@ except ImportError:  # Windows
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Raises InputError where another process is in here. The lock goes with the process, however that ends."""
     if fcntl is None:
         yield

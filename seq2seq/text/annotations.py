@@ -7,7 +7,7 @@ from seq2seq.text.alignment import Link
 from seq2seq.text.corpus import InMemory, Pair, Split
 
 
-class Gold(NamedTuple):
+class Annotations(NamedTuple):
     """What is known of a pair beyond its text: word links, other right translations, what it is an example of."""
 
     links: frozenset[Link] | None
@@ -15,7 +15,7 @@ class Gold(NamedTuple):
     tags: tuple[str, ...] = ()
 
 
-class Held(NamedTuple):
+class LoadedSplit(NamedTuple):
     """A split in memory, with the gold of each pair where there is any.
 
     `units` is what gold links count: "words", or "characters" in scripts without spaces (see `seq2seq.text.units`).
@@ -23,18 +23,18 @@ class Held(NamedTuple):
 
     name: str
     pairs: list[Pair]
-    gold: list[Gold] | None = None
+    gold: list[Annotations] | None = None
     units: str = "words"
 
 
 @dataclass(frozen=True)
-class Annotated(InMemory):
+class AnnotatedSplit(InMemory):
     """A split in memory whose every pair has its gold."""
 
-    gold: tuple[Gold, ...]
+    gold: tuple[Annotations, ...]
 
 
-def hold(split: Split) -> Held:
+def load_split(split: Split) -> LoadedSplit:
     """Reads a split into memory, its text checked; raises what its `fingerprint` raises."""
     split.fingerprint()
-    return Held(split.name, list(split), list(split.gold) if isinstance(split, Annotated) else None)
+    return LoadedSplit(split.name, list(split), list(split.gold) if isinstance(split, AnnotatedSplit) else None)

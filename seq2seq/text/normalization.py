@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from seq2seq.text.annotations import Annotated
+from seq2seq.text.annotations import AnnotatedSplit
 from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split
 from seq2seq.text.tokenizer import Tokenizer
 
@@ -58,7 +58,7 @@ def normalized_split(split: Split, normalization: str) -> Split:
         return split
     if isinstance(split, Concatenated):
         return replace(split, splits=tuple(normalized_split(part, normalization) for part in split.splits))
-    if isinstance(split, Annotated):
+    if isinstance(split, AnnotatedSplit):
         normalize = NORMALIZATIONS[normalization]
         return replace(
             split,

@@ -72,13 +72,13 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
         accumulate=options.accumulate,
         seed=options.seed,
         rank=distributed.rank(),
-        processes=distributed.processes(),
+        processes=distributed.world_size(),
     )
     total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
     every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
     assert start.training is not None
     counts, standing = start.training.state.counts, start.training.state.standing
-    if distributed.first():
+    if distributed.is_rank0():
         checkpoint.keep_best(start, RunFolder(folder).checkpoints)  # in case that was where an interruption came
     if start.step == total > 0:
         log.info("step %d of %d: no training is left", start.step, total)
@@ -113,7 +113,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             if write_line:
                 progress.line(learning_rate=update.learning_rate, gradient_norm=update.gradient_norm)
             save = options.save_every is not None and update.step % options.save_every == 0
-            if not (validate or save or interruption.asked()):
+            if not (validate or save or interruption.requested_signal()):
                 continue
             progress.pause()
             values = validator(update.step, run.device) if validate else {}
@@ -142,7 +142,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             if options.patience is not None and standing.waited >= options.patience:
                 log.info("stopped: %s has not improved for %d validations", validator.metric, standing.waited)
                 break
-            progress.go_on()
+            progress.resume()
         interruption.check(progress.step, folder)
     spent = progress.counts()
     seconds, tokens = spent.seconds + spent.since.seconds, spent.tokens + spent.since.tokens
@@ -158,7 +158,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
 
 def _save(latest: Checkpoint, folder: RunFolder) -> None:
     """Write `last` first; after a crash in between, `best` is rebuilt from it."""
-    if distributed.first():
+    if distributed.is_rank0():
         checkpoint.store(latest, folder.last, keep=True)
         checkpoint.keep_best(latest, folder.checkpoints)
 

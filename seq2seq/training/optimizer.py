@@ -24,9 +24,9 @@ def tensors_to_resume(model: Model, optimizer: torch.optim.Optimizer) -> dict[st
     The optimiser is the same in all processes, and each has its own random numbers: a row of `random.cpu`.
     """
     device = next(model.parameters()).device
-    found = {"random.cpu": distributed.stacked(torch.get_rng_state())}
+    found = {"random.cpu": distributed.gather_stacked(torch.get_rng_state())}
     if device.type == "cuda":
-        found["random.cuda"] = distributed.stacked(torch.cuda.get_rng_state(device))
+        found["random.cuda"] = distributed.gather_stacked(torch.cuda.get_rng_state(device))
     for name, parameter in model.named_parameters():
         for kind, tensor in optimizer.state[parameter].items():
             found[f"optimizer.{kind}.{name}"] = tensor
@@ -39,7 +39,9 @@ def load_tensors(model: Model, optimizer: torch.optim.Optimizer, tensors: Mappin
     A device that had no random generator there keeps its own.
     """
     device = next(model.parameters()).device
-    tensors = {name: distributed.own(found) if name.startswith("random.") else found for name, found in tensors.items()}
+    tensors = {
+        name: distributed.select_own(found) if name.startswith("random.") else found for name, found in tensors.items()
+    }
     wanted: dict[str, tuple[torch.Size, torch.dtype]] = {"random.cpu": (torch.get_rng_state().shape, torch.uint8)}
     if "random.cuda" in tensors:
         wanted["random.cuda"] = (torch.Size([16]), torch.uint8)

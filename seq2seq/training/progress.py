@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Sums of the steps since the last line, and the clock of training alone: it stands between `pause` and `go_on`.
+    """Sums of the steps since the last line, and the clock of training alone: it stands between `pause` and `resume`.
 
     `step` and `counts` are where an earlier process was, for a run that is resumed; `threads` is how many compute
     on the CPU. Steps that were skipped are counted and add nothing to the sums.
@@ -51,9 +51,9 @@ class Progress:
         self.threads, self.worked, self.warned = threads, 0.0, False
 
     def __enter__(self) -> "Progress":
-        shown = sys.stderr.isatty() and distributed.first()
+        shown = sys.stderr.isatty() and distributed.is_rank0()
         self.bar = tqdm(total=self.total, initial=self.step, unit="step", disable=not shown, dynamic_ncols=True)
-        self.go_on()
+        self.resume()
         return self
 
     def __exit__(
@@ -95,7 +95,7 @@ class Progress:
         """One line and one point of each curve for the steps since the last; waits for the device."""
         found = self.counts()
         self.pause()
-        self.go_on()
+        self.resume()
         since, elapsed = found.since, self.seconds
         if elapsed > 1:
             self._warn(self.worked / elapsed)
@@ -142,6 +142,6 @@ class Progress:
         self.seconds += time.perf_counter() - self.started
         self.worked += time.process_time() - self.work_before
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Starts the clock again."""
         self.started, self.work_before = time.perf_counter(), time.process_time()

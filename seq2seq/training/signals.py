@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 from seq2seq.runtime import distributed
 
 
-class Stopped(Exception):  # noqa: N818  # nothing went wrong
+class TrainingStopped(Exception):  # noqa: N818  # nothing went wrong
     """Training was asked to stop, and everything is saved. `number` is the signal's."""
 
     def __init__(self, number: int, message: str) -> None:
@@ -38,17 +38,17 @@ class Interruption:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def asked(self) -> int:
+    def requested_signal(self) -> int:
         """The number of the signal that any process got, or 0."""
-        return distributed.greatest(self.number or 0)
+        return distributed.all_reduce_max(self.number or 0)
 
     def check(self, step: int, folder: Path) -> None:
         """Raises Stopped where there was a signal. Call it when the step is saved."""
-        if number := self.asked():
+        if number := self.requested_signal():
             name = signal.Signals(number).name
-            raise Stopped(number, f"stopped by {name} after step {step}: {how_to_go_on(folder)}")
+            raise TrainingStopped(number, f"stopped by {name} after step {step}: {resume_advice(folder)}")
 
 
-def how_to_go_on(folder: Path) -> str:
+def resume_advice(folder: Path) -> str:
     """What to type."""
-    return f"`{distributed.launcher()} train.py resume={shlex.quote(str(folder))}` goes on"
+    return f"`{distributed.launch_command()} train.py resume={shlex.quote(str(folder))}` goes on"

@@ -37,7 +37,7 @@ def batch_loss(model: Model, batch: Batch, *, smoothing: float) -> Loss:
     """The loss of a batch under teacher forcing."""
     outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
     loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=smoothing)
-    if model.training and model.decoder.attention.distribution.rewarded:
+    if model.training and model.decoder.attention.distribution.uses_reinforce:
         loss = loss._replace(smoothed=loss.smoothed + _reinforcement(model, outputs, weights, batch))
     return loss
 
@@ -112,14 +112,14 @@ def _too_large(batch: Batch, step: int) -> str:
 def _counts(group: Sequence[Batch]) -> list[int]:
     """Target tokens, padding and positions of the group, all processes' batches together."""
     counts = [(batch.target_tokens, *padding_share(batch)) for batch in group]
-    return distributed.summed([sum(parts) for parts in zip((0, 0, 0), *counts, strict=True)])
+    return distributed.all_reduce_sum([sum(parts) for parts in zip((0, 0, 0), *counts, strict=True)])
 
 
 def _add_up(model: Model, total: Loss) -> None:
     """Makes gradients and loss the sums over all processes; one without a batch adds nothing."""
-    if distributed.processes() > 1:
+    if distributed.world_size() > 1:
         parameters = list(model.parameters())
         gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
-        distributed.add_up([*gradients, *total])
+        distributed.all_reduce_([*gradients, *total])
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient

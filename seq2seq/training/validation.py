@@ -9,13 +9,13 @@ import torch
 from seq2seq.decoding.translator import Translator
 from seq2seq.evaluation.evaluator import Hypotheses, outcomes, shares, translate
 from seq2seq.evaluation.metrics import Metrics
-from seq2seq.evaluation.teacher_forcing import Reading, References
+from seq2seq.evaluation.teacher_forcing import References, TeacherForcingResult
 from seq2seq.nn.model import Model
 from seq2seq.reporting.heatmap import unit_attention
 from seq2seq.reporting.tensorboard import Board, Sample
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.annotations import Held
+from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.text.units import segments
 
@@ -32,7 +32,7 @@ class Validator:
         self,
         model: Model,
         tokenizers: Tokenizers,
-        split: Held,
+        split: LoadedSplit,
         translator: Callable[[], Translator],
         metrics: Metrics,
         metric: str,
@@ -70,9 +70,9 @@ class Validator:
                 "set training.clip, or take more steps of training.warmup"
             )
         hypotheses = translate(self.translator(), [pair.source for pair in self.split.pairs])
-        return distributed.once(lambda: self._score(step, reading, hypotheses))
+        return distributed.run_on_rank0_and_broadcast(lambda: self._score(step, reading, hypotheses))
 
-    def _score(self, step: int, reading: Reading, hypotheses: Hypotheses) -> dict[str, float]:
+    def _score(self, step: int, reading: TeacherForcingResult, hypotheses: Hypotheses) -> dict[str, float]:
         pairs = self.split.pairs
         values = {
             "loss": reading.likelihood.loss,

@@ -22,7 +22,7 @@ import torch
 
 from seq2seq import checkpoint
 from seq2seq.checkpoint import Checkpoint, Training
-from seq2seq.checkpoint.ranking import Standing
+from seq2seq.checkpoint.ranking import ValidationRanking
 from seq2seq.checkpoint.state import Counts, State, Sums
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.tokenizer import Tokenizers, train_tokenizer
@@ -280,13 +280,15 @@ def test_a_folder_that_is_no_checkpoint_is_told_where_there_are_some(tmp_path: P
 # --- what training needs to go on ------------------------------------------------------------------------------------
 
 
-def going_on(tokenizers: Tokenizers, *, step: int = 7, standing: Standing | None = None) -> Checkpoint:
+def going_on(tokenizers: Tokenizers, *, step: int = 7, standing: ValidationRanking | None = None) -> Checkpoint:
     """A checkpoint that a run can go on from."""
     draw = torch.Generator().manual_seed(step)
     tensors = {"optimizer.step.a": torch.tensor(3.0), "random.cpu": torch.randint(256, (9,), generator=draw).byte()}
     since = Sums(loss=0.1 + 0.2, likelihood=1e300, tokens=3, padding=1, positions=8, seconds=0.7)
     counts = Counts(tokens=11, seconds=2 / 3, since=since, skipped=2, skipped_in_a_row=1)
-    state = State(text="abc", counts=counts, standing=standing or Standing(ranking=((-math.inf, 2, 3.5),), waited=4))
+    state = State(
+        text="abc", counts=counts, standing=standing or ValidationRanking(ranking=((-math.inf, 2, 3.5),), waited=4)
+    )
     return trained(tokenizers, step=step)._replace(training=Training(tensors, state))
 
 
@@ -428,7 +430,7 @@ def test_the_best_are_kept_in_their_order(
     for keep in (3, 1):
         folder = tmp_path / str(keep)
         folder.mkdir()
-        standing = Standing()
+        standing = ValidationRanking()
         for step, value in enumerate(values, start=1):
             standing = standing.after(step, value, loss=1.5, keep=keep, higher_is_better=higher_is_better)
             checkpoint.keep_best(going_on(tokenizers, step=step, standing=standing), folder)
@@ -438,7 +440,7 @@ def test_the_best_are_kept_in_their_order(
 
 
 def test_the_best_become_fewer_where_fewer_are_wanted(tmp_path: Path, tokenizers: Tokenizers) -> None:
-    standing = Standing()
+    standing = ValidationRanking()
     for step, keep in enumerate([3, 3, 3, 1], start=1):
         standing = standing.after(step, float(-step), loss=1.5, keep=keep, higher_is_better=True)
         (tmp_path / "best-of-all").mkdir(exist_ok=True)  # a person's
@@ -449,7 +451,7 @@ def test_the_best_become_fewer_where_fewer_are_wanted(tmp_path: Path, tokenizers
 
 def test_equal_values_are_ranked_by_the_loss() -> None:
     """BLEU of 0 at each validation, say, while the model learns: the last is the best, and patience has not waited."""
-    standing = Standing()
+    standing = ValidationRanking()
     for step, loss in enumerate([3.0, 2.0, 2.5, 1.0], start=1):
         standing = standing.after(step, 0.0, loss=loss, keep=3, higher_is_better=True)
     assert [step for _, step, _ in standing.ranking] == [4, 2, 3]
@@ -458,7 +460,7 @@ def test_equal_values_are_ranked_by_the_loss() -> None:
 
 
 def test_validations_that_stay_the_same_while_the_loss_falls_are_counted() -> None:
-    standing, counts = Standing(), []
+    standing, counts = ValidationRanking(), []
     for step, (value, loss) in enumerate([(0, 5), (0, 4), (0, 3), (0, 3), (0, 2), (1, 1), (1, 0.5)], start=1):
         standing = standing.after(step, float(value), loss=float(loss), keep=1, higher_is_better=True)
         counts.append(standing.unchanged)
@@ -474,11 +476,11 @@ def test_a_ranking_from_before_there_were_losses_is_read(tmp_path: Path, tokeniz
     (path.parent / "checkpoint.json.sha256").unlink()
     found = checkpoint.load(tmp_path / "last", training=True).training
     assert found is not None
-    assert found.state.standing == Standing(ranking=((31.5, 4, math.inf), (30.0, 2, math.inf)), waited=1)
+    assert found.state.standing == ValidationRanking(ranking=((31.5, 4, math.inf), (30.0, 2, math.inf)), waited=1)
 
 
 def test_the_best_yet_is_told() -> None:
-    standing, waited = Standing(), []
+    standing, waited = ValidationRanking(), []
     for step, value in enumerate([4.0, 5.0, 3.0, 3.0]):
         standing = standing.after(step, value, loss=value, keep=2, higher_is_better=False)
         waited.append(standing.waited)
@@ -494,7 +496,7 @@ def test_wherever_the_best_are_cut_they_can_be_put_in_order(
     for after in itertools.count():
         folder = tmp_path / str(after)
         folder.mkdir()
-        standing = Standing()
+        standing = ValidationRanking()
         for step, earlier in enumerate([2.0, 4.0, 3.0], start=1):
             standing = standing.after(step, earlier, loss=1.5, keep=3, higher_is_better=True)
             checkpoint.keep_best(going_on(tokenizers, step=step, standing=standing), folder)

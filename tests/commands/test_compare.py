@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from seq2seq.commands import compare as program
-from seq2seq.commands.cli import told
+from seq2seq.commands.cli import cli_errors
 from seq2seq.commands.comparison import Planned
 from seq2seq.config import Train
 from tests.support.pages import check_alone
@@ -178,7 +178,7 @@ def refused(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", [str(PROGRAM), *arguments])
     before = written(folder)
-    with pytest.raises(SystemExit) as ended, told(Train):
+    with pytest.raises(SystemExit) as ended, cli_errors(Train):
         program.run_comparison(list(arguments))
     assert ended.value.code == 2
     assert written(folder) == before

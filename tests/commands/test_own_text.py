@@ -12,7 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from seq2seq import checkpoint
-from seq2seq.commands.cli import told
+from seq2seq.commands.cli import cli_errors
 from seq2seq.config import Train
 from tests.support.programs import CONFIGS, SMALL, TEXT, write_corpus
 from tests.support.warm import Ended, Warm
@@ -184,7 +184,7 @@ def hint(argument: str, capsys: pytest.CaptureFixture[str]) -> str:
     with (
         initialize_config_dir(str(CONFIGS), version_base="1.3"),
         pytest.raises(SystemExit),
-        told(Train),
+        cli_errors(Train),
     ):
         compose("train", overrides=["dataset=files", argument])
     return capsys.readouterr().err.rstrip("\n").rpartition("quotes: ")[2].rpartition("and all: ")[2]
@@ -206,7 +206,7 @@ PATHS += ["/a,b\\", "/it's, \"so\" 'it' $HOME `x` !", "x:,", " a,b ", "a,,b", "/
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_hint_can_be_pasted(path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # `told` sets it: put back what was there
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # `cli_errors` sets it: put back what was there
     (argument,) = shlex.split(hint(f"dataset.train={path}", capsys))
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         assert compose("train", overrides=["dataset=files", argument]).dataset.train == path
@@ -247,10 +247,10 @@ def test_text_in_another_normal_form_is_told_once(warm: Warm, sweep: Path, tmp_p
     marked = [number for number, (line, _) in enumerate(pairs(tmp_path, "test"), start=1) if not line.isascii()]
     assert 1 < len(marked) < 31
     assert translate(warm, tmp_path, run, "test.de").told == ""
-    told = translate(warm, tmp_path, run, "nfd-test.de").told
-    assert told.startswith(f"line {marked[0]}: not in NFC, the Unicode normalisation form of the training text")
-    assert "dataset.normalization=nfc" in told
-    assert told.count("\n") == 1
+    cli_errors = translate(warm, tmp_path, run, "nfd-test.de").told
+    assert cli_errors.startswith(f"line {marked[0]}: not in NFC, the Unicode normalisation form of the training text")
+    assert "dataset.normalization=nfc" in cli_errors
+    assert cli_errors.count("\n") == 1
     best = [f"checkpoint={run}/checkpoints/best", "device=cpu", "output=here"]
     for prefix, count in (("", 0), ("nfd-", len(marked))):
         ended = warm("evaluate", *best, f"source={prefix}test.de", "target=test.en", folder=tmp_path)

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from seq2seq import build, checkpoint
-from seq2seq.commands.cli import told
+from seq2seq.commands.cli import cli_errors
 from seq2seq.config import Train, load
 from seq2seq.runtime.errors import InputError
 from tests.support.programs import CONFIGS, SMALL, TEXT, choices, refused
@@ -81,11 +81,11 @@ def test_an_unknown_option_or_value(arguments: list[str], words: list[str], tmp_
 def test_what_hydra_refuses_is_told_in_our_words(
     argument: str, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # `told` sets it: put back what was there
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # `cli_errors` sets it: put back what was there
     with (
         initialize_config_dir(str(CONFIGS), version_base="1.3"),
         pytest.raises(SystemExit) as ended,
-        told(Train),
+        cli_errors(Train),
     ):
         compose("train", overrides=[argument])
     assert ended.value.code == 2
@@ -193,9 +193,9 @@ def ask_for(value: object, *path: str) -> Spoil:
 def test_a_damaged_checkpoint(sweep: Path, tmp_path: Path, spoil: Spoil, words: list[str]) -> None:
     folder = Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "spoilt"))
     spoil(folder)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as cli_errors:
         build.trained(checkpoint.load(folder), folder)
-    assert all(word in str(told.value) for word in [str(folder), *words]), told.value
+    assert all(word in str(cli_errors.value) for word in [str(folder), *words]), cli_errors.value
 
 
 def test_positions_are_checked_before_there_is_memory_for_them(sweep: Path, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_what_the_system_refuses_is_one_sentence_whichever_thread_meets_it(
     thread = threading.Thread(target=write)
 
     def program() -> None:
-        with told(Train, folder=tmp_path):
+        with cli_errors(Train, folder=tmp_path):
             thread.start()
             thread.join()
             raise full

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.decoding.translator import TooLong, Translation, Translator, _printable, for_search
-from seq2seq.nn.decoder import DECODERS, Widths
+from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
@@ -46,7 +46,7 @@ def tokenizers() -> Tokenizers:
 
 def model(tokenizers: Tokenizers, rule: str) -> Model:
     torch.manual_seed(1)
-    widths = Widths(embedding=24, value=40, hidden=36, positions=POSITIONS)
+    widths = DecoderSizes(embedding=24, value=40, hidden=36, positions=POSITIONS)
     return Model(
         GRUEncoder(embedding_size=24, hidden_size=20, layers=1, dropout=0.0),
         DECODERS["luong"](tiny_rule(rule), widths, dropout=0.0),

@@ -15,7 +15,7 @@ from seq2seq.evaluation.teacher_forcing import Likelihood, References
 from seq2seq.nn.model import Model
 from seq2seq.reporting.tensorboard import Board
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.annotations import Held
+from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.corpus import Pair
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
 from seq2seq.training.validation import SHOWN, Validator
@@ -79,7 +79,7 @@ PAIRS = [Pair(line(seed), line(seed + 100)) for seed in range(13)] + [Pair("", l
 
 
 def test_likelihood_is_the_sum_over_each_sentence_by_hand(model: Model, tokenizers: Tokenizers) -> None:
-    found = References(Held("pairs", PAIRS), tokenizers, longest=500, size=4).read(model, CPU).likelihood
+    found = References(LoadedSplit("pairs", PAIRS), tokenizers, longest=500, size=4).read(model, CPU).likelihood
     total, tokens = 0.0, 0
     for source, target in PAIRS:
         ids, words = tokenizers.source.encode(source), tokenizers.target.encode(target)
@@ -100,8 +100,8 @@ def test_likelihood_is_the_sum_over_each_sentence_by_hand(model: Model, tokenize
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_likelihood_does_not_depend_on_the_batch(model: Model, tokenizers: Tokenizers, size: int) -> None:
     model.train()  # reading turns dropout off
-    wanted = References(Held("pairs", PAIRS), tokenizers, longest=500, size=7).read(model, CPU)
-    found = References(Held("pairs", PAIRS), tokenizers, longest=500, size=size).read(model, CPU)
+    wanted = References(LoadedSplit("pairs", PAIRS), tokenizers, longest=500, size=7).read(model, CPU)
+    found = References(LoadedSplit("pairs", PAIRS), tokenizers, longest=500, size=size).read(model, CPU)
     assert found.likelihood.tokens == wanted.likelihood.tokens
     assert found.likelihood.total == pytest.approx(wanted.likelihood.total, rel=1e-6)
     assert found.links == wanted.links
@@ -113,10 +113,10 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
     longest = sorted(lengths)[-4]
     fitting = [pair for pair, length in zip(PAIRS, lengths, strict=True) if length <= longest]
     found = evaluate(
-        model, tokenizers, translator(model, tokenizers, longest=longest), Held("all", PAIRS), METRICS, CPU
+        model, tokenizers, translator(model, tokenizers, longest=longest), LoadedSplit("all", PAIRS), METRICS, CPU
     )
     fits = evaluate(
-        model, tokenizers, translator(model, tokenizers, longest=longest), Held("some", fitting), METRICS, CPU
+        model, tokenizers, translator(model, tokenizers, longest=longest), LoadedSplit("some", fitting), METRICS, CPU
     )
     assert found.scores["refused"] == len(PAIRS) - len(fitting) > 0
     assert found.scores["sentences"] == len(PAIRS)
@@ -129,7 +129,9 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
 
 def test_a_challenge_tells_what_was_too_long(model: Model, tokenizers: Tokenizers) -> None:
     longest = sorted(len(tokenizers.source.encode(pair.source)) for pair in PAIRS)[len(PAIRS) // 2]
-    found = challenge(model, tokenizers, translator(model, tokenizers, longest=longest), Held("x", PAIRS), METRICS, CPU)
+    found = challenge(
+        model, tokenizers, translator(model, tokenizers, longest=longest), LoadedSplit("x", PAIRS), METRICS, CPU
+    )
     refused = sum(len(tokenizers.source.encode(pair.source)) > longest for pair in PAIRS)
     assert (found["sentences"], found["refused"]) == (len(PAIRS), refused)
     assert 0 < refused < len(PAIRS)
@@ -150,7 +152,13 @@ def test_translations_come_in_order(model: Model, tokenizers: Tokenizers) -> Non
 def test_validation_shows_different_sentences(model: Model, tokenizers: Tokenizers, tmp_path: Path, count: int) -> None:
     with Board(tmp_path) as board:
         validator = Validator(
-            model, tokenizers, Held("x", PAIRS[:count]), partial(translator, model, tokenizers), METRICS, "bleu", board
+            model,
+            tokenizers,
+            LoadedSplit("x", PAIRS[:count]),
+            partial(translator, model, tokenizers),
+            METRICS,
+            "bleu",
+            board,
         )
     assert len(set(validator.shown)) == len(validator.shown) == min(SHOWN, count)
 
@@ -160,7 +168,7 @@ def test_validation_stops_a_run_whose_loss_is_no_number(model: Model, tokenizers
         model.decoder.bridge.bias.fill_(float("nan"))
     with Board(tmp_path) as board:
         validator = Validator(
-            model, tokenizers, Held("x", PAIRS), partial(translator, model, tokenizers), METRICS, "bleu", board
+            model, tokenizers, LoadedSplit("x", PAIRS), partial(translator, model, tokenizers), METRICS, "bleu", board
         )
         with pytest.raises(InputError, match=r"step 30: .* training\.learning_rate"):
             validator(30, CPU)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.runtime.lock import alone
+from seq2seq.runtime.lock import exclusive_lock
 from tests.support.programs import ROOT, start
 
 HOLD = """
@@ -34,11 +34,11 @@ def held(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
     with held(tmp_path) as first:
-        with pytest.raises(InputError, match="another process is training in it"), alone(tmp_path):
+        with pytest.raises(InputError, match="another process is training in it"), exclusive_lock(tmp_path):
             raise AssertionError
         first.kill()
         first.wait()
-        with alone(tmp_path):
+        with exclusive_lock(tmp_path):
             pass
     assert list(tmp_path.iterdir()) == []
 

@@ -20,7 +20,7 @@ from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.checkpoint.state import State
 from seq2seq.text.alignment import check, read_pharaoh
-from seq2seq.text.annotations import hold
+from seq2seq.text.annotations import load_split
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.grammar.corpus import LEXICON
 from seq2seq.text.grammar.lexicon import read_lexicon
@@ -166,7 +166,7 @@ def read_corpus(example: Any, folder: Path) -> None:
     for name, content in contents.items():
         text = cut_all(gzip.compress(content, mtime=0), after) if packed else content
         (folder / f"{name}{ending}").write_bytes(text)
-    held = hold(_corpus(kind, folder, ending).train)
+    held = load_split(_corpus(kind, folder, ending).train)
     assert held.pairs
     assert all("\n" not in side for pair in held.pairs for side in pair)
 

@@ -5,10 +5,10 @@ import random
 
 import torch
 
-from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
+from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
-from seq2seq.nn.decoder import DECODERS, Decoder, Widths
+from seq2seq.nn.decoder import DECODERS, Decoder, DecoderSizes
 from seq2seq.nn.encoder import Encoder, GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, batch_pairs
@@ -20,7 +20,7 @@ EVERY = list(itertools.product(PLACES, RULES))
 EVERYWHERE = [
     (place, rule, distribution)
     for place, rule, distribution in itertools.product([*PLACES, "self_attention"], RULES, DISTRIBUTIONS)
-    if not (SCORES[rule].constant and DISTRIBUTIONS[distribution].chooses)
+    if not (SCORES[rule].is_uniform and DISTRIBUTIONS[distribution].is_hard)
     and not (place == "self_attention" and DISTRIBUTIONS[distribution].follows_target)
 ]
 """Each rule with each distribution in each place, the encoder too, but for what `seq2seq.config` refuses."""
@@ -31,17 +31,17 @@ SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
 
 def tiny_rule(rule: str, distribution: str = "softmax") -> Rule:
     """An attention by name, with two heads where it has several."""
-    hard = Learning("gumbel", temperature=0.7, soft=0.0)
+    hard = HardOptions("gumbel", temperature=0.7, soft=0.0)
     return Rule(SCORES[rule], DISTRIBUTIONS[distribution], heads=2, window=2, hard=hard)
 
 
 def tiny_decoder(
     place: str, rule: str, distribution: str = "softmax", *, dropout: float = 0.0, seed: int = 1
-) -> tuple[Decoder, Widths]:
+) -> tuple[Decoder, DecoderSizes]:
     """A decoder alone, with fresh weights that the seed decides."""
     torch.manual_seed(seed)
-    hidden = VALUE if SCORES[rule].direct else HIDDEN
-    widths = Widths(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS)
+    hidden = VALUE if SCORES[rule].needs_equal_widths else HIDDEN
+    widths = DecoderSizes(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS)
     return DECODERS[place](tiny_rule(rule, distribution), widths, dropout=dropout), widths
 
 

@@ -93,7 +93,7 @@ def test_threads_in_each_others_way_are_told_once(
             progress.line(learning_rate=0.1, gradient_norm=torch.tensor(0.1))
             progress.pause()
             clock["perf_counter"] += 100  # a validation
-            progress.go_on()
+            progress.resume()
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == (wanted is not None)
     assert wanted is None or said[0].endswith(f"device.threads={wanted}")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
-from seq2seq.attention.distributions import Distribution, Hard, Learning, Shape
+from seq2seq.attention.distributions import Distribution, DistributionSizes, Hard, HardOptions
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.nn.model import Model
 from seq2seq.runtime.errors import InputError
@@ -296,7 +296,7 @@ class _Always(Distribution):
     """All weight on one token."""
 
     def __init__(self, place: int) -> None:
-        super().__init__(Shape(query=1, window=1, hard=Learning("gumbel", temperature=1.0, soft=0.0)))
+        super().__init__(DistributionSizes(query=1, window=1, hard=HardOptions("gumbel", temperature=1.0, soft=0.0)))
         self.place = place
 
     def forward(self, scores: Tensor, *_: Tensor) -> Tensor:  # type: ignore[override]
@@ -325,7 +325,7 @@ def test_rewards_give_the_gradient_of_the_expected_loss() -> None:
     copies = 20_000
     many = Batch(*(part.expand(copies, -1) if isinstance(part, Tensor) else copies * part for part in batch))
     model.decoder.attention.distribution = Hard(
-        Shape(query=1, window=1, hard=Learning("reinforce", temperature=1.0, soft=0.0))
+        DistributionSizes(query=1, window=1, hard=HardOptions("reinforce", temperature=1.0, soft=0.0))
     )
     loss = batch_loss(model.train(), many, smoothing=0.0)
     assert float(loss.smoothed.detach()) == pytest.approx(float(loss.negative_log_likelihood))

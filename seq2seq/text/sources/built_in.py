@@ -10,7 +10,7 @@ from typing import Any
 from seq2seq.runtime.files import replacing
 from seq2seq.text import grammar
 from seq2seq.text.alignment import Link
-from seq2seq.text.annotations import Annotated, Gold
+from seq2seq.text.annotations import AnnotatedSplit, Annotations
 from seq2seq.text.corpus import Corpus, Pair
 from seq2seq.text.grammar.corpus import LEXICON, all_kept
 
@@ -58,10 +58,10 @@ def _generate(preset: str, seed: int) -> dict[str, Any]:
     return {"splits": splits}
 
 
-def _split(name: str, examples: list[Any]) -> Annotated:
+def _split(name: str, examples: list[Any]) -> AnnotatedSplit:
     """Examples as the grammar makes them or as JSON has them: source, target, links, tags, acceptable."""
     gold = tuple(
-        Gold(frozenset(Link(*link) for link in links), tuple(acceptable), tuple(tags))
+        Annotations(frozenset(Link(*link) for link in links), tuple(acceptable), tuple(tags))
         for _, _, links, tags, acceptable in examples
     )
-    return Annotated([Pair(source, target) for source, target, *_ in examples], name, gold)
+    return AnnotatedSplit([Pair(source, target) for source, target, *_ in examples], name, gold)

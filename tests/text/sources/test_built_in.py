@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.text.alignment import check
-from seq2seq.text.annotations import Annotated, hold
+from seq2seq.text.annotations import AnnotatedSplit, load_split
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.sources.built_in import built_in
 
@@ -21,15 +21,15 @@ def corpus(cache: Path) -> Corpus:
     return built_in(preset="tiny", seed=1, cache=cache)
 
 
-def splits(corpus: Corpus) -> list[Annotated]:
+def splits(corpus: Corpus) -> list[AnnotatedSplit]:
     found = [corpus.train, corpus.validation, corpus.test, *corpus.challenges]
-    assert all(isinstance(split, Annotated) for split in found)
-    return [split for split in found if isinstance(split, Annotated)]
+    assert all(isinstance(split, AnnotatedSplit) for split in found)
+    return [split for split in found if isinstance(split, AnnotatedSplit)]
 
 
 def test_every_pair_has_gold_that_lies_inside_its_sentences(corpus: Corpus) -> None:
     for split in splits(corpus):
-        held = hold(split)
+        held = load_split(split)
         assert held.gold is not None
         assert len(held.gold) == len(held.pairs) > 0
         for number, (pair, gold) in enumerate(zip(held.pairs, held.gold, strict=True), start=1):
