@@ -102,10 +102,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise InputError(f"--{name}: found {given}, expected 1 or more")
     if options.json is not None and not options.json.parent.is_dir():
         raise InputError(f"--json: there is no folder {options.json.parent}")
-    device.set_up(options.threads)
+    device.set_up_device(options.threads)
     settings = Settings(
         quick=options.quick,
-        device=device.choose(options.device),
+        device=device.choose_device(options.device),
         threads=torch.get_num_threads(),
         repeats=options.repeats or (2 if options.quick else 5),
         folder=options.folder,

@@ -87,11 +87,11 @@ def _multi30k(folder: Path, vocabulary: int) -> Store:
     return prepare(text, folder=CACHE, vocabulary_size=vocabulary, kind="unigram", joint=True, longest=100).store
 
 
-def our_model(place: str, sizes: Sizes, *, seed: int = 1) -> Model:
+def our_model(decoder_kind: str, sizes: Sizes, *, seed: int = 1) -> Model:
     """The project's model, with the rule of the place's paper and fresh weights."""
     torch.manual_seed(seed)
     rule = Rule(
-        SCORES[RULES[place]],
+        SCORES[RULES[decoder_kind]],
         DISTRIBUTIONS["softmax"],
         heads=1,
         window=1,
@@ -101,7 +101,7 @@ def our_model(place: str, sizes: Sizes, *, seed: int = 1) -> Model:
     widths = DecoderSizes(embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.hidden, positions=1)
     return Model(
         encoder,
-        DECODERS[place](rule, widths, dropout=sizes.dropout),
+        DECODERS[decoder_kind](rule, widths, dropout=sizes.dropout),
         source_vocabulary=sizes.vocabulary,
         target_vocabulary=sizes.vocabulary,
         embedding_size=sizes.embedding,
@@ -112,10 +112,10 @@ def our_model(place: str, sizes: Sizes, *, seed: int = 1) -> Model:
     )
 
 
-def plain_model(model: Model, place: str, sizes: Sizes) -> PlainModel:
+def plain_model(model: Model, decoder_kind: str, sizes: Sizes) -> PlainModel:
     """The plain model with the same weights."""
     return PlainModel(
-        place,
+        decoder_kind,
         embedding=sizes.embedding,
         encoder_hidden=sizes.encoder,
         hidden=sizes.hidden,
@@ -160,7 +160,7 @@ class Product(NamedTuple):
     multiply_accumulates: int
 
 
-def products(place: str, sizes: Sizes, batch: Batch) -> list[Product]:
+def products(decoder_kind: str, sizes: Sizes, batch: Batch) -> list[Product]:
     """All products of one forward pass, as the formulas have them, padding left out.
 
     A backward pass takes each twice: once for the gradient of its input, once for that of its weight. A multiplication
@@ -200,7 +200,7 @@ def products(place: str, sizes: Sizes, batch: Batch) -> list[Product]:
             each_step("gates of first states", hidden, 3 * hidden),
             together("readout", hidden + embedding + value, embedding),
         ],
-    }[place]
+    }[decoder_kind]
     return [
         Product("encoder, words", (source, embedding, columns), 2 * source * embedding * columns),
         Product("encoder, states", (sentences, sizes.encoder, columns), 2 * source * sizes.encoder * columns),

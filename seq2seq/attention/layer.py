@@ -34,7 +34,8 @@ class Rule(NamedTuple):
 class AttentionLayer(nn.Module):
     """Weights and context by a rule, `[Q; context]`, and Linear to the wanted width: the combine layer.
 
-    1. `weights = distribution(score(Q, K))` over the source's tokens, `context = weights V` (`attention_weights`, `mix`)
+    1. `weights = distribution(score(Q, K))` over the source's tokens, `context = weights V`
+       (`attention_weights`, `mix`)
     2. `[Q; context]`
     3. `output = Linear([Q; context])` (`combine`)
     """

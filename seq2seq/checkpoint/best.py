@@ -16,20 +16,20 @@ def keep_best(latest: Checkpoint, folder: Path) -> None:
     """
     assert latest.training is not None
     steps = [step for _, step, _ in latest.training.state.standing.ranking]
-    places = [folder / ("best" if rank == 1 else f"best-{rank}") for rank in range(1, len(steps) + 1)]
+    targets = [folder / ("best" if rank == 1 else f"best-{rank}") for rank in range(1, len(steps) + 1)]
     ranked = (path for path in folder.glob("best-*") if path.name.removeprefix("best-").isdecimal())
-    others = [path for path in ranked if path not in places]  # of a run that was to keep more, or had come further
-    found = {_step(path): path for place in (*others, *places) for path in (parked_path(place), place)}
+    others = [path for path in ranked if path not in targets]  # of a run that was to keep more, or had come further
+    found = {_step(path): path for target in (*others, *targets) for path in (parked_path(target), target)}
     if latest.step in steps and latest.step not in found:
         found[latest.step] = folder / ".best.partial"
         write(latest._replace(training=None), found[latest.step])
-    for step, place in zip(steps, places, strict=True):
-        if step in found and found[step] != place:
-            parked = swap(found[step], place)
-            found = {other: parked if path == place else path for other, path in found.items()}
-            found[step] = place
+    for step, target in zip(steps, targets, strict=True):
+        if step in found and found[step] != target:
+            parked = swap(found[step], target)
+            found = {other: parked if path == target else path for other, path in found.items()}
+            found[step] = target
     sync_folder(folder)
-    for path in (*others, *map(parked_path, places)):
+    for path in (*others, *map(parked_path, targets)):
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -8,44 +8,44 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import sync_folder
 
 
-def store(checkpoint: Checkpoint, place: Path, *, keep: bool = False) -> None:
+def store(checkpoint: Checkpoint, path: Path, *, keep: bool = False) -> None:
     """Writes the checkpoint and puts it in the place of the one that stood there, which stays parked if `keep`."""
-    partial = place.with_name(f".{place.name}.partial")
+    partial = path.with_name(f".{place.name}.partial")
     write(checkpoint, partial)
-    parked = swap(partial, place)
-    sync_folder(place.parent)
+    parked = swap(partial, path)
+    sync_folder(path.parent)
     if not keep:
         shutil.rmtree(parked, ignore_errors=True)
 
 
-def swap(new: Path, place: Path) -> Path:
-    """Renames the folder `new` to `place`; where what stood there is parked."""
-    parked = parked_path(place)
-    if place.exists():
+def swap(new: Path, path: Path) -> Path:
+    """Renames the folder `new` to `path`; where what stood there is parked."""
+    parked = parked_path(path)
+    if path.exists():
         shutil.rmtree(parked, ignore_errors=True)
-        place.rename(parked)
-    new.rename(place)
+        path.rename(parked)
+    new.rename(path)
     return parked
 
 
-def exists(place: Path) -> bool:
+def exists(path: Path) -> bool:
     """Whether there is a checkpoint for `load`, whole or not: in the place, or parked beside it."""
-    return place.exists() or parked_path(place).exists()
+    return path.exists() or parked_path(path).exists()
 
 
-def parked_path(place: Path) -> Path:
-    return place.parent / f".{place.name}.old"
+def parked_path(path: Path) -> Path:
+    return path.parent / f".{place.name}.old"
 
 
-def load(place: Path, *, training: bool = False) -> Checkpoint:
+def load(path: Path, *, training: bool = False) -> Checkpoint:
     """Reads a checkpoint, with what training needs if `training`.
 
     Raises InputError where the folder is none, is damaged, or is of another format.
     """
     try:
-        return read(place, training)
+        return read(path, training)
     except InputError as error:
-        parked = parked_path(place)
+        parked = parked_path(path)
         if not parked.is_dir():
             raise
         try:

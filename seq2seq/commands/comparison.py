@@ -12,7 +12,7 @@ from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant
 from seq2seq.reporting.curves import curve
 from seq2seq.reporting.heatmap import unit_attention
-from seq2seq.runtime import device
+from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.annotations import LoadedSplit, load_split
@@ -182,14 +182,14 @@ def _examples(runs: Sequence[Planned], test: LoadedSplit) -> list[Example]:
 
 
 def _translate(run: Planned, sources: Sequence[str]) -> list[Shown]:
-    device.set_up(run.configuration.device.threads)
-    place = device.choose(run.configuration.device.kind)
+    set_up_device(run.configuration.device.threads)
+    device = choose_device(run.configuration.device.kind)
     folder = RunFolder(run.folder).best
     found = checkpoint.load(folder)
     configuration, model = build.trained(found, folder)
     normalization = configuration.dataset.normalization
     translator = build.translator(
-        configuration.search, model.to(place), found.tokenizers, place, normalization=normalization
+        configuration.search, model.to(device), found.tokenizers, device, normalization=normalization
     )
     shown = []
     for result in translator(sources):

@@ -10,7 +10,7 @@ from seq2seq.evaluation.evaluator import challenge, evaluate
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.evaluation.tokenized_text import tokenization_warning
-from seq2seq.runtime import device
+from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder, run_folder_of
@@ -24,14 +24,14 @@ from seq2seq.text.units import count_words, segments
 
 def score(options: config.Evaluate) -> dict[str, Any]:
     """Scores a checkpoint on a split of its dataset or on a pair of files; the names are those of `results.json`."""
-    device.set_up(options.device.threads, deterministic=options.device.deterministic)
-    place = device.choose(options.device.kind)
+    set_up_device(options.device.threads, deterministic=options.device.deterministic)
+    device = choose_device(options.device.kind)
     found = checkpoint.load(options.checkpoint)
     configuration, model = build.trained(found, options.checkpoint)
-    model.to(place)
+    model.to(device)
     search = config.search_as_given(options.search, configuration.search)
     translator = build.translator(
-        search, model, found.tokenizers, place, normalization=configuration.dataset.normalization
+        search, model, found.tokenizers, device, normalization=configuration.dataset.normalization
     )
     name, split, challenges = _split(options, configuration)
     if options.alignments is not None:
@@ -41,7 +41,7 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     references = [pair.target for pair in split.pairs]
     choice = options.evaluation.tokenize or configuration.evaluation.tokenize
     metrics = Metrics(choose_tokenizer(choice, configuration.dataset.target, references))
-    scored = evaluate(model, found.tokenizers, translator, split, metrics, place)
+    scored = evaluate(model, found.tokenizers, translator, split, metrics, device)
     if warning := tokenization_warning(split.name, references, scored.hypotheses.texts):
         print(f"warning: {warning}", file=sys.stderr)
     results: dict[str, Any] = {
@@ -52,7 +52,7 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     }
     if challenges:
         results["challenges"] = {
-            each.name: challenge(model, found.tokenizers, translator, load_split(each), metrics, place)
+            each.name: challenge(model, found.tokenizers, translator, load_split(each), metrics, device)
             for each in challenges
         }
     hypotheses = names.hypotheses(name, configuration.dataset.target)

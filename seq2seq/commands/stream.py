@@ -9,7 +9,7 @@ from seq2seq import build, checkpoint, config
 from seq2seq.decoding.translator import BLANK, TooLong, Translation
 from seq2seq.evaluation.alignment import links
 from seq2seq.reporting.heatmap import Attention, check_format, heatmap, save, unit_attention
-from seq2seq.runtime import device
+from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh
 from seq2seq.text.lines import BYTE_ORDER_MARK, LONGEST_LINE
@@ -26,13 +26,13 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
         check_format(options.plot)
         if not options.plot.parent.is_dir():
             raise InputError(f"plot={options.plot}: there is no folder {options.plot.parent}")
-    device.set_up(options.device.threads, deterministic=options.device.deterministic)
-    place = device.choose(options.device.kind)
+    set_up_device(options.device.threads, deterministic=options.device.deterministic)
+    device = choose_device(options.device.kind)
     found = checkpoint.load(options.checkpoint)
     configuration, model = build.trained(found, options.checkpoint)
     search = config.search_as_given(options.search, configuration.search)
     translator = build.translator(
-        search, model.to(place), found.tokenizers, place, normalization=configuration.dataset.normalization
+        search, model.to(device), found.tokenizers, device, normalization=configuration.dataset.normalization
     )
     prompt = f"{configuration.dataset.source}> " if os.isatty(source) else ""
     number = failed = 0

@@ -21,7 +21,8 @@ from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.evaluation.tokenized_text import tokenization_warning
 from seq2seq.reporting.tensorboard import Board, NullBoard
-from seq2seq.runtime import device, distributed
+from seq2seq.runtime import distributed
+from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder
@@ -52,8 +53,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     `seq2seq.runtime.lock`).
     """
     names = RunFolder(folder)
-    device.set_up(configuration.device.threads, deterministic=configuration.device.deterministic)
-    place = device.choose(configuration.device.kind)
+    set_up_device(configuration.device.threads, deterministic=configuration.device.deterministic)
+    device = choose_device(configuration.device.kind)
     with distributed.rank0_of_machine_first():
         text = build.corpus(configuration.dataset)
         scored = {name: load_split(split) for name, split in text.splits().items() if name != "train"}
@@ -68,21 +69,21 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     options = configuration.training
     torch.manual_seed(options.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
-    model = build.model(configuration, prepared.tokenizers, positions=positions).to(place)
+    model = build.model(configuration, prepared.tokenizers, positions=positions).to(device)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    _introduce(prepared, parameters, place)
+    _introduce(prepared, parameters, device)
     distributed.broadcast_([parameter.detach() for parameter in model.parameters()])
     _draw_apart(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     schedule = partial(build.schedule, options)
-    run = Run(configuration, prepared, model, optimizer, schedule, place)
+    run = Run(configuration, prepared, model, optimizer, schedule, device)
     start = restore(run, folder, resumed, state)
 
     with _board(names.tensorboard, resumed) as board:
         search, batch = configuration.search, configuration.search.size * configuration.search.batch
         search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
         normalization = configuration.dataset.normalization
-        greedy = partial(build.translator, search, model, prepared.tokenizers, place, normalization=normalization)
+        greedy = partial(build.translator, search, model, prepared.tokenizers, device, normalization=normalization)
         validator = Validator(model, prepared.tokenizers, scored["validation"], greedy, metrics, options.metric, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
@@ -94,10 +95,10 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
             "train": timing,
         }
         translator = build.translator(
-            configuration.search, model, prepared.tokenizers, place, normalization=normalization
+            configuration.search, model, prepared.tokenizers, device, normalization=normalization
         )
         for name, split in scored.items():
-            results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, metrics, place)
+            results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, metrics, device)
             log.info("%s  %s", name, _summary(results[name]))
         if warning := tokenization_warning(name, [pair.target for pair in split.pairs], hypotheses.texts):
             log.warning(warning)
@@ -106,7 +107,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         results["decoding"] = hypotheses.speed()  # of the test split, or of the validation split where there is none
         if text.challenges:
             results["challenges"] = {
-                split.name: challenge(model, prepared.tokenizers, translator, load_split(split), metrics, place)
+                split.name: challenge(model, prepared.tokenizers, translator, load_split(split), metrics, device)
                 for split in text.challenges
             }
         if not distributed.is_rank0():
@@ -167,7 +168,7 @@ def _summary(found: Mapping[str, Any]) -> str:
     )
 
 
-def _introduce(prepared: Prepared, parameters: int, place: torch.device) -> None:
+def _introduce(prepared: Prepared, parameters: int, device: torch.device) -> None:
     """What is about to be trained, and what was left out."""
     store, tokenizers = prepared.store, prepared.tokenizers
     log.info("%s training pairs; left out: %d empty, %d too long", f"{len(store.source):,}", *store.filtered)
@@ -177,7 +178,7 @@ def _introduce(prepared: Prepared, parameters: int, place: torch.device) -> None
         if tokenizers.joint
         else f"{len(tokenizers.source):,} and {len(tokenizers.target):,}",
         f"{parameters:,}",
-        place,
+        device,
     )
 
 

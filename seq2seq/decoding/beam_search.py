@@ -99,29 +99,29 @@ def beam_search(
         stops = (is_end | at_limit.unsqueeze(1)) & best.isfinite()
         stops[:, size:] = False
         stopped = stops.nonzero()[:, 0], row[stops], token[stops], best[stops], is_end[stops]
-        for place, *found in zip(*(column.tolist() for column in stopped), strict=True):
-            ends[sentences[place]].append(_End(length, *found))
+        for index, *found in zip(*(column.tolist() for column in stopped), strict=True):
+            ends[sentences[index]].append(_End(length, *found))
         going = best.masked_fill(is_end, float("-inf"))
         # Else `size` short poor hypotheses would end the search before a confident model's one good one is complete.
         rivals = (going.amax(dim=1) / length**length_penalty).tolist()
-        places = [
-            place
-            for place, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
+        indices = [
+            index
+            for index, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
             if length < limits[sentence]
             and (
                 len(ends[sentence]) < size
                 or _best(ends[sentence], n_best, length_penalty)[-1].score(length_penalty) < rival
             )
         ]
-        if not places:
+        if not indices:
             break
-        keep = torch.tensor(places, device=best.device)
+        keep = torch.tensor(indices, device=best.device)
         total, order = going[keep].topk(min(size, best.shape[1]))
         parents, tokens = row[keep].gather(1, order).flatten(), token[keep].gather(1, order).flatten()
         state = state.select(parents)
-        if len(places) < count:
+        if len(indices) < count:
             memory = memory.select(keep)
-        sentences = [sentences[place] for place in places]
+        sentences = [sentences[index] for index in indices]
         rows.append(_Row(tokens.tolist(), parents.tolist()))
 
     return [

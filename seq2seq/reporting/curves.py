@@ -16,7 +16,7 @@ COLOURS = 8
 """A page gives the classes `series-0` to `series-7` a stroke; further series are dashed."""
 
 
-Place = Callable[[int | float, int | float], tuple[float, float]]
+Projection = Callable[[int | float, int | float], tuple[float, float]]
 """From a step and a value to the place in the picture."""
 
 
@@ -40,10 +40,10 @@ def curve(folder: Path, tag: str) -> Curve:
 
     # Pictures and texts are passed over as far as it can be had: one of each is kept.
     kept = {events.SCALARS: 0, events.IMAGES: 1, events.TENSORS: 1}
-    place = RunFolder(folder).tensorboard
-    found = events.EventAccumulator(str(place), size_guidance=kept)
-    if not place.is_dir() or tag not in found.Reload().Tags()["scalars"]:
-        raise InputError(f"{place} has no curve {tag}")
+    path = RunFolder(folder).tensorboard
+    found = events.EventAccumulator(str(path), size_guidance=kept)
+    if not path.is_dir() or tag not in found.Reload().Tags()["scalars"]:
+        raise InputError(f"{path} has no curve {tag}")
     points = found.Scalars(tag)
     return Curve([point.step for point in points], [point.value for point in points])
 
@@ -66,19 +66,19 @@ def chart(series: Sequence[Series], *, across: str, up: str) -> str:
     columns, rows = [step for step in ticks(widest) if step <= widest], ticks(highest)
     top = max(rows[-1], highest)
 
-    def place(step: int | float, value: int | float) -> tuple[float, float]:
+    def project(step: int | float, value: int | float) -> tuple[float, float]:
         x = LEFT + step / widest * (WIDTH - LEFT - RIGHT)
         return round(x, 1), round(HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM), 1)
 
-    parts = [_grid_row(place(0, value), f"{value:g}") for value in rows]
-    parts += [_column_label(place(step, 0), f"{step:,g}") for step in columns]
+    parts = [_grid_row(project(0, value), f"{value:g}") for value in rows]
+    parts += [_column_label(project(step, 0), f"{step:,g}") for step in columns]
     for number, each in enumerate(series):
         style = f"series-{number % COLOURS}" + (" dashed" if number >= COLOURS else "")
         several = len(each.curves) > 1
         for one in each.curves:
-            parts.append(_line(one, place, f"{style} seed" if several else f"{style} mean", each.name))
+            parts.append(_line(one, project, f"{style} seed" if several else f"{style} mean", each.name))
         if several:
-            parts.append(_line(average(each.curves), place, f"{style} mean", each.name))
+            parts.append(_line(average(each.curves), project, f"{style} mean", each.name))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>')
     label = escape(f"{up} against {across}: " + ", ".join(each.name for each in series))
@@ -94,8 +94,8 @@ def ticks(greatest: int | float) -> list[float]:
     return [number * step for number in range(ceil(greatest / step - 1e-9) + 1)]
 
 
-def _line(one: Curve, place: Place, style: str, name: str) -> str:
-    points = [place(step, value) for step, value in zip(one.steps, one.values, strict=True)]
+def _line(one: Curve, project: Projection, style: str, name: str) -> str:
+    points = [project(step, value) for step, value in zip(one.steps, one.values, strict=True)]
     title = f"<title>{escape(name)}</title>"
     if len(points) == 1:
         return f'<circle class="{style}" cx="{points[0][0]}" cy="{points[0][1]}" r="3">{title}</circle>'

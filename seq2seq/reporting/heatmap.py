@@ -64,10 +64,10 @@ def heatmap(attention: Attention, title: str | None = None) -> Figure:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
 
-    def place(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
+    def box(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
         return (width - x - w if mirrored else x) / width, (height - y - h) / height, w / width, h / height
 
-    axes = figure.add_axes(place(left, above, columns * cell, rows * cell))
+    axes = figure.add_axes(box(left, above, columns * cell, rows * cell))
     canvas = np.zeros((rows, columns))
     canvas[: len(down), : len(across)] = attention.weights
     image = axes.imshow(canvas, cmap="magma_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -84,7 +84,7 @@ def heatmap(attention: Attention, title: str | None = None) -> Figure:
         axis.set_ticks(np.arange(1, count) - 0.5, minor=True)
         axis.set_tick_params(which="minor", length=0)
         axis.grid(which="minor", color="white", linewidth=0.05 * size)
-    bar = figure.add_axes(place(left + columns * cell + 3 * GAP, above, BAR, min(max(rows * cell, 0.8), 2.5)))
+    bar = figure.add_axes(box(left + columns * cell + 3 * GAP, above, BAR, min(max(rows * cell, 0.8), 2.5)))
     figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1], ticklocation=far).ax.tick_params(labelsize=size, length=2)
     if caption:
         x = (width - PAD if mirrored else PAD) / width

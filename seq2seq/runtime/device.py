@@ -13,7 +13,7 @@ THREADS = torch.get_num_threads()
 """PyTorch's own choice."""
 
 
-def choose(kind: str) -> torch.device:
+def choose_device(kind: str) -> torch.device:
     """`auto` is a GPU where there is one, else the CPU; `cuda` without a GPU is an InputError.
 
     Several processes on a machine take one GPU each; InputError where these are too few.
@@ -37,7 +37,7 @@ def _take_one(rank: int, processes: int) -> None:
     torch.cuda.set_device(rank)
 
 
-def set_up(threads: int | None, *, deterministic: bool = False) -> None:
+def set_up_device(threads: int | None, *, deterministic: bool = False) -> None:
     """Before a run's first tensor: the number of threads (None: PyTorch's own choice), and the memory.
 
     `deterministic` keeps a GPU to algorithms that give the same numbers each time; those of a CPU all do.

@@ -164,8 +164,8 @@ def _sample(lines: Iterable[str], size: int) -> list[str]:
     for seen, line in enumerate(lines):
         if seen < size:
             sample.append(_encodable(line))
-        elif (place := int(draw() * (seen + 1))) < size:
-            sample[place] = _encodable(line)
+        elif (index := int(draw() * (seen + 1))) < size:
+            sample[index] = _encodable(line)
     return sample
 
 
