@@ -10,7 +10,7 @@ from seq2seq.runtime.files import sync_folder
 
 def store(checkpoint: Checkpoint, path: Path, *, keep: bool = False) -> None:
     """Writes the checkpoint and puts it in the place of the one that stood there, which stays parked if `keep`."""
-    partial = path.with_name(f".{place.name}.partial")
+    partial = path.with_name(f".{path.name}.partial")
     write(checkpoint, partial)
     parked = swap(partial, path)
     sync_folder(path.parent)
@@ -34,7 +34,7 @@ def exists(path: Path) -> bool:
 
 
 def parked_path(path: Path) -> Path:
-    return path.parent / f".{place.name}.old"
+    return path.parent / f".{path.name}.old"
 
 
 def load(path: Path, *, training: bool = False) -> Checkpoint:
