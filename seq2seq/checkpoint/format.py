@@ -29,6 +29,7 @@ from torch import Tensor
 from seq2seq import __version__
 from seq2seq.checkpoint.numbers import Numbers
 from seq2seq.checkpoint.state import State
+from seq2seq.checkpoint.upgrade import upgrade
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import sync_folder
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers
@@ -41,16 +42,6 @@ WEIGHTS, TRAINING, SOURCE, TARGET = "weights.safetensors", "training.safetensors
 LONGEST_DESCRIPTION = 2**20
 LONGEST_TOKENIZER = 2**27
 LONGEST_HEADER = 2**20  # a safetensors file's table of its tensors
-# Options that a checkpoint may be older than, with what training did before there was a choice.
-_HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
-ADDED: dict[str, dict[str, Any]] = {
-    "": {"evaluation": {"tokenize": None}},
-    "training": {"save_every": None},
-    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
-    "attention": _HARD,
-    "encoder.attention": _HARD,
-    "device": {"precision": "float32", "deterministic": False},
-}
 ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none"}
 
 log = logging.getLogger(__name__)
@@ -212,7 +203,7 @@ def read_description(folder: Path) -> Description:
         if type(found) is int and 1 <= found <= FORMAT:
             if found > 2 and not (folder / SEAL).exists():
                 raise InputError(f"{SEAL} is missing")
-            return Description.model_validate_json(json.dumps(_of_today(values)))
+            return Description.model_validate_json(json.dumps(upgrade(values)))
     except ValidationError as error:
         detail = error.errors()[0]
         key = ".".join(map(str, detail["loc"]))
@@ -241,19 +232,3 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
     return found
-
-
-def _of_today(values: dict[str, Any]) -> dict[str, Any]:
-    """What an older version described, as this one would: format 1 knew no resuming."""
-    if values["format"] == 1:
-        values = {**values, "files": {}, "state": None}
-    configuration = values.get("configuration")
-    for path, added in ADDED.items():
-        section = configuration
-        for key in filter(None, path.split(".")):
-            section = section.get(key) if isinstance(section, dict) else None
-        if isinstance(section, dict):
-            section.update({**added, **section})
-            if path == "dataset" and section.get("name") == "tsv":
-                section.update({**ADDED_TO_TSV, **section})
-    return values

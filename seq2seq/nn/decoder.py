@@ -25,8 +25,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.attention.layer import Rule
+from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
 from seq2seq.nn.dropout import Dropout
-from seq2seq.nn.recurrence import GRU, DeferredGradGRUCell, DeferredGradLinear
+from seq2seq.nn.recurrence import GRU
 
 
 class Memory(NamedTuple):

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
-from seq2seq.nn.recurrence import GRU, DeferredGradGRUCell, DeferredGradLinear
+from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
+from seq2seq.nn.recurrence import GRU
 
 INPUT, HIDDEN, STEPS = 5, 3, 6
 LENGTHS = [4, 6, 1, 3]
