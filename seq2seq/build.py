@@ -1,7 +1,5 @@
 """Where the configuration meets the objects: the only factories."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,12 @@ from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.memory import memory_or
-from seq2seq.text.annotations import LoadedSplit
-from seq2seq.text.corpus import Concatenated, Corpus
-from seq2seq.text.normalization import describe_forms, normalized
+from seq2seq.text.corpus import Corpus
+from seq2seq.text.normalization import normalized
 from seq2seq.text.sources.built_in import built_in
 from seq2seq.text.sources.files import files
 from seq2seq.text.sources.multi30k import ADDRESS, multi30k
-from seq2seq.text.sources.tsv import looks_quoted, tsv
+from seq2seq.text.sources.tsv import tsv
 from seq2seq.text.store import Prepared, prepare
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training.schedule import Schedule
@@ -54,28 +51,10 @@ def _as_written(dataset: config.Dataset, *, download: bool) -> Corpus:
                 target=dataset.target,
                 columns=dataset.columns,
                 quoting=dataset.quoting,
+                header=dataset.header,
             )
         case config.Grammar():
             return built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
-
-
-def remarks(
-    dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, scored: Iterable[LoadedSplit]
-) -> Iterator[str]:
-    """What a person should know of the text before a model is trained on it, a sentence each."""
-    if isinstance(text.train, Concatenated):
-        yield f"training pairs: {text.train.counts()}"
-    if isinstance(dataset, config.Tsv) and dataset.quoting == "none":
-        lines = list(islice(text.train, 10_000))
-        if quoted := sum(any(map(looks_quoted, pair)) for pair in lines):
-            yield (
-                f"warning: {quoted:,} of the first {len(lines):,} training pairs look quoted, as spreadsheets write "
-                "fields with quotation marks, and are learned as they stand; dataset.quoting=csv takes the quotes away"
-            )
-    if dataset.normalization == "none":
-        for split in scored:
-            if sentence := describe_forms(split.pairs, tokenizers, split.name):
-                yield f"warning: {sentence}"
 
 
 def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:

@@ -42,7 +42,6 @@ WEIGHTS, TRAINING, SOURCE, TARGET = "weights.safetensors", "training.safetensors
 LONGEST_DESCRIPTION = 2**20
 LONGEST_TOKENIZER = 2**27
 LONGEST_HEADER = 2**20  # a safetensors file's table of its tensors
-ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none"}
 
 log = logging.getLogger(__name__)
 

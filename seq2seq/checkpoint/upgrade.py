@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from seq2seq.checkpoint.format import ADDED_TO_TSV
-
 # Options that a checkpoint may be older than, with what training did before there was a choice.
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
@@ -14,6 +12,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "encoder.attention": _HARD,
     "device": {"precision": "float32", "deterministic": False},
 }
+ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none", "header": False}
 
 
 def upgrade(values: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,13 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from seq2seq.config import Section, Train, Translate, keys, near
@@ -21,6 +23,15 @@ from seq2seq.training.signals import TrainingStopped, resume_advice
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 OUTSIDE = ("experiment", "resume")
 """What `train.py` takes and no configuration holds."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came where no step was under way."""
+
+
+def terminate(_: int, __: FrameType | None) -> NoReturn:
+    """Handles SIGTERM before and after the loop of training, which handles it otherwise."""
+    raise Terminated
 
 
 @contextmanager
@@ -47,6 +58,8 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
     except PeerLost as lost:
         _clear(folder)
         _end(_then_go_on(str(lost), folder), 1)
+    except Terminated:
+        _end(_then_go_on("stopped by SIGTERM", folder), 128 + signal.SIGTERM)
     except KeyboardInterrupt:
         _end(_then_go_on("interrupted", folder), 130)
     except BrokenPipeError:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from seq2seq import build, checkpoint, config
 from seq2seq.commands.train_and_score import flat
+from seq2seq.config.schema import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant
 from seq2seq.reporting.curves import curve
@@ -162,7 +163,7 @@ def _facts(done: Sequence[Planned], test: LoadedSplit, *, pairs: str) -> list[tu
     searches = {run.configuration.search for run in done}
     if len(searches) == 1:
         (search,) = searches
-        facts.append(("search", "greedy" if search.size == 1 else f"beam {search.size}"))
+        facts.append(("search", search_name(search)))
     return facts
 
 

@@ -34,7 +34,7 @@ def dataset(options: config.Evaluate, trained: config.Dataset, run: Path) -> con
                 raise InputError(f"dataset.test={asked.test}: the built-in corpus has no other; {OWN}")
             return trained.model_copy(update={"cache": asked.cache})
         case config.Multi30k():
-            folder = asked.folder or _first(trained.folder, trained, starts) or trained.folder
+            folder = asked.folder or find_path(trained.folder, trained, starts) or trained.folder
             test = trained.test if asked.test is None else str(asked.test)
             return trained.model_copy(update={"folder": folder, "test": test})
         case config.Files() | config.Tsv():
@@ -43,7 +43,7 @@ def dataset(options: config.Evaluate, trained: config.Dataset, run: Path) -> con
             path = trained.test if options.split == "test" else trained.validation
             if path is None:
                 return trained
-            if (found := _first(path, trained, starts)) is None:
+            if (found := find_path(path, trained, starts)) is None:
                 raise InputError(f"checkpoint {options.checkpoint}: {_missing(path, options.split, trained, starts)}")
             return trained.model_copy(update={options.split: found})
 
@@ -68,7 +68,7 @@ def start_folders(run: Path) -> list[Path]:
         return []
 
 
-def _first(path: Path, dataset: config.Dataset, starts: Sequence[Path]) -> Path | None:
+def find_path(path: Path, dataset: config.Dataset, starts: Sequence[Path]) -> Path | None:
     """The path in the first of the folders that has it; the last is the current one."""
     candidates = [start / path for start in (*starts, Path())]
     if isinstance(dataset, config.Files):

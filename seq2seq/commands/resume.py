@@ -12,6 +12,7 @@ from typing import Any
 from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
+from seq2seq.commands.dataset_location import find_path, start_folders
 from seq2seq.config import Train
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
@@ -65,8 +66,22 @@ def plan_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkp
             f"resume={folder}: the run began with {wanted} process(es) and goes on with as many; found {here}"
         )
     begun = build.configuration(found, folder)
+    _check_start(folder, begun.dataset)
     configuration = _with_options(begun, options)
     return None if finished and configuration == begun else (configuration, found)
+
+
+def _check_start(folder: Path, dataset: config.Dataset) -> None:
+    """Raises InputError where the text is not here, and relative paths begin where the run was started."""
+    if isinstance(dataset, config.Grammar):
+        return
+    path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.validation
+    starts = start_folders(folder)
+    if starts and not path.is_absolute() and find_path(path, dataset, []) is None:
+        raise InputError(
+            f"resume={folder}: its text, {path}, is not in the folder you are in; the run was started in {starts[-1]}: "
+            "type it there"
+        )
 
 
 def _instead(folder: Path) -> str:
@@ -77,6 +92,8 @@ def _instead(folder: Path) -> str:
             return f"expected a run folder, not a part of one: resume={run}"
     if not folder.is_dir():
         return "no such folder; give a run folder, resume=runs/NAME"
+    if not RunFolder(folder).hydra.is_dir():
+        return "it is no run folder; give one, resume=runs/NAME"
     return "there is no checkpoints/last in it to go on from; start the run again"
 
 

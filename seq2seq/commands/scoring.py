@@ -6,6 +6,8 @@ from typing import Any
 
 from seq2seq import build, checkpoint, config
 from seq2seq.commands import dataset_location as located
+from seq2seq.commands.text_remarks import scored_remarks
+from seq2seq.config.schema import search_name
 from seq2seq.evaluation.evaluator import challenge, evaluate
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
@@ -17,7 +19,7 @@ from seq2seq.runtime.run_folder import RunFolder, run_folder_of
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.annotations import Annotations, LoadedSplit, load_split
 from seq2seq.text.corpus import Split
-from seq2seq.text.normalization import describe_forms, normalized_split
+from seq2seq.text.normalization import normalized_split
 from seq2seq.text.sources.files import AlignedFiles
 from seq2seq.text.units import count_words, segments
 
@@ -58,12 +60,11 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     hypotheses = names.hypotheses(name, configuration.dataset.target)
     write_text(hypotheses, scored.hypotheses.lines())
     write_json(names.evaluation, results)
-    kind = "greedy" if search.size == 1 else f"beam {search.size}"
+    kind = search_name(search)
     print(f"{split.name}: {len(split.pairs):,} sentences, {kind}, {options.checkpoint} (step {found.step:,})\n")
     print(table(scored.scores))
-    unchanged = configuration.dataset.normalization == "none"
-    if unchanged and (sentence := describe_forms(split.pairs, found.tokenizers, split.name)):
-        print(f"warning: {sentence}")
+    for line in scored_remarks(split, found.tokenizers, normalization=configuration.dataset.normalization):
+        print(line)
     if challenges:
         print("\n" + challenge_table(results["challenges"]))
     print(f"\n{names.evaluation}\n{hypotheses}")
@@ -136,6 +137,8 @@ def _with_alignments(split: LoadedSplit, path: Path, units: str) -> LoadedSplit:
     for number, (pair, links) in enumerate(zip(split.pairs, lines, strict=True), start=1):
         source, target = (len(segments(side)) if units == "characters" else count_words(side) for side in pair)
         check(links, source=source, target=target, units=units, file=path, line_number=number)
+    if not any(lines):
+        raise InputError(f"{path} has no link in any line, so there is nothing to compare alignments with")
     known = split.gold or [Annotations(None)] * len(lines)
     gold = [gold._replace(links=links) for gold, links in zip(known, lines, strict=True)]
     return split._replace(gold=gold, units=units)

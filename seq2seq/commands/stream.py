@@ -12,6 +12,7 @@ from seq2seq.reporting.heatmap import Attention, check_format, heatmap, save, un
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh
+from seq2seq.text.formats import check_stream
 from seq2seq.text.lines import BYTE_ORDER_MARK, LONGEST_LINE
 from seq2seq.text.normalization import ADVICE, better_forms
 from seq2seq.text.tokenizer import Tokenizer
@@ -60,19 +61,24 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
                 plot = None
         target.flush()
     if plot is not None:
-        print(f"{plot} is not written: no line was translated", file=sys.stderr)
+        print(f"{plot} is not written: no line has a translation with a word in it", file=sys.stderr)
     return failed
 
 
 def line_groups(source: int, *, prompt: str = "") -> Iterator[list[bytes]]:
     """Lines as they come: whatever has arrived, up to 64 KiB at once, so that a slow writer is not waited for.
 
-    A byte order mark before the first is dropped. Of a line of more than `LONGEST_LINE` bytes little more comes.
+    A byte order mark before the first is dropped; other encodings and compressed text are an InputError. Of a line of
+    more than `LONGEST_LINE` bytes little more comes.
     """
     rest = bytearray()
     mark = BYTE_ORDER_MARK
     _ask(prompt)
+    first = True
     while chunk := os.read(source, 2**16):
+        if first:
+            check_stream(chunk[:4096])
+            first = False
         *lines, last = chunk.split(b"\n")
         if lines:
             lines[0] = (bytes(rest) + lines[0]).removeprefix(mark)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.commands.cli import CONFIGS, check_single, cli_errors
+from seq2seq.commands.cli import CONFIGS, check_single, cli_errors, terminate
 from seq2seq.config import Train, load
 from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
 from seq2seq.runtime.errors import InputError
@@ -103,6 +104,7 @@ def main() -> None:
         arguments = sys.argv[1:]
         check_single(arguments)
         os.environ[TYPED] = "\n".join(arguments)
+        signal.signal(signal.SIGTERM, terminate)
         if not is_rank0():
             worker_main()
         elif any(argument.startswith("resume=") for argument in arguments):

@@ -16,6 +16,8 @@ from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.resume import check_text, restore
+from seq2seq.commands.text_remarks import scored_remarks, training_remarks
+from seq2seq.config.schema import search_name
 from seq2seq.evaluation.evaluator import challenge, evaluate
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
@@ -61,8 +63,11 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         splits = {name: split.fingerprint() for name, split in text.splits().items()}
         check_text(splits, resumed, folder)  # before anything is made of it
         prepared = build.prepared(configuration.dataset, text)
-    for line in build.remarks(configuration.dataset, text, prepared.tokenizers, scored.values()):
+    for line in training_remarks(configuration.dataset, text, splits):
         log.info("%s", line)
+    for split in scored.values():
+        for line in scored_remarks(split, prepared.tokenizers, normalization=configuration.dataset.normalization):
+            log.info("%s", line)
     state = State(text=_fingerprint(prepared, *scored.values()), splits=splits, processes=distributed.world_size())
     references = [pair.target for pair in scored["validation"].pairs]
     metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.target, references))
@@ -99,7 +104,7 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         )
         for name, split in scored.items():
             results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, metrics, device)
-            log.info("%s  %s", name, _summary(results[name]))
+            log.info("%s, %s  %s", name, search_name(configuration.search), _summary(results[name]))
         if warning := tokenization_warning(name, [pair.target for pair in split.pairs], hypotheses.texts):
             log.warning(warning)
         if text.test is None:

@@ -75,7 +75,7 @@ class Files(Text):
 
 
 class Tsv(Text):
-    """`columns` are those of source and target, counted from 1; null where there are two."""
+    """`columns` are those of source and target, counted from 1; null where there are two. A `header` is no pair."""
 
     name: Literal["tsv"]
     train: Paths
@@ -83,6 +83,7 @@ class Tsv(Text):
     test: Place | None
     columns: tuple[Column, Column] | None
     quoting: Annotated[str, one_of(QUOTINGS)]
+    header: bool
 
     @model_validator(mode="after")
     def _two_columns(self) -> "Tsv":

@@ -12,6 +12,8 @@ def near(word: str, choices: Iterable[str]) -> str:
     """
     section, _, name = word.rpartition(".")
     choices = sorted(set(choices))
+    if "." not in word and (exact := [choice for choice in choices if choice.rpartition(".")[2] == word]):
+        return f"did you mean {' or '.join(exact[:3])}?"
     beside = [choice for choice in choices if choice.rpartition(".")[0] == section]
     for pool in (beside, choices):
         by_name = {choice: choice.rpartition(".")[2] for choice in pool}

@@ -126,7 +126,8 @@ class Search(Section):
     def _enough(self) -> "Search":
         if self.n_best > self.size:
             raise ValueError(
-                f"search.n_best={self.n_best} is more than the beam holds: search.size={self.size}; search=beam has 5"
+                f"search.n_best={self.n_best} is more than the beam of search.size={self.size} holds: set search.size="
+                f"{self.n_best} or more"
             )
         if self.size * self.batch > MOST_HYPOTHESES:
             raise ValueError(
@@ -134,6 +135,11 @@ class Search(Section):
                 f"time, and {MOST_HYPOTHESES:,} fit into memory"
             )
         return self
+
+
+def search_name(search: Search) -> str:
+    """`greedy` or `beam 5`."""
+    return "greedy" if search.size == 1 else f"beam {search.size}"
 
 
 class Evaluation(Section):

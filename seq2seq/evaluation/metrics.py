@@ -102,7 +102,7 @@ class Metrics:
         """`bleu`, `chrf` and `ter`, each with its 95 % interval and its signature; `signature` is BLEU's.
 
         Intervals are the percentiles of 1,000 bootstrap resamples of the sentences (Koehn 2004); one sentence has none.
-        `bleu_note` says why BLEU is 0, where it is.
+        `bleu_note` says why BLEU is 0 or means nothing, where that is so.
         """
         from sacrebleu.metrics.chrf import CHRF
         from sacrebleu.metrics.ter import TER
@@ -123,21 +123,28 @@ class Metrics:
             if len(texts) > 1:
                 results[f"{name}_interval"] = _interval(metric, statistics)
             results["signature" if name == "bleu" else f"{name}_signature"] = metric.get_signature().format()
-        if results["bleu"] == 0:
-            results["bleu_note"] = self._why_zero(hypotheses)
+        if (note := self._bleu_note(results["bleu"], hypotheses, references)) is not None:
+            results["bleu_note"] = note
         return results
 
     def can_measure(self, references: Sequence[str]) -> bool:
         """Whether any reference has the four tokens without which even a right translation has a BLEU of 0."""
         return any(self._count(text) >= ORDER for text in references)
 
-    def _why_zero(self, hypotheses: Sequence[str]) -> str:
+    def _bleu_note(self, bleu: float, hypotheses: Sequence[str], references: Sequence[str]) -> str | None:
+        """Where BLEU says little, why."""
+        if not any(text.strip() for text in hypotheses):
+            return f"all {len(hypotheses):,} translations are empty"
+        if not self.can_measure(references):
+            return (
+                f"BLEU says nothing here: no reference has four tokens ({self.tokenizer}), and BLEU counts sequences "
+                "of one to four; chrF and exact match measure short text"
+            )
+        if bleu > 0:
+            return None
         if any(self._count(text) >= ORDER for text in hypotheses):
             return f"BLEU is 0: no token ({self.tokenizer}) of any translation is right"
-        return (
-            f"BLEU is 0: no translation has four tokens ({self.tokenizer}), and BLEU counts sequences of one to four; "
-            "chrF and exact match measure short text"
-        )
+        return f"BLEU is 0: no translation has four tokens ({self.tokenizer}), and BLEU counts sequences of one to four"
 
     def _count(self, text: str) -> int:
         return len(self._tokenize(text.rstrip()).split())

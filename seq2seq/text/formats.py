@@ -66,6 +66,22 @@ def _check(path: Path, head: bytes) -> None:
         raise InputError(f"{path} is {encoding}, and text must be UTF-8: `{convert}` converts it")
 
 
+def check_stream(head: bytes) -> None:
+    """Raises InputError where the first bytes of a stream are compressed or in another encoding than UTF-8."""
+    if any(head.startswith(magic) for magics, _ in _UNPACK for magic in magics):
+        raise InputError(
+            "standard input is compressed: unpack it first, as in `gzip -dc FILE | python translate.py ...`"
+        )
+    for magic, name in _OTHER.items():
+        if head.startswith(magic):
+            raise InputError(f"standard input is {name}")
+    if (encoding := _encoding(head)) is not None:
+        raise InputError(
+            f"standard input is {encoding}, and text must be UTF-8: "
+            f"`iconv -f {encoding} -t UTF-8 FILE | python translate.py ...` converts it"
+        )
+
+
 def _encoding(head: bytes) -> str | None:
     """UTF-16 or UTF-32, by the byte order mark; without one, UTF-16 by its line ends, of which half is a NUL.
 

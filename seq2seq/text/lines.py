@@ -9,9 +9,8 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.text.formats import DAMAGE, open_text
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-LONGEST_LINE = (
-    2**20
-)  # bytes; no sentence is that long, and a small compressed file can hold a line as long as the memory
+LONGEST_LINE = 2**20
+"""Bytes: no sentence is that long, and a small compressed file can hold a line as long as the memory."""
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -34,6 +33,10 @@ def read_lines(path: Path) -> Iterator[str]:
                     )
                 if number == 1:
                     line = line.removeprefix(BYTE_ORDER_MARK)
+                    if not line.endswith(b"\n") and line.rstrip(b"\r").count(b"\r"):
+                        raise InputError(
+                            f"{path}: its lines end in CR alone, as on old Macintoshes; `tr '\\r' '\\n'` converts them"
+                        )
                 yield line.removesuffix(b"\n").removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
         raise InputError(

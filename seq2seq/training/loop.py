@@ -165,7 +165,7 @@ def _save(latest: Checkpoint, folder: RunFolder) -> None:
 
 def _tell(values: Mapping[str, float], *, best: bool) -> None:
     log.info(
-        "validation  loss %.3f  perplexity %s  BLEU %.2f  chrF %.2f%s",
+        "validation  loss %.3f  perplexity %s  BLEU %.2f  chrF %.2f (greedy)%s",
         values["loss"],
         format_perplexity(values["perplexity"]),
         values["bleu"],

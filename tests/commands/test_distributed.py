@@ -150,7 +150,7 @@ def test_one_process_writes(folder: Path) -> None:
     place = folder / "runs" / "two"
     assert len(list((place / "tensorboard").iterdir())) == 1
     log = (place / "train.log").read_text()
-    assert [log.count(words) for words in ("training pairs", "step 9/50", "test  BLEU")] == [1, 1, 1]
+    assert [log.count(words) for words in ("training pairs", "step 9/50", "test, greedy  BLEU")] == [1, 1, 1]
     numbers = checkpoint.load(place / "checkpoints" / "last", training=True).training
     assert numbers is not None
     one, other = numbers.tensors["random.cpu"]

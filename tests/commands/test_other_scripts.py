@@ -117,7 +117,7 @@ def test_where_bleu_cannot_be_had_the_loss_ranks_and_the_table_says_why(tmp_path
     assert found["best"]["loss"] == pytest.approx(min(losses), abs=0.0005)
     assert found["test"]["bleu"] == 0
     table = start("evaluate", "checkpoint=run/checkpoints/best", "device=cpu", folder=tmp_path).stdout.decode()
-    assert "BLEU is 0: no translation has four tokens (13a)" in table
+    assert "BLEU says nothing here: no reference has four tokens (13a)" in table
 
 
 def test_a_metric_that_stays_the_same_while_the_loss_falls_is_said_once_and_ranked_by_the_loss(

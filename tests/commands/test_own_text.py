@@ -1,6 +1,7 @@
 """Text as people have it, through the real programs: several corpora, tables, names, normal forms, markup."""
 
 import csv
+import gzip
 import json
 import shlex
 import unicodedata
@@ -128,6 +129,78 @@ def test_quotes_that_are_none_of_a_spreadsheet(warm: Warm, tmp_path: Path) -> No
     found = refusal(warm, tmp_path, *TSV, "dataset.quoting=csv")
     assert found.startswith("dev, lines 24 to 25: '\t' expected after '\"'".replace("\t", r"\t"))
     assert "dataset.quoting=none" in found
+
+
+def test_a_header_is_warned_of_and_left_out_by_an_option(warm: Warm, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    write_tables(tmp_path, lambda _, german, english: [german, english])
+    for name in ("train", "dev", "test"):
+        (tmp_path / name).write_text("de\ten\n" + (tmp_path / name).read_text())
+    log, as_pairs = train(warm, tmp_path, "pairs", *TSV)
+    (warning,) = [line for line in log.splitlines() if "warning" in line]
+    assert "the first training pair, 'de' and 'en', looks like names of columns" in warning
+    log, scores = train(warm, tmp_path, "header", *TSV, "dataset.header=true")
+    assert "warning" not in log
+    assert (as_pairs["test"]["sentences"], scores["test"]["sentences"]) == (32, 31)
+    assert scores == train(warm, tmp_path, "files", *TEXT)[1]
+
+
+# --- text that is scored ----------------------------------------------------------------------------------------------
+
+
+def test_pairs_with_an_empty_side_that_are_scored_are_counted(warm: Warm, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    write_pairs(tmp_path, "dev", [*pairs(tmp_path, "dev"), ("", ""), ("Ja.", " ")])
+    log, _ = train(warm, tmp_path, "run", *TEXT)
+    (warning,) = [line for line in log.splitlines() if "warning" in line]
+    assert "validation: 2 of 25 pairs have an empty side and are scored as they stand" in warning
+    ended = warm("evaluate", "checkpoint=run/checkpoints/best", "device=cpu", "split=validation", folder=tmp_path)
+    assert ended.printed.decode().count("validation: 2 of 25 pairs have an empty side") == 1
+
+
+def test_the_same_text_twice_is_said(warm: Warm, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    options = ["dataset=files", "dataset.train=[dev,dev]", "dataset.validation=dev", "dataset.test=test", *COMMON]
+    log, _ = train(warm, tmp_path, "twice", *options)
+    assert "one corpus stands twice in dataset.train" in log
+    options[1] = "dataset.train=dev"
+    log, _ = train(warm, tmp_path, "same", *options)
+    assert "warning: validation and the training split are the same text" in log
+    assert "stands twice" not in log
+
+
+def test_symbols_that_the_text_has_not_are_said(warm: Warm, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    log, _ = train(warm, tmp_path, "run", *TEXT, "dataset.symbols=['<b>',Hund]")
+    assert "warning: '<b>' of dataset.symbols is nowhere in the first 300 training pairs" in log
+
+
+def test_gold_alignments_without_a_link_are_refused(warm: Warm, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    train(warm, tmp_path, "run", *TEXT)
+    (tmp_path / "gold").write_text("\n" * 31)
+    ended = warm("evaluate", "checkpoint=run/checkpoints/best", "device=cpu", "alignments=gold", folder=tmp_path)
+    assert (ended.status, ended.printed) == (2, b"")
+    assert ended.told == "error: gold has no link in any line, so there is nothing to compare alignments with\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("Der Hund.\nJa.\n".encode("utf-16"), ["UTF-16", "iconv"]),
+        ("Der Hund.\nJa.\n".encode("utf-16-le"), ["UTF-16LE", "iconv"]),
+        (gzip.compress(b"Der Hund.\n"), ["compressed"]),
+        (b"PK\x03\x04" + bytes(40), ["a zip archive"]),
+    ],
+)
+def test_standard_input_that_is_no_utf8_text_is_named(
+    warm: Warm, sweep: Path, given: bytes, words: list[str], tmp_path: Path
+) -> None:
+    ended = warm("translate", f"checkpoint={sweep}/runs/general/checkpoints/best", "device=cpu",
+                 folder=tmp_path, given=given)  # fmt: skip
+    assert (ended.status, ended.printed, ended.told.count("\n")) == (2, b"", 1)
+    assert ended.told.startswith("error: standard input is ")
+    assert all(word in ended.told for word in words)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

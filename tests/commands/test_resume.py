@@ -203,6 +203,33 @@ def test_a_signal_finishes_the_step_and_says_how_to_go_on(
     assert errors == f"stopped by {number.name} after step {step}: `python train.py resume='{place}'` goes on\n"
 
 
+def test_a_signal_before_the_first_step_is_told(folder: Path, tmp_path: Path) -> None:
+    """It comes while text is prepared, or, where that is quicker than the signal, after the first steps."""
+    words = command("train", *SHORT, f"hydra.run.dir={tmp_path / 'run'}")
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "run" / ".hydra" / "overrides.yaml").exists():
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert errors.decode().startswith(("error: stopped by SIGTERM", "stopped by SIGTERM after step"))
+    assert errors.count(b"\n") == 1
+
+
+def test_a_run_is_resumed_where_it_was_started(folder: Path, tmp_path: Path) -> None:
+    run_folder = tmp_path / "run"
+    start("train", *SHORT, f"hydra.run.dir={run_folder}", folder=folder)
+    (run_folder / "results.json").unlink()
+    ended = start("train", f"resume={run_folder}", folder=tmp_path, status=2)
+    assert ended.stderr.decode() == (
+        f"error: resume={run_folder}: its text, dev, is not in the folder you are in; the run was started in {folder}: "
+        "type it there\n"
+    )
+    (tmp_path / "text").mkdir()
+    assert "it is no run folder" in start("train", "resume=text", folder=tmp_path, status=2).stderr.decode()
+
+
 def test_a_finished_run_says_so(folder: Path) -> None:
     before = (folder / "runs" / "whole" / "results.json").read_bytes()
     ended = start("train", "resume=runs/whole", folder=folder)

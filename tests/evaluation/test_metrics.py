@@ -156,7 +156,12 @@ def test_a_bleu_of_zero_comes_with_its_reason() -> None:
     short = ["Thank you."] * 5  # three tokens
     found = USUAL.scores(short, short)
     assert found["bleu"] == 0
-    assert found["bleu_note"].startswith("BLEU is 0: no translation has four tokens (13a)")
+    assert found["bleu_note"].startswith("BLEU says nothing here: no reference has four tokens (13a)")
+    long = USUAL.scores(["Thank you you you you."] * 5, short)
+    assert long["bleu"] > 0
+    assert long["bleu_note"] == found["bleu_note"]
+    assert USUAL.scores(short, REFERENCES[8:13])["bleu_note"].startswith("BLEU is 0: no translation has four tokens")
+    assert USUAL.scores(["", " "], REFERENCES[8:10])["bleu_note"] == "all 2 translations are empty"
     assert not USUAL.can_measure(short)
     assert USUAL.can_measure([*short, "Thank you, all."])
     assert "no token (13a) of any translation is right" in USUAL.scores(["a b c d"], ["e f g h"])["bleu_note"]

@@ -71,4 +71,5 @@ def _find(prefix: Path, language: str) -> Path:
     if paths := find_files(prefix, language):
         return paths[0]
     plain = prefix.parent / f"{prefix.name}.{language}"
-    raise InputError(f"found neither {plain} nor {plain}.gz, .xz or .bz2: one of them must exist")
+    advice = f"; {prefix} is one file, and the prefix of both comes before its language" if prefix.is_file() else ""
+    raise InputError(f"found neither {plain} nor {plain}.gz, .xz or .bz2: one of them must exist{advice}")

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from seq2seq.runtime.errors import InputError
@@ -45,35 +46,54 @@ def looks_quoted(field: str) -> bool:
     return field[:1] == field[-1:] == '"' and '""' in inside and '"' not in inside.replace('""', "")
 
 
+def looks_like_header(pair: Pair, languages: tuple[str, str]) -> bool:
+    """Whether a row names its columns: `source` and `target`, or the two languages."""
+    names = tuple(cell.strip().lower() for cell in pair)
+    return names in {("source", "target"), ("src", "trg"), ("src", "tgt"), tuple(map(str.lower, languages))}
+
+
 @dataclass(frozen=True)
 class TabSeparated:
     """A file with a source, a TAB and its target in each line, or with both in two columns of several.
 
     `columns` are those of source and target, counted from 1; None means that there are two. A line with another number
     of columns (than two, or than the first line) is refused: what stands behind a second TAB may as well be half a
-    sentence. `quoting` is that of `parse_rows`.
+    sentence; an empty line is a pair with two empty sides. `quoting` is that of `parse_rows`; with `header` the first
+    row is left out.
     """
 
     path: Path
     name: str
     columns: tuple[int, int] | None = None
     quoting: str = "none"
+    header: bool = False
 
     def __iter__(self) -> Iterator[Pair]:
         source, target = self.columns or (1, 2)
         width = None if self.columns is not None else 2
-        for number, row in parse_rows(read_lines(self.path), quoting=self.quoting, file=self.path):
+        rows = parse_rows(read_lines(self.path), quoting=self.quoting, file=self.path)
+        for number, row in islice(rows, int(self.header), None):
+            if row == [""]:
+                yield Pair("", "")
+                continue
             width = width or max(len(row), source, target)
             if len(row) != width:
-                raise InputError(f"{self.path}, line {number}: {self._wrong(len(row), width)}")
+                raise InputError(f"{self.path}, line {number}: {self._wrong(row, width)}")
             yield Pair(row[source - 1], row[target - 1])
 
-    def _wrong(self, found: int, width: int) -> str:
+    def _wrong(self, row: Sequence[str], width: int) -> str:
+        found = len(row)
         counts = f"found {found} column{'s'[: found != 1]}, need {width}"
         if self.columns is not None:
             return f"{counts}: dataset.columns is {list(self.columns)}, and all lines have as many as the first"
-        which = "; dataset.columns=[1,2] takes the first two, [2,3] the next" if found > 2 else ""
-        return f"{counts}: the source, a TAB, the target{which}"
+        advice = ""
+        if self.quoting == "none" and any(cell.startswith('"') for cell in row):
+            advice = "; dataset.quoting=csv reads cells between quotation marks, as spreadsheets write them"
+        elif found > 2:
+            advice = "; dataset.columns=[1,2] takes the first two, [2,3] the next"
+        elif separator := next((one for one in (";", ",") if one in row[0]), None):
+            advice = f"; {separator!r} separates no columns: export the table with tabs between"
+        return f"{counts}: the source, a TAB, the target{advice}"
 
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
@@ -89,11 +109,12 @@ def tsv(
     target: str,
     columns: tuple[int, int] | None = None,
     quoting: str = "none",
+    header: bool = False,
 ) -> Corpus:
     """A corpus of `TabSeparated` files, of which `train` may be several."""
 
     def split(path: Path, name: str) -> OnDemand:
-        return OnDemand(name, lambda: TabSeparated(path, name, columns, quoting))
+        return OnDemand(name, lambda: TabSeparated(path, name, columns, quoting, header))
 
     scored = None if test is None else split(test, "test")
     return Corpus(source, target, concatenate(train, split), split(validation, "validation"), scored)
