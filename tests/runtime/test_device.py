@@ -38,7 +38,7 @@ def test_tiny_numbers_are_nothing_in_every_thread(threads: int) -> None:
     """In a process of its own: threads take this over from the one that starts them."""
     program = f"""
 import torch
-from seq2seq import device
+from seq2seq.runtime import device
 device.set_up_device({threads})
 tiny = torch.full((2**22,), 1e-30).requires_grad_()
 found = tiny * 1e-10

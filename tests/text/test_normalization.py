@@ -46,8 +46,7 @@ def test_both_sides_of_every_split_are_normalised(normalization: str, text: str)
 
 def test_fingerprints_tell_normalizations_apart() -> None:
     plain = InMemory([Pair("a", "b")], "train")
-    annotated = AnnotatedSplit([Pair("a", "b")], "train", (Annotations(None),))
-    for split in (plain, annotated, Concatenated((plain, plain), "train")):
+    for split in (plain, Concatenated((plain, plain), "train")):
         found = {normalized_split(split, name).fingerprint() for name in NORMALIZATIONS}
         assert len(found) == len(NORMALIZATIONS)
         assert split.fingerprint() in found
