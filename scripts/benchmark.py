@@ -24,9 +24,9 @@ from tqdm import tqdm
 from waiting import processes, start, text
 from workload import SMALL, Batching, Settings
 
-from seq2seq import device
-from seq2seq.errors import InputError, in_a_sentence
-from seq2seq.writing import write_json
+from seq2seq.runtime import device
+from seq2seq.runtime.errors import InputError, print_errors
+from seq2seq.runtime.files import write_json
 
 Row = dict[str, Any]
 SECTIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
@@ -102,10 +102,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise InputError(f"--{name}: found {given}, expected 1 or more")
     if options.json is not None and not options.json.parent.is_dir():
         raise InputError(f"--json: there is no folder {options.json.parent}")
-    device.set_up(options.threads)
+    device.set_up_device(options.threads)
     settings = Settings(
         quick=options.quick,
-        device=device.choose(options.device),
+        device=device.choose_device(options.device),
         threads=torch.get_num_threads(),
         repeats=options.repeats or (2 if options.quick else 5),
         folder=options.folder,
@@ -118,5 +118,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    with in_a_sentence():
+    with print_errors():
         main()

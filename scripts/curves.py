@@ -5,9 +5,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seq2seq.errors import InputError, in_a_sentence
-from seq2seq.watch.curves import curve
-from seq2seq.watch.plots import save
+from seq2seq.reporting.curves import curve
+from seq2seq.reporting.heatmap import save
+from seq2seq.runtime.errors import InputError, print_errors
 
 
 def main() -> None:
@@ -44,5 +44,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with in_a_sentence():
+    with print_errors():
         main()

@@ -9,7 +9,7 @@ import argparse
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from seq2seq.errors import InputError, in_a_sentence
+from seq2seq.runtime.errors import InputError, print_errors
 from seq2seq.text.grammar import PRESETS, Example, Grammar, generate, training_frame
 from seq2seq.text.grammar.alignment import Token
 from seq2seq.text.grammar.english import translations
@@ -127,5 +127,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    with in_a_sentence():
+    with print_errors():
         main()

@@ -22,7 +22,7 @@ from workload import (
     write_store,
 )
 
-from seq2seq import device
+from seq2seq.runtime import device
 from seq2seq.text.batches import Batch, Epochs, batch_pairs
 
 Row = dict[str, Any]
@@ -34,18 +34,18 @@ def step_memory(settings: Settings) -> Iterator[Row]:
     if settings.device.type == "cpu" and not pages_are_known():
         return
     for batching in settings.batchings:
-        for place in list(RULES)[: 1 if settings.quick else None]:
-            ours, plain = (in_child(step_peak, kind, place, settings, batching) for kind in ("ours", "plain"))
-            yield {"place": place, "batch": str(batching), "ours": ours, "plain": plain, "part": ours / plain}
+        for decoder_kind in list(RULES)[: 1 if settings.quick else None]:
+            ours, plain = (in_child(step_peak, kind, decoder_kind, settings, batching) for kind in ("ours", "plain"))
+            yield {"place": decoder_kind, "batch": str(batching), "ours": ours, "plain": plain, "part": ours / plain}
 
 
-def step_peak(kind: str, place: str, settings: Settings, batching: Batching) -> float:
+def step_peak(kind: str, decoder_kind: str, settings: Settings, batching: Batching) -> float:
     """Of the batch with the most target tokens of several; a step of one token comes first, for the optimiser."""
     torch.set_num_threads(settings.threads)
     largest = max(batches_of(settings.store(), batching, 20), key=lambda batch: batch.target_tokens)
     small, large = settings.on_device([batch_pairs([[4]], [[4]]), largest])
     batches = [small]
-    train = _training(kind, place, settings, batches)
+    train = _training(kind, decoder_kind, settings, batches)
     train()
     batches[:] = [large]
     if settings.device.type == "cuda":
@@ -59,11 +59,11 @@ def step_peak(kind: str, place: str, settings: Settings, batching: Batching) -> 
     return peak.found["resident"] - before
 
 
-def _training(kind: str, place: str, settings: Settings, batches: list[Batch]) -> Callable[[], None]:
-    ours = our_model(place, settings.sizes).to(settings.device)
+def _training(kind: str, decoder_kind: str, settings: Settings, batches: list[Batch]) -> Callable[[], None]:
+    ours = our_model(decoder_kind, settings.sizes).to(settings.device)
     if kind == "ours":
         return our_training(ours, batches)
-    return plain_training(plain_model(ours, place, settings.sizes).to(settings.device), batches)
+    return plain_training(plain_model(ours, decoder_kind, settings.sizes).to(settings.device), batches)
 
 
 def corpus(settings: Settings) -> Iterator[Row]:
@@ -80,10 +80,10 @@ def corpus(settings: Settings) -> Iterator[Row]:
 
 
 def corpus_peak(folder: Path, settings: Settings) -> Row:
-    """Trains three steps, after what `seq2seq.run` does with the store before."""
-    import seq2seq.run  # noqa: F401  # as train.py has it, with all that it needs
+    """Trains three steps, after what `train_and_score` does with the store before."""
+    import seq2seq.commands.train_and_score  # noqa: F401  # as train.py has it, with all that it needs
 
-    device.set_up(settings.threads)
+    device.set_up_device(settings.threads)
     batches: list[Batch] = []
     train = _training("ours", "luong", settings, batches)
     batching, before, store = settings.batchings[-1], pages(), open_store(folder)

@@ -20,28 +20,28 @@ class PlainModel(nn.Module):
     """One of three decoders; the names of its weights are those of `Model`, without their modules."""
 
     def __init__(
-        self, place: str, *, embedding: int, encoder_hidden: int, hidden: int, vocabulary: int, dropout: float
+        self, decoder_kind: str, *, embedding: int, encoder_hidden: int, hidden: int, vocabulary: int, dropout: float
     ) -> None:
         super().__init__()
         value = 2 * encoder_hidden
-        self.place = place
+        self.decoder_kind = decoder_kind
         self.dropout = nn.Dropout(dropout)
         self.source_embedding = nn.Embedding(vocabulary, embedding)
         self.target_embedding = nn.Embedding(vocabulary, embedding)
         self.encoder = nn.GRU(embedding, encoder_hidden, batch_first=True, bidirectional=True)
         self.bridge = nn.Linear(value, hidden)
         self.key = nn.Linear(value, hidden, bias=False)
-        if RULES[place] == "additive":
+        if RULES[decoder_kind] == "additive":
             self.query = nn.Linear(hidden, hidden)
             self.v = nn.Linear(hidden, 1, bias=False)
-        if place == "luong":
+        if decoder_kind == "luong":
             self.cell = nn.GRUCell(embedding, hidden)
             self.linear = nn.Linear(hidden + value, embedding)
         else:
             self.cell = nn.GRUCell(hidden, hidden)
-            self.linear = nn.Linear((hidden if place == "conditional" else embedding) + value, hidden)
+            self.linear = nn.Linear((hidden if decoder_kind == "conditional" else embedding) + value, hidden)
             self.readout = nn.Linear(hidden + embedding + value, embedding)
-        if place == "conditional":
+        if decoder_kind == "conditional":
             self.first = nn.GRUCell(embedding, hidden)
         self.output = nn.Linear(embedding, vocabulary)
 
@@ -61,7 +61,7 @@ class PlainModel(nn.Module):
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         """The context of one step."""
-        if RULES[self.place] == "additive":
+        if RULES[self.decoder_kind] == "additive":
             scores = self.v(torch.tanh(self.query(query).unsqueeze(1) + keys)).squeeze(2)
         else:
             scores = torch.bmm(keys, query.unsqueeze(2)).squeeze(2)
@@ -71,13 +71,13 @@ class PlainModel(nn.Module):
     def step(self, word: Tensor, state: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """What the output layer reads, and the next state."""
         embedded = self.dropout(self.target_embedding(word))
-        if self.place == "luong":
+        if self.decoder_kind == "luong":
             state = self.cell(embedded, state)
             hidden = self.dropout(state)
             context = self.attend(hidden, keys, values, mask)
             return self.dropout(torch.tanh(self.linear(torch.cat((hidden, context), dim=1)))), state
         beside = embedded
-        if self.place == "conditional":
+        if self.decoder_kind == "conditional":
             beside = state = self.first(embedded, state)
         context = self.attend(state, keys, values, mask)
         state = self.cell(self.linear(torch.cat((beside, context), dim=1)), state)
@@ -128,8 +128,8 @@ class PlainModel(nn.Module):
             scores = total + self.output(output).log_softmax(dim=1)
             best, index = scores.flatten().topk(min(2 * size, scores.numel()))
             going = []
-            for rank, (score, place) in enumerate(zip(best.tolist(), index.tolist(), strict=True)):
-                row, token = divmod(place, scores.shape[1])
+            for rank, (score, position) in enumerate(zip(best.tolist(), index.tolist(), strict=True)):
+                row, token = divmod(position, scores.shape[1])
                 if rank < size and (token == EOS or length == limit):
                     ended.append((token == EOS, score / length, [*live[row][1:], token]))
                 if token != EOS:

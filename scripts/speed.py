@@ -19,11 +19,11 @@ from workload import (
     synthetic,
 )
 
+from seq2seq.decoding.beam_search import beam_search
+from seq2seq.decoding.translator import for_search, next_token
 from seq2seq.nn.model import Model
-from seq2seq.search.beam import beam_search
 from seq2seq.text.batches import Batch, batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS
-from seq2seq.translation import for_search, next_token
 
 Row = dict[str, Any]
 GIGA = 1e9
@@ -53,8 +53,8 @@ def rates(settings: Settings) -> Iterator[Row]:
     """Matrix products in GFLOP/s: large square ones, and those of a batch of the models."""
     names: dict[tuple[int, int, int] | None, dict[str, None]] = {None: {"square": None}}
     batch = batches_of(settings.store(), settings.batchings[0], 1)[0]
-    for place in RULES:
-        for product in products(place, settings.sizes, batch):
+    for decoder_kind in RULES:
+        for product in products(decoder_kind, settings.sizes, batch):
             names.setdefault(product.shape, {})[product.name] = None
     for shape, these in names.items():
         pairs = {name: _products(settings, shape, dtype) for name, dtype in KINDS.items()}
@@ -70,23 +70,29 @@ def training(settings: Settings) -> Iterator[Row]:
     that of products of the models' own shapes."""
     for batching in settings.batchings:
         batches = batches_of(settings.store(), batching, 2 if settings.quick else 4)
-        for place in RULES:
-            ours = our_model(place, settings.sizes).to(settings.device)
-            plain = plain_model(ours, place, settings.sizes).to(settings.device)
+        for decoder_kind in RULES:
+            ours = our_model(decoder_kind, settings.sizes).to(settings.device)
+            plain = plain_model(ours, decoder_kind, settings.sizes).to(settings.device)
             contenders = {
                 "ours": our_training(ours, settings.on_device(batches)),
                 "plain": plain_training(plain, settings.on_device(batches)),
             }
-            yield {"place": place, "batch": str(batching), **_trained(settings, place, batches, contenders)}
+            yield {
+                "place": decoder_kind,
+                "batch": str(batching),
+                **_trained(settings, decoder_kind, batches, contenders),
+            }
 
 
-def _trained(settings: Settings, place: str, batches: list[Batch], contenders: Mapping[str, Callable[[], None]]) -> Row:
+def _trained(
+    settings: Settings, decoder_kind: str, batches: list[Batch], contenders: Mapping[str, Callable[[], None]]
+) -> Row:
     """Ours, the plain loop where it is given, and the matrix rate of the same minutes."""
     square, operations = _products(settings, None)
     timings = side_by_side({**contenders, "square": square}, repeats=settings.repeats, device=settings.device)
     ours, squares = timings["ours"], timings["square"]
     tokens = sum(batch.target_tokens for batch in batches)
-    work = [product for batch in batches for product in products(place, settings.sizes, batch)]
+    work = [product for batch in batches for product in products(decoder_kind, settings.sizes, batch)]
     flop = 6 * sum(product.multiply_accumulates for product in work)
     dearer = 6 * sum(product.multiply_accumulates * _cost(product.shape, settings) for product in work) / flop
     row: Row = {"tokens/s": tokens / ours.median, "+- %": ours.spread}
@@ -133,22 +139,22 @@ def decoding(settings: Settings) -> Iterator[Row]:
     parts = [pairs[i : i + size] for i in range(0, number, size)]
     batches = settings.on_device([batch_pairs(*zip(*part, strict=True)) for part in parts])
     singles = settings.on_device([batch_pairs([source], [target]) for source, target in pairs[::SOME]])
-    for place in RULES:
+    for decoder_kind in RULES:
         for beam in (1, 5):
-            found = _decoded(settings, _searches(settings, place, batches, singles, beam=beam))
-            yield {"place": place, "search": "greedy" if beam == 1 else f"beam {beam}", **found}
+            found = _decoded(settings, _searches(settings, decoder_kind, batches, singles, beam=beam))
+            yield {"place": decoder_kind, "search": "greedy" if beam == 1 else f"beam {beam}", **found}
 
 
 Words = list[list[int]]
 
 
 def _searches(
-    settings: Settings, place: str, batches: list[Batch], singles: list[Batch], *, beam: int
+    settings: Settings, decoder_kind: str, batches: list[Batch], singles: list[Batch], *, beam: int
 ) -> dict[str, Callable[[], Words]]:
-    ours = our_model(place, settings.sizes).to(settings.device).eval()
+    ours = our_model(decoder_kind, settings.sizes).to(settings.device).eval()
     with torch.no_grad():
         ours.output.weight.mul_(8)  # so that no two words are so near that rounding decides
-    plain = plain_model(ours, place, settings.sizes).to(settings.device).eval()
+    plain = plain_model(ours, decoder_kind, settings.sizes).to(settings.device).eval()
     laid_out = for_search(ours)
     searches = {"ours": lambda: _each(batches, lambda batch: our_search(laid_out, batch, size=beam))}
     if beam == 1:

@@ -15,8 +15,8 @@ import torch
 from measuring import Timing, side_by_side
 from workload import CACHE, Settings
 
-from seq2seq.text.built_in import built_in
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.sources.built_in import built_in
+from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import prepare
 from seq2seq.text.tokenizer import train_tokenizer
 

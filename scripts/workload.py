@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from plain_model import RULES, PlainModel
 
-from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
+from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
-from seq2seq.nn.decoder import DECODERS, Widths
+from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, Epochs
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
-from seq2seq.training import Schedule, make_optimizer, updates
+from seq2seq.training.optimizer import make_optimizer
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.step import updates
 
 CACHE = Path(__file__).resolve().parents[1] / "data" / "cache"
 SMOOTHING, CLIP, RATE, BETAS = 0.1, 1.0, 1e-4, (0.9, 0.98)
@@ -85,21 +87,21 @@ def _multi30k(folder: Path, vocabulary: int) -> Store:
     return prepare(text, folder=CACHE, vocabulary_size=vocabulary, kind="unigram", joint=True, longest=100).store
 
 
-def our_model(place: str, sizes: Sizes, *, seed: int = 1) -> Model:
+def our_model(decoder_kind: str, sizes: Sizes, *, seed: int = 1) -> Model:
     """The project's model, with the rule of the place's paper and fresh weights."""
     torch.manual_seed(seed)
     rule = Rule(
-        SCORES[RULES[place]],
+        SCORES[RULES[decoder_kind]],
         DISTRIBUTIONS["softmax"],
         heads=1,
         window=1,
-        hard=Learning("gumbel", temperature=1.0, soft=0.0),
+        hard=HardOptions("gumbel", temperature=1.0, soft=0.0),
     )
     encoder = GRUEncoder(embedding_size=sizes.embedding, hidden_size=sizes.encoder, layers=1, dropout=sizes.dropout)
-    widths = Widths(embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.hidden, positions=1)
+    widths = DecoderSizes(embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.hidden, positions=1)
     return Model(
         encoder,
-        DECODERS[place](rule, widths, dropout=sizes.dropout),
+        DECODERS[decoder_kind](rule, widths, dropout=sizes.dropout),
         source_vocabulary=sizes.vocabulary,
         target_vocabulary=sizes.vocabulary,
         embedding_size=sizes.embedding,
@@ -110,10 +112,10 @@ def our_model(place: str, sizes: Sizes, *, seed: int = 1) -> Model:
     )
 
 
-def plain_model(model: Model, place: str, sizes: Sizes) -> PlainModel:
+def plain_model(model: Model, decoder_kind: str, sizes: Sizes) -> PlainModel:
     """The plain model with the same weights."""
     return PlainModel(
-        place,
+        decoder_kind,
         embedding=sizes.embedding,
         encoder_hidden=sizes.encoder,
         hidden=sizes.hidden,
@@ -158,7 +160,7 @@ class Product(NamedTuple):
     multiply_accumulates: int
 
 
-def products(place: str, sizes: Sizes, batch: Batch) -> list[Product]:
+def products(decoder_kind: str, sizes: Sizes, batch: Batch) -> list[Product]:
     """All products of one forward pass, as the formulas have them, padding left out.
 
     A backward pass takes each twice: once for the gradient of its input, once for that of its weight. A multiplication
@@ -198,7 +200,7 @@ def products(place: str, sizes: Sizes, batch: Batch) -> list[Product]:
             each_step("gates of first states", hidden, 3 * hidden),
             together("readout", hidden + embedding + value, embedding),
         ],
-    }[place]
+    }[decoder_kind]
     return [
         Product("encoder, words", (source, embedding, columns), 2 * source * embedding * columns),
         Product("encoder, states", (sentences, sizes.encoder, columns), 2 * source * sizes.encoder * columns),

@@ -1,7 +1,5 @@
 """Where the configuration meets the objects: the only factories."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +8,25 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from seq2seq import config
-from seq2seq.attention.distributions import DISTRIBUTIONS, Learning
+from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.checkpoint import Checkpoint
-from seq2seq.errors import InputError
-from seq2seq.nn.decoder import DECODERS, Widths
+from seq2seq.decoding.translator import Translator
+from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
-from seq2seq.text.built_in import built_in
-from seq2seq.text.corpus import Concatenated, Corpus, files, tsv
-from seq2seq.text.gold import Held
-from seq2seq.text.multi30k import ADDRESS, multi30k
-from seq2seq.text.normalization import describe_forms, normalized
+from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.memory import memory_or
+from seq2seq.text.corpus import Corpus
+from seq2seq.text.normalization import normalized
+from seq2seq.text.sources.built_in import built_in
+from seq2seq.text.sources.files import files
+from seq2seq.text.sources.multi30k import ADDRESS, multi30k
+from seq2seq.text.sources.tsv import tsv
 from seq2seq.text.store import Prepared, prepare
-from seq2seq.text.table import looks_quoted
 from seq2seq.text.tokenizer import Tokenizers
-from seq2seq.training import Schedule, memory_or
-from seq2seq.translation import Translator
+from seq2seq.training.schedule import Schedule
 
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
@@ -52,26 +51,10 @@ def _as_written(dataset: config.Dataset, *, download: bool) -> Corpus:
                 target=dataset.target,
                 columns=dataset.columns,
                 quoting=dataset.quoting,
+                header=dataset.header,
             )
         case config.Grammar():
             return built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
-
-
-def remarks(dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, scored: Iterable[Held]) -> Iterator[str]:
-    """What a person should know of the text before a model is trained on it, a sentence each."""
-    if isinstance(text.train, Concatenated):
-        yield f"training pairs: {text.train.counts()}"
-    if isinstance(dataset, config.Tsv) and dataset.quoting == "none":
-        lines = list(islice(text.train, 10_000))
-        if quoted := sum(any(map(looks_quoted, pair)) for pair in lines):
-            yield (
-                f"warning: {quoted:,} of the first {len(lines):,} training pairs look quoted, as spreadsheets write "
-                "fields with quotation marks, and are learned as they stand; dataset.quoting=csv takes the quotes away"
-            )
-    if dataset.normalization == "none":
-        for split in scored:
-            if sentence := describe_forms(split.pairs, tokenizers, split.name):
-                yield f"warning: {sentence}"
 
 
 def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
@@ -95,7 +78,7 @@ def rule(attention: config.Attention) -> Rule:
         DISTRIBUTIONS[attention.distribution],
         heads=attention.heads,
         window=attention.window,
-        hard=Learning(attention.estimator, temperature=attention.temperature, soft=attention.soft),
+        hard=HardOptions(attention.estimator, temperature=attention.temperature, soft=attention.soft),
     )
 
 
@@ -114,7 +97,7 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
     )
     attention = configuration.encoder.attention
     encoder = gru if attention is None else SelfAttentionEncoder(gru, rule(attention), positions=positions)
-    widths = Widths(
+    widths = DecoderSizes(
         embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
     )
     decoder = DECODERS[configuration.decoder.place](rule(configuration.attention), widths, dropout=sizes.dropout)
@@ -198,7 +181,7 @@ def load_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
         parameter.copy_(checkpoint.weights[name])
 
 
-def schedule(training: config.Training, *, total: int) -> Schedule:
+def schedule(training: config.Training, total: int) -> Schedule:
     """The learning rate of each of `total` steps."""
     return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from tests.programs import SMALL, TEXT, start, write_corpus
-from tests.warm import Warm
+from tests.support.programs import SMALL, TEXT, start, write_corpus
+from tests.support.warm import Warm
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the programs that tests start

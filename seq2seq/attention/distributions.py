@@ -19,7 +19,7 @@ Step = Int[Tensor, "batch target"]
 ESTIMATORS = ("straight_through", "gumbel", "reinforce")
 
 
-class Learning(NamedTuple):
+class HardOptions(NamedTuple):
     """How `Hard` learns: by which of `ESTIMATORS`, at which temperature, and which share of words attends softly."""
 
     estimator: str
@@ -27,7 +27,7 @@ class Learning(NamedTuple):
     soft: float
 
 
-class Shape(NamedTuple):
+class DistributionSizes(NamedTuple):
     """What a distribution may need to know.
 
     `query` is the width of a query; `window` is D, so that a local distribution sees 2 D + 1 positions.
@@ -35,22 +35,22 @@ class Shape(NamedTuple):
 
     query: int
     window: int
-    hard: Learning
+    hard: HardOptions
 
 
 class Distribution(nn.Module):
     """Weights over a sentence's tokens from their scores.
 
     `follows_target` says that the weights depend on how many target words were read, so that an encoder has no use
-    for it; `chooses` says that it takes the best score alone, so that a rule of equal scores has no use for it.
-    `rewarded` says that it learns from rewards: the slope of a row's sum is that of its choice's log-probability.
+    for it; `is_hard` says that it takes the best score alone, so that a rule of equal scores has no use for it.
+    `uses_reinforce` says that it learns from rewards: the slope of a row's sum is that of its choice's log-probability.
     """
 
     follows_target: ClassVar[bool] = False
-    chooses: ClassVar[bool] = False
-    rewarded: bool = False
+    is_hard: ClassVar[bool] = False
+    uses_reinforce: bool = False
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: DistributionSizes) -> None:
         super().__init__()
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
@@ -106,12 +106,12 @@ class Hard(Distribution):
     in training, by the softmax of the scores as they are (Xu et al. 2015, section 4.1).
     """
 
-    chooses = True
+    is_hard = True
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: DistributionSizes) -> None:
         super().__init__(shape)
         self.learning = shape.hard
-        self.rewarded = shape.hard.estimator == "reinforce"
+        self.uses_reinforce = shape.hard.estimator == "reinforce"
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
         noisy = scores
@@ -121,7 +121,7 @@ class Hard(Distribution):
         slope = masked_softmax(noisy / self.learning.temperature, mask)
         chosen = torch.zeros_like(slope).scatter_(-1, slope.argmax(dim=-1, keepdim=True), 1.0).masked_fill(~mask, 0.0)
         soft = masked_softmax(scores, mask)
-        if self.rewarded:  # the value stays, and the slope of w is that of log p
+        if self.uses_reinforce:  # the value stays, and the slope of w is that of log p
             weights = chosen * (soft / soft.detach().clamp(min=torch.finfo(soft.dtype).tiny))
         else:
             weights = chosen + (slope - slope.detach())
@@ -138,7 +138,7 @@ class LocalM(Distribution):
 
     follows_target = True
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: DistributionSizes) -> None:
         super().__init__(shape)
         self.window = shape.window
 
@@ -154,7 +154,7 @@ class LocalP(Distribution):
     of deviation D / 2 and leaves their sum below 1; here its logarithm is added to the scores, so that the sum is 1.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: DistributionSizes) -> None:
         super().__init__(shape)
         self.window = shape.window
         self.hidden = nn.Linear(shape.query, shape.query, bias=False)

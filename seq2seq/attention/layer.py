@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from seq2seq.attention.distributions import Distribution, Learning, Shape
-from seq2seq.attention.scores import Score, Sizes
+from seq2seq.attention.distributions import Distribution, DistributionSizes, HardOptions
+from seq2seq.attention.scores import Score, ScoreSizes
 
 
 class Rule(NamedTuple):
@@ -18,13 +18,13 @@ class Rule(NamedTuple):
     distribution: type[Distribution]
     heads: int
     window: int
-    hard: Learning
+    hard: HardOptions
 
     def layer(self, *, query: int, key: int, value: int, positions: int, beside: int, output: int) -> "AttentionLayer":
         """The layer for these widths, with fresh weights."""
         return AttentionLayer(
-            self.score(Sizes(query=query, key=key, value=value, positions=positions, heads=self.heads)),
-            self.distribution(Shape(query=query, window=self.window, hard=self.hard)),
+            self.score(ScoreSizes(query=query, key=key, value=value, positions=positions, heads=self.heads)),
+            self.distribution(DistributionSizes(query=query, window=self.window, hard=self.hard)),
             beside_size=beside,
             value_size=value,
             output_size=output,
@@ -34,9 +34,10 @@ class Rule(NamedTuple):
 class AttentionLayer(nn.Module):
     """Weights and context by a rule, `[Q; context]`, and Linear to the wanted width: the combine layer.
 
-    1. `weights = distribution(score(Q, K))` over the source's tokens, `context = weights V`   (`weigh`, `mix`)
+    1. `weights = distribution(score(Q, K))` over the source's tokens, `context = weights V`
+       (`attention_weights`, `mix`)
     2. `[Q; context]`
-    3. `output = Linear([Q; context])`                                                         (`combine`)
+    3. `output = Linear([Q; context])` (`combine`)
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class AttentionLayer(nn.Module):
         self.distribution = distribution
         self.linear = nn.Linear(beside_size + value_size, output_size)
 
-    def weigh(
+    def attention_weights(
         self,
         query: Float[Tensor, "rows target query"],
         key: Float[Tensor, "keys positions key"],
@@ -82,7 +83,9 @@ class AttentionLayer(nn.Module):
         of_head, parts = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
         return in_rows(torch.einsum("bths,bshv->bthv", of_head, parts).flatten(2), rows)
 
-    def shown(self, weights: Float[Tensor, "rows heads_target source"]) -> Float[Tensor, "rows target source"]:
+    def mean_over_heads(
+        self, weights: Float[Tensor, "rows heads_target source"]
+    ) -> Float[Tensor, "rows target source"]:
         """One row for each target word: the mean of its heads."""
         return weights if self.score.heads == 1 else weights.unflatten(1, (-1, self.score.heads)).mean(dim=2)
 
@@ -101,7 +104,7 @@ class AttentionLayer(nn.Module):
         parts = value.unflatten(2, (self.score.heads, -1))
         return torch.einsum("bshv,ohv->bhso", parts, by_head).flatten(1, 2)
 
-    def beside(self, beside: Float[Tensor, "batch target beside"]) -> Float[Tensor, "batch target output"]:
+    def project_query(self, beside: Float[Tensor, "batch target beside"]) -> Float[Tensor, "batch target output"]:
         """`A Q + b`: what the combine layer makes of all but the context."""
         return linear(beside, self.linear.weight[:, : beside.shape[-1]], self.linear.bias)
 
@@ -114,7 +117,7 @@ class AttentionLayer(nn.Module):
 
     def given(self, weights: Float[Tensor, "rows heads_target source"]) -> Float[Tensor, "rows heads_target source"]:
         """The weights as they mix values: choices that learn from rewards are taught by nothing else."""
-        if not self.distribution.rewarded:
+        if not self.distribution.uses_reinforce:
             return weights
         chosen = (weights.detach() == 1).any(dim=-1, keepdim=True)
         return torch.where(chosen, weights.detach(), weights)
@@ -128,9 +131,11 @@ class AttentionLayer(nn.Module):
     ) -> tuple[Float[Tensor, "batch target output"], Float[Tensor, "batch target source"]]:
         """All three steps, as in the notes: `(output, weights)`. Queries count from target word 0."""
         step = torch.arange(query.shape[1], device=query.device).expand(query.shape[:2])
-        weights = self.weigh(query, key if self.score.location_based else self.score.prepare(key), mask, step)
+        weights = self.attention_weights(
+            query, key if self.score.location_based else self.score.prepare(key), mask, step
+        )
         context = self.mix(weights, self.score.prepare_value(value))
-        return self.combine(query, context), self.shown(weights)
+        return self.combine(query, context), self.mean_over_heads(weights)
 
 
 def in_rows(vectors: Float[Tensor, "before many width"], rows: int) -> Float[Tensor, "rows more width"]:

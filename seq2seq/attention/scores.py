@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 
-class Sizes(NamedTuple):
+class ScoreSizes(NamedTuple):
     """What a rule may need to know: widths of query, key and value, the greatest source length, the number of heads."""
 
     query: int
@@ -33,13 +33,15 @@ class Score(nn.Module):
     """
 
     location_based: ClassVar[bool] = False
-    direct: ClassVar[bool] = False
-    constant: ClassVar[bool] = False
+    needs_equal_widths: ClassVar[bool] = False
+    is_uniform: ClassVar[bool] = False
     heads: int = 1
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ScoreSizes) -> None:
         super().__init__()
-        assert not self.direct or sizes.query == sizes.key, f"{type(self).__name__} needs one width: {sizes}"
+        assert not self.needs_equal_widths or sizes.query == sizes.key, (
+            f"{type(self).__name__} needs one width: {sizes}"
+        )
 
     def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source prepared"]:
         """What of the keys does not depend on the query: done once a sentence, not once a step."""
@@ -67,7 +69,7 @@ class Concat(Score):
 
     location_based = True
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ScoreSizes) -> None:
         super().__init__(sizes)
         self.linear = nn.Linear(sizes.query + sizes.key, sizes.positions)
 
@@ -84,7 +86,7 @@ class TanhSum(Score):
     where to look, and Linear is narrow.
     """
 
-    def __init__(self, sizes: Sizes, *, width: int = 16) -> None:
+    def __init__(self, sizes: ScoreSizes, *, width: int = 16) -> None:
         super().__init__(sizes)
         # Linear([Q; K_j]) = query(Q) + key(K_j): the second term is the same at every step.
         self.query = nn.Linear(sizes.query, width)
@@ -126,7 +128,7 @@ def _tanh_of_sum(query: Tensor, key: Tensor) -> Float[Tensor, "batch target sour
 class Additive(TanhSum):
     """`v.tanh(W Q + U K_j)` (Bahdanau et al. 2015, appendix A.1.2): rule 2 with a learned v."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ScoreSizes) -> None:
         super().__init__(sizes, width=sizes.query)
         self.v = nn.Linear(sizes.query, 1, bias=False)
 
@@ -139,7 +141,7 @@ class Additive(TanhSum):
 class LuongDot(Score):
     """`Q.K_j` (Luong et al. 2015, equation 8, "dot"): rule 3 without its scale."""
 
-    direct = True
+    needs_equal_widths = True
 
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source query"]
@@ -157,9 +159,9 @@ class Dot(LuongDot):
 class General(LuongDot):
     """`Q.(W K_j)` (Luong et al. 2015, equation 8, "general"): a bilinear form, so the widths may differ."""
 
-    direct = False
+    needs_equal_widths = False
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ScoreSizes) -> None:
         super().__init__(sizes)
         self.key = nn.Linear(sizes.key, sizes.query, bias=False)
 
@@ -173,7 +175,7 @@ class Multihead(Score):
     Each head mixes its own projection of the values; the combine layer is the paper's W^O.
     """
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ScoreSizes) -> None:
         super().__init__(sizes)
         assert sizes.query % sizes.heads == sizes.value % sizes.heads == 0, sizes
         self.heads = sizes.heads
@@ -198,9 +200,9 @@ class Multihead(Score):
 class Cosine(Score):
     """`exp(b) cos(Q, K_j)` with a learned b, 0 at first (the key strength of Graves et al. 2014, equations 5 and 6)."""
 
-    direct = True
+    needs_equal_widths = True
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ScoreSizes) -> None:
         super().__init__(sizes)
         self.strength = nn.Parameter(torch.zeros(()))
 
@@ -216,7 +218,7 @@ class Cosine(Score):
 class Uniform(Score):
     """All scores 0, so the context is the mean of the values at every step: the no-attention baseline."""
 
-    constant = True
+    is_uniform = True
 
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source key"]

@@ -25,8 +25,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.attention.layer import Rule
+from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
 from seq2seq.nn.dropout import Dropout
-from seq2seq.nn.recurrence import GRU, Cell, Stepwise
+from seq2seq.nn.recurrence import GRU
 
 
 class Memory(NamedTuple):
@@ -56,8 +57,8 @@ class State(NamedTuple):
         return State(*(field.index_select(0, rows) for field in self))
 
 
-class Widths(NamedTuple):
-    """Widths of the vectors that a decoder handles, and the greatest source length, in tokens."""
+class DecoderSizes(NamedTuple):
+    """DecoderSizes of the vectors that a decoder handles, and the greatest source length, in tokens."""
 
     embedding: int
     value: int
@@ -71,7 +72,7 @@ class Decoder(nn.Module):
     Outputs are as wide as an embedding, so that the output layer can share its weight with the embeddings.
     """
 
-    def __init__(self, rule: Rule, widths: Widths, *, dropout: float, beside: int, combined: int) -> None:
+    def __init__(self, rule: Rule, widths: DecoderSizes, *, dropout: float, beside: int, combined: int) -> None:
         """`beside` is the width of what stands beside the context, `combined` of what the combine layer makes of it."""
         super().__init__()
         query, key = (
@@ -88,12 +89,14 @@ class Decoder(nn.Module):
         step = torch.zeros(final.shape[0], dtype=torch.long, device=final.device)
         return State(torch.tanh(self.bridge(final)), step)
 
-    def remember(self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]) -> Memory:
+    def prepare_memory(
+        self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
+    ) -> Memory:
         """All that attention can do ahead of the queries."""
         value = self.attention.score.prepare_value(outputs)
         return Memory(self.attention.score.prepare(outputs), value, self.attention.fold(value), mask)
 
-    def weigh(
+    def attention_weights(
         self,
         embedded: Float[Tensor, "batch target embedding"],
         hidden: Float[Tensor, "batch target hidden"],
@@ -102,8 +105,8 @@ class Decoder(nn.Module):
     ) -> Float[Tensor, "batch rows source"]:
         """The weights, with Q and K as the table says."""
         if self.attention.score.location_based:
-            return self.attention.weigh(embedded, hidden, memory.mask, step)
-        return self.attention.weigh(hidden, memory.key, memory.mask, step)
+            return self.attention.attention_weights(embedded, hidden, memory.mask, step)
+        return self.attention.attention_weights(hidden, memory.key, memory.mask, step)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
@@ -119,7 +122,7 @@ class Luong(Decoder):
     so the GRU runs over the whole target and attention is one product.
     """
 
-    def __init__(self, rule: Rule, widths: Widths, *, dropout: float) -> None:
+    def __init__(self, rule: Rule, widths: DecoderSizes, *, dropout: float) -> None:
         super().__init__(rule, widths, dropout=dropout, beside=widths.hidden, combined=widths.embedding)
         self.gru = GRU(widths.embedding, widths.hidden)
 
@@ -129,9 +132,9 @@ class Luong(Decoder):
         step = _steps(state, embedded)
         hidden, last = self.gru(embedded, state.hidden.unsqueeze(0))
         hidden = self.dropout(hidden)
-        weights = self.weigh(embedded, hidden, memory, step)
-        outputs = torch.tanh(self.attention.beside(hidden) + self.attention.mix_folded(weights, memory.folded))
-        return outputs, State(last.squeeze(0), step[:, -1] + 1), self.attention.shown(weights)
+        weights = self.attention_weights(embedded, hidden, memory, step)
+        outputs = torch.tanh(self.attention.project_query(hidden) + self.attention.mix_folded(weights, memory.folded))
+        return outputs, State(last.squeeze(0), step[:, -1] + 1), self.attention.mean_over_heads(weights)
 
 
 class DeepOutput(Decoder):
@@ -141,7 +144,7 @@ class DeepOutput(Decoder):
     deep output as in Pascanu et al. 2014, with tanh for maxout.
     """
 
-    def __init__(self, rule: Rule, widths: Widths, *, dropout: float, beside: int) -> None:
+    def __init__(self, rule: Rule, widths: DecoderSizes, *, dropout: float, beside: int) -> None:
         super().__init__(rule, widths, dropout=dropout, beside=beside, combined=widths.hidden)
         self.cell = nn.GRUCell(widths.hidden, widths.hidden)
         self.readout = nn.Linear(widths.hidden + widths.embedding + widths.value, widths.embedding)
@@ -156,7 +159,7 @@ class DeepOutput(Decoder):
         """The outputs of all steps, and the weights to show."""
         rows = torch.cat(weights, dim=1)
         together = torch.cat((torch.stack(states, dim=1), embedded, self.attention.mix(rows, memory.value)), dim=-1)
-        return torch.tanh(self.readout(self.dropout(together))), self.attention.shown(rows)
+        return torch.tanh(self.readout(self.dropout(together))), self.attention.mean_over_heads(rows)
 
 
 class Bahdanau(DeepOutput):
@@ -166,18 +169,18 @@ class Bahdanau(DeepOutput):
     `c_i = attend(s_{i-1})`, `s_i = GRU(combine([y_{i-1}; c_i]), s_{i-1})`.
     """
 
-    def __init__(self, rule: Rule, widths: Widths, *, dropout: float) -> None:
+    def __init__(self, rule: Rule, widths: DecoderSizes, *, dropout: float) -> None:
         super().__init__(rule, widths, dropout=dropout, beside=widths.embedding)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         step, hidden = _steps(state, embedded), state.hidden
-        combine = Stepwise(memory.folded, self.attention.beside(embedded))
-        cell = Cell(self.cell)
+        combine = DeferredGradLinear(memory.folded, self.attention.project_query(embedded))
+        cell = DeferredGradGRUCell(self.cell)
         states, weights = [], []
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
-            weights.append(self.weigh(word, hidden.unsqueeze(1), memory, now))
+            weights.append(self.attention_weights(word, hidden.unsqueeze(1), memory, now))
             hidden = cell(combine(self.attention.given(weights[-1]).flatten(1)), hidden)
             states.append(hidden)
         outputs, shown = self.read(states, embedded, weights, memory)
@@ -191,7 +194,7 @@ class Conditional(DeepOutput):
     seen the previous word. (In the paper the second GRU reads the context alone.)
     """
 
-    def __init__(self, rule: Rule, widths: Widths, *, dropout: float) -> None:
+    def __init__(self, rule: Rule, widths: DecoderSizes, *, dropout: float) -> None:
         super().__init__(rule, widths, dropout=dropout, beside=widths.hidden)
         self.first = nn.GRUCell(widths.embedding, widths.hidden)
 
@@ -199,14 +202,14 @@ class Conditional(DeepOutput):
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         step, hidden = _steps(state, embedded), state.hidden
-        first, second = Cell(self.first), Cell(self.cell)
+        first, second = DeferredGradGRUCell(self.first), DeferredGradGRUCell(self.cell)
         beside = self.attention.linear.weight[:, : hidden.shape[1]]
-        of_query = Stepwise.linear(beside, self.attention.linear.bias, like=embedded)
-        mix = Stepwise(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
+        of_query = DeferredGradLinear.linear(beside, self.attention.linear.bias, like=embedded)
+        mix = DeferredGradLinear(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
         states, weights = [], []
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             between = first(word.squeeze(1), hidden)
-            weights.append(self.weigh(word, between.unsqueeze(1), memory, now))
+            weights.append(self.attention_weights(word, between.unsqueeze(1), memory, now))
             combined = of_query(between) + mix(self.attention.given(weights[-1]).flatten(1))
             hidden = second(combined, between)
             states.append(hidden)

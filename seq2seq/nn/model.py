@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy
 from seq2seq.nn.decoder import Decoder, Memory, State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.encoder import Encoder, SelfAttentionEncoder
@@ -82,7 +83,7 @@ class Model(nn.Module):
     def encode(self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]) -> tuple[Memory, State]:
         """Everything about the sources that decoding needs."""
         outputs, final = self.encoder(self.dropout(self.scale * self.source_embedding(source)), mask)
-        return self.decoder.remember(self.dropout(outputs), mask), self.decoder.start(final)
+        return self.decoder.prepare_memory(self.dropout(outputs), mask), self.decoder.start(final)
 
     def decode(
         self, target: Int[Tensor, "batch target"], state: State, memory: Memory
@@ -93,6 +94,17 @@ class Model(nn.Module):
         """
         outputs, state, weights = self.decoder(self.dropout(self.scale * self.target_embedding(target)), state, memory)
         return self.dropout(outputs), state, weights
+
+    def loss(
+        self,
+        outputs: Float[Tensor, "batch target embedding"],
+        target: Int[Tensor, "batch target"],
+        mask: Bool[Tensor, "batch target"],
+        *,
+        smoothing: float,
+    ) -> Loss:
+        """The loss of decoder outputs as sums over the target's tokens (EOS counted, padding not)."""
+        return linear_cross_entropy(self.output, outputs[mask], target[mask], smoothing=smoothing)
 
     def forward(
         self,

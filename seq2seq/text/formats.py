@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 
 SUFFIXES = ("", ".gz", ".xz", ".bz2")
 """Ends of the names under which a text file is looked for."""
@@ -64,6 +64,22 @@ def _check(path: Path, head: bytes) -> None:
     if (encoding := _encoding(head)) is not None:
         convert = f"iconv -f {encoding} -t UTF-8 {shlex.quote(str(path))} > NEW"
         raise InputError(f"{path} is {encoding}, and text must be UTF-8: `{convert}` converts it")
+
+
+def check_stream(head: bytes) -> None:
+    """Raises InputError where the first bytes of a stream are compressed or in another encoding than UTF-8."""
+    if any(head.startswith(magic) for magics, _ in _UNPACK for magic in magics):
+        raise InputError(
+            "standard input is compressed: unpack it first, as in `gzip -dc FILE | python translate.py ...`"
+        )
+    for magic, name in _OTHER.items():
+        if head.startswith(magic):
+            raise InputError(f"standard input is {name}")
+    if (encoding := _encoding(head)) is not None:
+        raise InputError(
+            f"standard input is {encoding}, and text must be UTF-8: "
+            f"`iconv -f {encoding} -t UTF-8 FILE | python translate.py ...` converts it"
+        )
 
 
 def _encoding(head: bytes) -> str | None:

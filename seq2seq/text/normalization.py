@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from seq2seq.text.annotations import AnnotatedSplit
 from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split
-from seq2seq.text.gold import Annotated
 from seq2seq.text.tokenizer import Tokenizer
 
 NORMALIZATIONS: dict[str, Callable[[str], str]] = {
@@ -58,12 +58,11 @@ def normalized_split(split: Split, normalization: str) -> Split:
         return split
     if isinstance(split, Concatenated):
         return replace(split, splits=tuple(normalized_split(part, normalization) for part in split.splits))
-    if isinstance(split, Annotated):
+    if isinstance(split, AnnotatedSplit):
         normalize = NORMALIZATIONS[normalization]
         return replace(
             split,
             pairs=[Pair(*map(normalize, pair)) for pair in split.pairs],
-            key=f"{normalization} {split.key}",
             gold=tuple(gold._replace(acceptable=tuple(map(normalize, gold.acceptable))) for gold in split.gold),
         )
     return Normalized(split, normalization)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sentencepiece
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Split
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import sentencepiece
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Split
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -164,8 +164,8 @@ def _sample(lines: Iterable[str], size: int) -> list[str]:
     for seen, line in enumerate(lines):
         if seen < size:
             sample.append(_encodable(line))
-        elif (place := int(draw() * (seen + 1))) < size:
-            sample[place] = _encodable(line)
+        elif (index := int(draw() * (seen + 1))) < size:
+            sample[index] = _encodable(line)
     return sample
 
 

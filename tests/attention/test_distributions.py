@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS, Distribution, Learning, Shape, masked_softmax
+from seq2seq.attention.distributions import (
+    DISTRIBUTIONS,
+    ESTIMATORS,
+    Distribution,
+    DistributionSizes,
+    HardOptions,
+    masked_softmax,
+)
 
 QUERY = 5
 
@@ -19,8 +26,8 @@ def distribution(
     name: str, *, window: int = 2, estimator: str = "straight_through", temperature: float = 1.0, soft: float = 0.0
 ) -> Distribution:
     torch.manual_seed(1)
-    hard = Learning(estimator, temperature=temperature, soft=soft)
-    return DISTRIBUTIONS[name](Shape(query=QUERY, window=window, hard=hard)).eval()
+    hard = HardOptions(estimator, temperature=temperature, soft=soft)
+    return DISTRIBUTIONS[name](DistributionSizes(query=QUERY, window=window, hard=hard)).eval()
 
 
 def weights(name: str, scores: list[float], **options: float | str) -> list[float]:

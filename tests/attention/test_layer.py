@@ -12,7 +12,7 @@ from torch import Tensor
 from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.layer import AttentionLayer
 from seq2seq.attention.scores import SCORES
-from tests.tiny import tiny_rule
+from tests.support.tiny import tiny_rule
 
 RULES = sorted(SCORES)
 TARGET, SOURCE, VALUE, OUTPUT = 3, 5, 8, 4
@@ -21,7 +21,7 @@ LENGTHS = [5, 2, 1, 3]
 EVERY = [
     (name, distribution)
     for name, distribution in itertools.product(RULES, DISTRIBUTIONS)
-    if not (SCORES[name].constant and DISTRIBUTIONS[distribution].chooses)  # nothing to choose
+    if not (SCORES[name].is_uniform and DISTRIBUTIONS[distribution].is_hard)  # nothing to choose
 ]
 
 every_rule = pytest.mark.parametrize("name", RULES)
@@ -36,7 +36,7 @@ def layer(name: str, distribution: str = "softmax", *, positions: int = SOURCE) 
     """Fresh weights, the same ones each time; hard attention takes the best, as in use."""
     torch.manual_seed(1)
     rule = tiny_rule(name, distribution)
-    key = 6 if SCORES[name].direct else 7
+    key = 6 if SCORES[name].needs_equal_widths else 7
     return rule.layer(query=6, key=key, value=VALUE, positions=positions, beside=6, output=OUTPUT).eval()
 
 
@@ -46,7 +46,7 @@ def inputs(name: str, lengths: list[int] = LENGTHS) -> tuple[Tensor, Tensor, Ten
     rule, batch = SCORES[name], len(lengths)
     return (
         torch.randn(batch, TARGET, 6),
-        torch.randn(batch, TARGET if rule.location_based else SOURCE, 6 if rule.direct else 7),
+        torch.randn(batch, TARGET if rule.location_based else SOURCE, 6 if rule.needs_equal_widths else 7),
         torch.randn(batch, SOURCE, VALUE),
         torch.arange(SOURCE) < torch.tensor(lengths).unsqueeze(1),
     )
@@ -115,9 +115,9 @@ def test_folding_changes_no_number(name: str) -> None:
     output, _ = module(query, key, value, mask)
     step = torch.arange(TARGET).expand(len(LENGTHS), TARGET)
     prepared = key if module.score.location_based else module.score.prepare(key)
-    weights = module.weigh(query, prepared, mask, step)
+    weights = module.attention_weights(query, prepared, mask, step)
     folded = module.fold(module.score.prepare_value(value))
-    torch.testing.assert_close(module.beside(query) + module.mix_folded(weights, folded), output)
+    torch.testing.assert_close(module.project_query(query) + module.mix_folded(weights, folded), output)
 
 
 def test_weights_by_eye() -> None:
@@ -126,7 +126,7 @@ def test_weights_by_eye() -> None:
     module = rule.layer(query=4, key=4, value=1, positions=1, beside=4, output=2)
     query, key = torch.tensor([[[1.0, 0, 0, 0]]]), torch.tensor([[[0.0, 3, 0, 0], [2, 0, 5, 0], [9, 9, 9, 9]]])
     mask = torch.tensor([[True, True, False]])
-    weights = module.weigh(query, module.score.prepare(key), mask, torch.zeros(1, 1, dtype=torch.long))
+    weights = module.attention_weights(query, module.score.prepare(key), mask, torch.zeros(1, 1, dtype=torch.long))
     context = module.mix(weights, torch.tensor([[[10.0], [20.0], [77.0]]]))
     torch.testing.assert_close(weights, torch.tensor([[[1, math.e, 0]]]) / (1 + math.e))
     assert context.item() == pytest.approx((10 + 20 * math.e) / (1 + math.e))

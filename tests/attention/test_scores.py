@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seq2seq.attention.scores import SCORES, Additive, Concat, Dot, General, LuongDot, Score, Sizes, TanhSum
+from seq2seq.attention.scores import SCORES, Additive, Concat, Dot, General, LuongDot, Score, ScoreSizes, TanhSum
 
 CONTENT_BASED = [name for name, rule in SCORES.items() if not rule.location_based]
 
@@ -24,8 +24,8 @@ shapes = given(
 few = settings(max_examples=20, deadline=None)
 
 
-def sizes(*, query: int, key: int, positions: int = 1) -> Sizes:
-    return Sizes(query=query, key=key, value=8, positions=positions, heads=2)
+def sizes(*, query: int, key: int, positions: int = 1) -> ScoreSizes:
+    return ScoreSizes(query=query, key=key, value=8, positions=positions, heads=2)
 
 
 def close(found: Tensor, wanted: list[list[list[float]]]) -> None:
@@ -177,8 +177,8 @@ def test_cosine_is_the_strength_times_the_cosine() -> None:
 
 
 def content_based(name: str) -> tuple[Score, Tensor, Tensor]:
-    rule = SCORES[name](sizes(query=6, key=6 if SCORES[name].direct else 7, positions=1)).double()
-    return rule, vectors(3, 4, 6), vectors(3, 5, 6 if rule.direct else 7)
+    rule = SCORES[name](sizes(query=6, key=6 if SCORES[name].needs_equal_widths else 7, positions=1)).double()
+    return rule, vectors(3, 4, 6), vectors(3, 5, 6 if rule.needs_equal_widths else 7)
 
 
 @pytest.mark.parametrize("name", CONTENT_BASED)
@@ -207,7 +207,7 @@ def test_uniform_sees_nothing() -> None:
     assert torch.equal(rule(query, rule.prepare(key)), torch.zeros(3, 4, 5, dtype=torch.float64))
 
 
-DIRECT = [name for name, rule in SCORES.items() if rule.direct]
+DIRECT = [name for name, rule in SCORES.items() if rule.needs_equal_widths]
 
 
 @pytest.mark.parametrize("name", DIRECT)

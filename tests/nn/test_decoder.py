@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.nn.decoder import Decoder, Memory, State, Widths
-from tests.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
+from seq2seq.nn.decoder import Decoder, DecoderSizes, Memory, State
+from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
 
 TARGET = 4
 LENGTHS = [5, 3, 1]
@@ -18,14 +18,14 @@ def test_there_is_something_to_test() -> None:
     assert {("bahdanau", "concat"), ("bahdanau", "dot"), ("luong", "general")} <= set(EVERY)
 
 
-def inputs(decoder: Decoder, widths: Widths) -> tuple[Tensor, State, Memory]:
+def inputs(decoder: Decoder, widths: DecoderSizes) -> tuple[Tensor, State, Memory]:
     torch.manual_seed(2)
     value = torch.randn(len(LENGTHS), SOURCE, VALUE)
     mask = torch.arange(SOURCE) < torch.tensor(LENGTHS).unsqueeze(1)
     return (
         torch.randn(len(LENGTHS), TARGET, EMBEDDING),
         State(torch.randn(len(LENGTHS), widths.hidden).tanh(), torch.tensor([3, 0, 1])),
-        decoder.remember(value, mask),
+        decoder.prepare_memory(value, mask),
     )
 
 
@@ -146,7 +146,7 @@ def test_what_stands_in_the_padding_changes_nothing(place: str, rule: str) -> No
     raw, found = torch.randn(len(LENGTHS), SOURCE, VALUE), []
     for filling in (0.0, 1e4):
         value = raw.masked_fill(~memory.mask.unsqueeze(2), filling).requires_grad_()
-        filled = decoder.remember(value, memory.mask)
+        filled = decoder.prepare_memory(value, memory.mask)
         outputs, last, weights = decoder(embedded, state, filled)
         loss = outputs.square().sum() + last.hidden.sum() + weights.square().sum()
         parameters = [parameter for name, parameter in decoder.named_parameters() if not name.startswith("bridge")]
@@ -181,7 +181,7 @@ def test_select_takes_every_field() -> None:
 def test_every_parameter_gets_a_gradient(place: str, rule: str) -> None:
     decoder, widths = tiny_decoder(place, rule)
     embedded, _, memory = inputs(decoder, widths)
-    memory = decoder.remember(torch.randn(len(LENGTHS), SOURCE, VALUE), memory.mask)
+    memory = decoder.prepare_memory(torch.randn(len(LENGTHS), SOURCE, VALUE), memory.mask)
     outputs, _, _ = decoder(embedded, decoder.start(torch.randn(len(LENGTHS), VALUE)), memory)
     outputs.sum().backward()
     for name, parameter in decoder.named_parameters():

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from seq2seq.nn.model import TIES, Model
 from seq2seq.text.batches import Batch, batch_pairs
-from seq2seq.training import batch_loss
-from tests.tiny import (
+from seq2seq.training.step import batch_loss
+from tests.support.tiny import (
     EMBEDDING,
     EVERY,
     EVERYWHERE,

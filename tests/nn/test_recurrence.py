@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
-from seq2seq.nn.recurrence import GRU, Cell, Stepwise
+from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
+from seq2seq.nn.recurrence import GRU
 
 INPUT, HIDDEN, STEPS = 5, 3, 6
 LENGTHS = [4, 6, 1, 3]
@@ -75,7 +76,7 @@ def test_going_back_a_second_time_is_refused() -> None:
     """Gradients stand where the first time found its values."""
     inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, HIDDEN)
     outputs, _ = GRU(INPUT, HIDDEN).double()(inputs)
-    for result in (outputs, Cell(nn.GRUCell(INPUT, HIDDEN).double())(inputs[:, 0], start)):
+    for result in (outputs, DeferredGradGRUCell(nn.GRUCell(INPUT, HIDDEN).double())(inputs[:, 0], start)):
         result.sum().backward(retain_graph=True)
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             result.sum().backward()
@@ -84,7 +85,7 @@ def test_going_back_a_second_time_is_refused() -> None:
 def test_a_gradient_has_no_gradient() -> None:
     inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, HIDDEN)
     outputs, _ = GRU(INPUT, HIDDEN).double()(inputs)
-    for result in (outputs, Cell(nn.GRUCell(INPUT, HIDDEN).double())(inputs[:, 0], start)):
+    for result in (outputs, DeferredGradGRUCell(nn.GRUCell(INPUT, HIDDEN).double())(inputs[:, 0], start)):
         (gradient,) = torch.autograd.grad(result.square().sum(), inputs, create_graph=True)
         with pytest.raises(RuntimeError, match="once_differentiable"):
             gradient.sum().backward()
@@ -107,7 +108,7 @@ def test_steps_are_those_of_a_cell() -> None:
     results: list[list[Tensor]] = []
     for ours in (True, False):
         state, states = start, []
-        step = Cell(cell) if ours else cell
+        step = DeferredGradGRUCell(cell) if ours else cell
         for vector in inputs.unbind(1):
             vector = vector * state.sum(dim=1, keepdim=True).sigmoid()
             state = step(vector, state)
@@ -119,7 +120,7 @@ def test_steps_are_those_of_a_cell() -> None:
 def test_steps_that_no_loss_sees_give_no_gradient() -> None:
     layer = nn.Linear(INPUT, HIDDEN).double()
     inputs = vectors(BATCH, STEPS, INPUT)
-    stepwise = Stepwise.linear(layer.weight, layer.bias, like=inputs)
+    stepwise = DeferredGradLinear.linear(layer.weight, layer.bias, like=inputs)
     found = [stepwise(vector) for vector in inputs.unbind(1)][2]
     same(layer, layer, [found], [layer(inputs[:, 2])], [inputs])
 
@@ -130,7 +131,7 @@ def test_steps_may_have_a_matrix_for_each_sentence() -> None:
         vectors(BATCH, STEPS, HIDDEN),
         vectors(BATCH, STEPS, INPUT),
     )
-    stepwise = Stepwise(matrices, biases)
+    stepwise = DeferredGradLinear(matrices, biases)
     found = [torch.stack([stepwise(vector) for vector in inputs.unbind(1)], dim=1)]
     nothing = nn.Module()
     same(nothing, nothing, found, [biases + inputs @ matrices], [matrices, biases, inputs])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seq2seq.text import batches
 from seq2seq.text.batches import Batch, Epochs, batch_sentences, collate, padding_share, plan
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
 from seq2seq.text.tokenizer import BOS, EOS, PAD
 

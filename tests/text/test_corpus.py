@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.errors import InputError
-from seq2seq.text.corpus import AlignedFiles, Corpus, InMemory, Pair, Split, TabSeparated, files, read_lines, tsv
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.corpus import Corpus, InMemory, Pair, Split
+from seq2seq.text.lines import read_lines
+from seq2seq.text.sources.files import AlignedFiles, files
+from seq2seq.text.sources.tsv import TabSeparated, tsv
 
 Write = Callable[[str, bytes], Path]
 
@@ -169,7 +172,7 @@ def test_splits_are_read_again_and_again(write: Write) -> None:
     splits: list[Split] = [
         AlignedFiles(write("t.de", b"a\nc\n"), write("t.en.gz", b"b\nd\n"), "train"),
         TabSeparated(write("t.tsv", b"a\tb\nc\td\n"), "train"),
-        InMemory(expected, "train", "key"),
+        InMemory(expected, "train"),
     ]
     for split in splits:
         assert isinstance(split, Split)
@@ -191,15 +194,50 @@ def test_the_fingerprint_follows_the_text_and_nothing_else(write: Write) -> None
     }
     assert len(others | {original}) == 5
     pairs = [Pair("a", "b")]
-    assert InMemory(pairs, "train", "seed 1").fingerprint() != InMemory(pairs, "train", "seed 2").fingerprint()
+    assert InMemory(pairs, "train").fingerprint() != InMemory(pairs[1:], "train").fingerprint()
 
 
-@pytest.mark.parametrize(("line", "found"), [(b"alone", "1 column"), (b"a\tb\tc", "3 columns"), (b"", "1 column")])
+@pytest.mark.parametrize(("line", "found"), [(b"alone", "1 column"), (b"a\tb\tc", "3 columns")])
 def test_a_line_without_exactly_two_columns_is_refused(write: Write, line: bytes, found: str) -> None:
     split = TabSeparated(write("t.tsv", b"a\tb\n" + line + b"\n"), "train")
     for read in (split.fingerprint, lambda: list(split)):
         with pytest.raises(InputError, match=rf"t\.tsv, line 2: found {found}, need 2"):
             read()
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        (b"ein Satz;a sentence", "';' separates no columns"),
+        (b"ein Satz,a sentence", "',' separates no columns"),
+        (b'"ein\tSatz"\ta sentence', "dataset.quoting=csv"),
+        (b"1\ta\tb", r"dataset.columns=\[1,2\]"),
+    ],
+)
+def test_a_table_of_another_kind_is_refused_with_what_to_do(write: Write, line: bytes, advice: str) -> None:
+    with pytest.raises(InputError, match=rf"t\.tsv, line 1: found . columns?, need 2: .*{advice}"):
+        list(TabSeparated(write("t.tsv", line + b"\n"), "train"))
+
+
+def test_an_empty_line_of_a_table_is_an_empty_pair_and_a_header_is_none(write: Write) -> None:
+    path = write("t.tsv", b"source\ttarget\na\tb\n\nc\td\n\n")
+    assert list(TabSeparated(path, "train", header=True)) == [("a", "b"), ("", ""), ("c", "d"), ("", "")]
+    assert next(iter(TabSeparated(path, "train"))) == ("source", "target")
+
+
+@pytest.mark.parametrize("text", [b"a\rb\rc", b"a\rb\r"])
+def test_lines_that_end_in_a_carriage_return_alone_are_refused(write: Write, text: bytes) -> None:
+    with pytest.raises(InputError, match=r"t\.de: its lines end in CR alone"):
+        list(read_lines(write("t.de", text)))
+    assert list(read_lines(write("u.de", b"a\r\nb\rc\n"))) == ["a", "b\rc"]
+    assert list(read_lines(write("v.de", b"a\r"))) == ["a"]
+
+
+def test_a_file_in_the_place_of_a_prefix_is_named(write: Write) -> None:
+    path = write("train.de", b"a\n")
+    corpus = files(train=path, validation=path, test=None, source="de", target="en")
+    with pytest.raises(InputError, match=r"found neither .*train\.de\.de .*train\.de is one file, and the prefix"):
+        corpus.train.fingerprint()
 
 
 def test_a_prefix_finds_plain_and_gzipped_files(write: Write, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import unicodedata
 import pytest
 
 from seq2seq.text.alignment import Link
+from seq2seq.text.annotations import AnnotatedSplit, Annotations, load_split
 from seq2seq.text.corpus import Concatenated, Corpus, InMemory, Pair
-from seq2seq.text.gold import Annotated, Gold, hold
 from seq2seq.text.normalization import (
     NORMALIZATIONS,
     Normalized,
@@ -28,9 +28,9 @@ WORDS = ["M\u00fcller", "h\u00f6rt", "T\u00fcr", "der", "die", "B\u00e4r"]
 )
 def test_both_sides_of_every_split_are_normalised(normalization: str, text: str) -> None:
     assert NORMALIZATIONS[normalization](DECOMPOSED) == text
-    parts = tuple(InMemory([Pair(DECOMPOSED, f"{i} {DECOMPOSED}")], f"part {i}", f"key {i}") for i in range(2))
-    gold = Gold(frozenset({Link(0, 0)}), (DECOMPOSED,), ("tag",))
-    annotated = Annotated([Pair(DECOMPOSED, "x")], "test", "key", (gold,))
+    parts = tuple(InMemory([Pair(DECOMPOSED, f"{i} {DECOMPOSED}")], f"part {i}") for i in range(2))
+    gold = Annotations(frozenset({Link(0, 0)}), (DECOMPOSED,), ("tag",))
+    annotated = AnnotatedSplit([Pair(DECOMPOSED, "x")], "test", (gold,))
     corpus = normalized(
         Corpus("de", "en", Concatenated(parts, "train"), parts[0], annotated, (parts[1],)), normalization
     )
@@ -39,15 +39,14 @@ def test_both_sides_of_every_split_are_normalised(normalization: str, text: str)
     assert corpus.train.counts() == "1 in part 0, 1 in part 1"
     assert (list(corpus.validation), corpus.validation.name) == ([(text, f"0 {text}")], "part 0")
     assert list(corpus.challenges[0]) == [(text, f"1 {text}")]
-    held = hold(corpus.test)
+    held = load_split(corpus.test)
     assert held.pairs == [(text, "x")]
-    assert held.gold == [Gold(frozenset({Link(0, 0)}), (text,), ("tag",))]
+    assert held.gold == [Annotations(frozenset({Link(0, 0)}), (text,), ("tag",))]
 
 
 def test_fingerprints_tell_normalizations_apart() -> None:
-    plain = InMemory([Pair("a", "b")], "train", "key")
-    annotated = Annotated([Pair("a", "b")], "train", "key", (Gold(None),))
-    for split in (plain, annotated, Concatenated((plain, plain), "train")):
+    plain = InMemory([Pair("a", "b")], "train")
+    for split in (plain, Concatenated((plain, plain), "train")):
         found = {normalized_split(split, name).fingerprint() for name in NORMALIZATIONS}
         assert len(found) == len(NORMALIZATIONS)
         assert split.fingerprint() in found

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import sentencepiece
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text import store as module
-from seq2seq.text.corpus import InMemory, Pair, TabSeparated
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.corpus import InMemory, Pair
+from seq2seq.text.sources.multi30k import multi30k
+from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Filtered, Prepared, prepare
-from tests.text.test_tokenizer import made_up_text
+from tests.support.lines import made_up_text
 
 
 def made_up_pairs() -> list[Pair]:
@@ -30,7 +31,6 @@ class Counted:
 
     pairs: list[Pair] = field(default_factory=made_up_pairs)
     name: str = "train"
-    key: str = "made up"
     readings: int = 0
 
     def __iter__(self) -> Iterator[Pair]:
@@ -38,7 +38,7 @@ class Counted:
         return iter(self.pairs)
 
     def fingerprint(self) -> str:
-        return InMemory(self.pairs, self.name, self.key).fingerprint()
+        return InMemory(self.pairs, self.name).fingerprint()
 
 
 def run(train: Any, folder: Path, **changes: Any) -> Prepared:
@@ -153,7 +153,7 @@ def test_whatever_decides_the_content_decides_the_entry(tmp_path: Path, monkeypa
     for expected, change in enumerate(changes, start=2):
         run(Counted(), tmp_path, **change)
         assert entries() == expected
-    run(Counted(key="other text"), tmp_path)
+    run(Counted([*made_up_pairs(), Pair("a", "b")]), tmp_path)
     assert entries() == 10
     with monkeypatch.context() as patch:
         patch.setattr(sentencepiece, "__version__", "0.0")

@@ -1,7 +1,6 @@
 """Subwords: reversible for every text, deterministic, and deaf to special pieces written out in the text."""
 
 import io
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +10,15 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text import tokenizer as module
 from seq2seq.text.corpus import InMemory, Pair
-from seq2seq.text.multi30k import multi30k
+from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer, train_tokenizers
+from tests.support.lines import made_up_text
 
 KINDS = ["unigram", "bpe"]
 SPECIAL = {PAD, UNK, BOS, EOS}
-
-
-def made_up_text(lines: int, *, letters: str = "abdegilmnorstu", seed: int = 0) -> list[str]:
-    """Lines of made-up words, of which some are frequent."""
-    draw = random.Random(seed)
-    words = ["".join(draw.choices(letters, k=draw.randint(2, 8))) for _ in range(300)]
-    return [" ".join(draw.choices(words, range(300, 0, -1), k=draw.randint(3, 12))) for _ in range(lines)]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -119,7 +112,8 @@ def test_a_model_with_other_special_ids_is_refused(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys
-from tests.text.test_tokenizer import made_up_text, module
+from tests.support.lines import made_up_text
+from tests.text.test_tokenizer import module
 import hashlib
 module.SENTENCES = int(sys.argv[2])
 model = module.train_tokenizer(made_up_text(500), vocabulary_size=400, kind=sys.argv[1]).model
@@ -256,7 +250,7 @@ def test_the_sample_is_even_and_the_same_every_time() -> None:
 
 def test_joint_is_one_tokenizer_and_separate_are_two() -> None:
     sources, targets = made_up_text(300, letters="abcdefg"), made_up_text(300, letters="tuvwxyz", seed=1)
-    train = InMemory([Pair(*pair) for pair in zip(sources, targets, strict=True)], "train", "made up")
+    train = InMemory([Pair(*pair) for pair in zip(sources, targets, strict=True)], "train")
     joint = train_tokenizers(train, vocabulary_size=400, kind="bpe", joint=True)
     assert joint.joint
     assert joint.source is joint.target

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.text.corpus import read_lines
+from seq2seq.text.lines import read_lines
 from seq2seq.text.tokenizer import Tokenizer, train_tokenizer
 from seq2seq.text.units import Word, count_words, is_unspaced, merge, merge_segments, segments, units, words
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.grammar import tags
 from seq2seq.text.grammar.core import core
 from seq2seq.text.grammar.draw import Draw

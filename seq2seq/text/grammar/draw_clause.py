@@ -3,9 +3,17 @@
 from collections.abc import Sequence
 
 from seq2seq.text.grammar import german_words
+from seq2seq.text.grammar.clause_properties import (
+    case_shows,
+    has_tense,
+    is_unknown,
+    make_plain,
+    may_be_willed,
+    progressive,
+)
 from seq2seq.text.grammar.draw import SPEAKERS, Draw, possessives
-from seq2seq.text.grammar.entries import Name, Noun, Verb
-from seq2seq.text.grammar.frame import Clause, Gap, Kind, Phrase, Predicate, Pronoun, Role, Tense
+from seq2seq.text.grammar.entries import Noun, Verb
+from seq2seq.text.grammar.frame import Clause, Gap, Kind, Phrase, Predicate, Role, Tense
 
 _ROLES: dict[str, tuple[Role, ...]] = {
     "transitive": ("accusative",),
@@ -16,7 +24,6 @@ _ROLES: dict[str, tuple[Role, ...]] = {
     "prepositional": ("prepositional",),
 }
 _PUT_AT = ("surface", "container", "furniture", "under")
-_UNKNOWN = ("indefinite", "every", "many", "some", "number")
 _KNOWN = ("definite", "this", *german_words.POSSESSIVES)
 
 
@@ -36,9 +43,9 @@ class Clauses:
         """
         draw = self.draw
         verb = draw.fresh(verbs)
-        while not _has_tense(verb, tense) and any(_has_tense(other, tense) for other in verbs):
+        while not has_tense(verb, tense) and any(has_tense(other, tense) for other in verbs):
             verb = draw.fresh(verbs)
-        if not _has_tense(verb, tense):
+        if not has_tense(verb, tense):
             tense = "preterite" if tense in ("perfect", "pluperfect") else "present"
         passive = verb.pattern == "transitive" and "no-passive" not in verb.flags and tense != "would"
         passive = (
@@ -57,13 +64,13 @@ class Clauses:
         clause = Clause(name, verb, subject, tense, kind=kind, conjunction=conjunction, passive=passive)
         clause.front = "subject" if kind in ("statement", "question") else ""
         if passive:
-            _make_plain(verb, subject)
+            make_plain(verb, subject)
         else:
             for role in _ROLES.get(verb.pattern, ()):
                 clause.objects[role] = self._object(clause, role)
         if verb.pattern == "copula":
             clause.predicate = self._predicate(clause)
-        if tense in ("present", "preterite") and not plain and conjunction != "if" and _may_be_willed(clause):
+        if tense in ("present", "preterite") and not plain and conjunction != "if" and may_be_willed(clause):
             self._modal(clause)
         self._where(clause)
         if timed and "timeless" not in verb.flags:
@@ -80,7 +87,7 @@ class Clauses:
         # In "Sein Vater fehlt dem Jungen" German and English would look for the owner at different ends.
         owners = SPEAKERS if verb.pattern == "swapped" else possessives(clause.subject)
         phrase = self.draw.object(name, case, ("person",) if recipient else verb.object, clause.subject, owners)
-        _make_plain(verb, phrase)
+        make_plain(verb, phrase)
         return phrase
 
     def _predicate(self, clause: Clause) -> Predicate:
@@ -152,7 +159,7 @@ class Clauses:
             add(draw.adverb(name, "time", "habit"))
         elif tense in ("present", "preterite") and repeats and die < 48:
             add(draw.adverb(name, "often", "often"))
-        elif tense in ("present", "preterite") and repeats and die < 54 and not _unknown(clause):
+        elif tense in ("present", "preterite") and repeats and die < 54 and not is_unknown(clause):
             add(draw.adverb(name, "never", "never"))
         if (
             draw.chance(10)
@@ -210,68 +217,3 @@ class Clauses:
             choices += [role for role in objects if role in clause.objects and case_shows(clause, role)]
             if choices:
                 clause.front = draw.pick(choices)
-
-
-def case_shows(clause: Clause, role: Role) -> bool:
-    """Whether the object in front can be nothing but the object: by its own form, the subject's, or the verb's
-    agreement.
-    """
-    phrase, subject = clause.objects[role], clause.subject
-    if phrase.determiner in ("negative", "some", "many", "number", "indefinite") and role == "accusative":
-        return False
-    if isinstance(phrase.head, Name):
-        return False
-    if role == "dative" or isinstance(phrase.head, Pronoun):
-        return phrase.determiner not in ("bare", "number") or isinstance(phrase.head, Pronoun)
-    if phrase.slot == "m" and (phrase.determiner != "bare" or isinstance(phrase.head, Gap)):
-        return True
-    if subject.plural != phrase.plural and subject.person == 3:
-        return True
-    if isinstance(subject.head, Pronoun):
-        return subject.head.german[0] != subject.head.german[1]
-    return subject.slot == "m" and subject.determiner not in ("bare", "number") and isinstance(subject.head, Noun)
-
-
-def cannot_act(verb: Verb, phrase: Phrase) -> bool:
-    """Whether the verb's meaning tells that the thing is its object: soup does not eat."""
-    head = phrase.head.antecedent.head if isinstance(phrase.head, Gap) and phrase.head.antecedent else phrase.head
-    return isinstance(head, Noun) and not set(head.classes) & set(verb.subject)
-
-
-def _unknown(clause: Clause) -> bool:
-    """Whether something new is spoken of, which neither language says never of."""
-    return any(phrase.determiner in _UNKNOWN for phrase in (clause.subject, *clause.objects.values()))
-
-
-def _make_plain(verb: Verb, phrase: Phrase) -> None:
-    """What is being made has no quality yet: not to cook hot soup."""
-    if "plain" in verb.flags:
-        phrase.adjectives, phrase.comparative = (), False
-
-
-def _has_tense(verb: Verb, tense: Tense) -> bool:
-    if tense in ("perfect", "pluperfect"):
-        return not {"simple", "no-perfect"} & set(verb.flags)
-    return "simple" not in verb.flags or tense in ("present", "preterite")
-
-
-def _may_be_willed(clause: Clause) -> bool:
-    return (
-        clause.verb.pattern not in ("copula", "swapped", "clause", "position") and "unwilled" not in clause.verb.flags
-    )
-
-
-def progressive(clause: Clause) -> bool:
-    """The present is progressive unless the verb is stative, something is habitual, asked for its time, or a
-    condition.
-    """
-    if clause.tense != "present" or clause.modal is not None or clause.kind in ("imperative", "infinitive"):
-        return False
-    if "stative" in clause.verb.flags or clause.conjunction == "if":
-        return False
-    return not any(
-        adverbial.slot in ("often", "never", "clock")
-        or adverbial.question == "when"
-        or (adverbial.adverb is not None and adverbial.adverb.kind == "habit")
-        for adverbial in clause.adverbials
-    )

@@ -1,7 +1,8 @@
 """Drawing whole sentences: statements, questions, requests, and clauses inside clauses."""
 
+from seq2seq.text.grammar.clause_properties import cannot_act, case_shows, progressive
 from seq2seq.text.grammar.draw import Draw
-from seq2seq.text.grammar.draw_clause import Clauses, cannot_act, case_shows, progressive
+from seq2seq.text.grammar.draw_clause import Clauses
 from seq2seq.text.grammar.entries import Noun
 from seq2seq.text.grammar.frame import PRONOUNS, Adverbial, Clause, Gap, Kind, Phrase, Pronoun, Role, Tense
 

@@ -6,21 +6,9 @@ from seq2seq.text.grammar import german_words as words
 from seq2seq.text.grammar.alignment import COMMA, Token
 from seq2seq.text.grammar.entries import Name, Noun, Preposition, Verb
 from seq2seq.text.grammar.frame import Adverbial, Clause, Clock, Gap, Phrase, Pronoun
+from seq2seq.text.grammar.german_words import CONJUNCTIONS, GAPS, QUESTIONS
 
-_GAPS = {"who": {"nominative": "wer", "accusative": "wen", "dative": "wem"}}
-_QUESTIONS = {"where": "wo", "when": "wann", "why": "warum"}
 _DEFINITE = {"definite", "this", "every", "all", "which", *words.POSSESSIVES}
-CONJUNCTIONS = {
-    "that": "dass",
-    "whether": "ob",
-    "because": "weil",
-    "although": "obwohl",
-    "if": "wenn",
-    "when": "als",
-    "before": "bevor",
-    "after": "nachdem",
-    "while": "während",
-}
 
 
 def phrase_tokens(phrase: Phrase, case: str) -> list[Token]:
@@ -66,7 +54,7 @@ def _gap(gap: Gap, case: str) -> str:
     if gap.word == "relative":
         assert gap.antecedent is not None
         return words.relative_pronoun(gap.antecedent.slot, case)
-    return "was" if gap.word == "what" else _GAPS["who"][case]
+    return "was" if gap.word == "what" else GAPS["who"][case]
 
 
 def _prepositional(preposition: Preposition, phrase: Phrase, unit: str) -> list[Token]:
@@ -82,7 +70,7 @@ def _prepositional(preposition: Preposition, phrase: Phrase, unit: str) -> list[
 def _adverbial(adverbial: Adverbial) -> list[Token]:
     name = adverbial.id
     if adverbial.question:
-        return [Token(_QUESTIONS[adverbial.question], (name + ".question",))]
+        return [Token(QUESTIONS[adverbial.question], (name + ".question",))]
     if adverbial.adverb is not None:
         entry = adverbial.adverb
         return [

@@ -176,3 +176,18 @@ AUXILIARIES = {
     )
 }
 WOULD = ("würde", "würdest", "würde", "würden", "würdet", "würden")
+
+
+GAPS = {"who": {"nominative": "wer", "accusative": "wen", "dative": "wem"}}
+QUESTIONS = {"where": "wo", "when": "wann", "why": "warum"}
+CONJUNCTIONS = {
+    "that": "dass",
+    "whether": "ob",
+    "because": "weil",
+    "although": "obwohl",
+    "if": "wenn",
+    "when": "als",
+    "before": "bevor",
+    "after": "nachdem",
+    "while": "während",
+}

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.grammar.entries import Adjective, Adverb, Lexicon, Modifier, Name, Noun, Spot, Verb
 from seq2seq.text.grammar.table import Row, read_table
 

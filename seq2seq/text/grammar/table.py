@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.grammar.entries import Preposition
 
 Entry = TypeVar("Entry")

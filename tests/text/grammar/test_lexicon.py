@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.errors import InputError
+from seq2seq.runtime.errors import InputError
 from seq2seq.text.grammar import Grammar, generate
 from seq2seq.text.grammar.corpus import LEXICON
 from seq2seq.text.grammar.lexicon import read_lexicon

@@ -1,0 +1,31 @@
+"""What older versions described, as this one would."""
+
+from typing import Any
+
+# Options that a checkpoint may be older than, with what training did before there was a choice.
+_HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
+ADDED: dict[str, dict[str, Any]] = {
+    "": {"evaluation": {"tokenize": None}},
+    "training": {"save_every": None},
+    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
+    "attention": _HARD,
+    "encoder.attention": _HARD,
+    "device": {"precision": "float32", "deterministic": False},
+}
+ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none", "header": False}
+
+
+def upgrade(values: dict[str, Any]) -> dict[str, Any]:
+    """What an older version described, as this one would: format 1 knew no resuming."""
+    if values["format"] == 1:
+        values = {**values, "files": {}, "state": None}
+    configuration = values.get("configuration")
+    for path, added in ADDED.items():
+        section = configuration
+        for key in filter(None, path.split(".")):
+            section = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.update({**added, **section})
+            if path == "dataset" and section.get("name") == "tsv":
+                section.update({**ADDED_TO_TSV, **section})
+    return values

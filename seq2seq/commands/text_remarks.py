@@ -1,0 +1,65 @@
+"""What a person should know of the text before a model is trained on it or scored by it, a sentence each."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+
+from seq2seq import config
+from seq2seq.text.annotations import LoadedSplit
+from seq2seq.text.corpus import Concatenated, Corpus
+from seq2seq.text.normalization import describe_forms
+from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
+from seq2seq.text.tokenizer import Tokenizers
+
+SAMPLE = 10_000
+"""Training pairs that are looked at."""
+
+
+def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mapping[str, str]) -> Iterator[str]:
+    """Remarks on the training split; `fingerprints` are those of the splits by name."""
+    if isinstance(text.train, Concatenated):
+        yield f"training pairs: {text.train.counts()}"
+        parts = [(split.fingerprint(), split.name) for split in text.train.splits]
+        if len({fingerprint for fingerprint, _ in parts}) < len(parts):
+            yield "warning: one corpus stands twice in dataset.train, and counts twice"
+    if same := [name for name in fingerprints if name != "train" and fingerprints[name] == fingerprints["train"]]:
+        yield (
+            f"warning: {' and '.join(same)} and the training split are the same text, which scores what was memorised"
+        )
+    sample = list(islice(text.train, SAMPLE))
+    if isinstance(dataset, config.Tsv):
+        if dataset.quoting == "none" and (quoted := sum(any(map(looks_quoted, pair)) for pair in sample)):
+            yield (
+                f"warning: {quoted:,} of the first {len(sample):,} training pairs look quoted, as spreadsheets write "
+                "fields with quotation marks, and are learned as they stand; dataset.quoting=csv takes the quotes away"
+            )
+        if not dataset.header and looks_like_header(sample[0], (dataset.source, dataset.target)):
+            yield (
+                f"warning: the first training pair, {sample[0].source!r} and {sample[0].target!r}, looks like names of "
+                "columns, and is learned as it stands; dataset.header=true leaves the first line of each file out"
+            )
+    lines = chain.from_iterable(sample)
+    if absent := _absent(dataset.symbols, lines):
+        yield (
+            f"warning: {', '.join(map(repr, absent))} of dataset.symbols "
+            f"{'is' if len(absent) == 1 else 'are'} nowhere in the first {len(sample):,} training pairs"
+        )
+
+
+def _absent(symbols: Iterable[str], lines: Iterable[str]) -> list[str]:
+    missing = list(symbols)
+    for line in lines:
+        if not missing:
+            break
+        missing = [symbol for symbol in missing if symbol not in line]
+    return missing
+
+
+def scored_remarks(split: LoadedSplit, tokenizers: Tokenizers, *, normalization: str) -> Iterator[str]:
+    """Remarks on a split that is scored."""
+    if blank := sum(not (pair.source.strip() and pair.target.strip()) for pair in split.pairs):
+        yield (
+            f"warning: {split.name}: {blank:,} of {len(split.pairs):,} pairs have an empty side and are scored as they "
+            "stand, where an empty translation is right for an empty reference; leave them out of the files"
+        )
+    if normalization == "none" and (sentence := describe_forms(split.pairs, tokenizers, split.name)):
+        yield f"warning: {sentence}"

@@ -1,0 +1,28 @@
+"""The typed configuration of each program, read through one door: `load`."""
+
+from seq2seq.config.dataset import DATASETS, Dataset, Files, Grammar, Multi30k, Tsv
+from seq2seq.config.loading import keys, load, search_as_given
+from seq2seq.config.messages import near
+from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Training, Translate
+from seq2seq.config.types import Section
+
+__all__ = [
+    "DATASETS",
+    "Attention",
+    "Dataset",
+    "Device",
+    "Evaluate",
+    "Files",
+    "Grammar",
+    "Multi30k",
+    "Search",
+    "Section",
+    "Train",
+    "Training",
+    "Translate",
+    "Tsv",
+    "keys",
+    "load",
+    "near",
+    "search_as_given",
+]

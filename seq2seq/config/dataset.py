@@ -1,0 +1,96 @@
+"""The options of each dataset."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    model_validator,
+)
+
+from seq2seq.config.messages import show
+from seq2seq.config.types import Column, Language, Paths, Place, Section, Symbol, as_text, one_of
+from seq2seq.text.normalization import NORMALIZATIONS
+from seq2seq.text.sources.tsv import QUOTINGS
+from seq2seq.text.tokenizer import check_symbols
+
+
+class Text(Section):
+    """What every dataset has: two languages, and how their text becomes subwords.
+
+    `character_coverage` is the share of the training text's characters that have a piece; the others become bytes.
+    `symbols` are pieces that are never split. `longest` is the greatest number of subwords a side may have in training;
+    longer pairs are left out and counted.
+    """
+
+    source: Language
+    target: Language
+    normalization: Annotated[str, one_of(NORMALIZATIONS)]
+    vocabulary: Annotated[int, Field(ge=8, le=1_000_000)]
+    tokenizer: Annotated[str, one_of(("unigram", "bpe"))]
+    character_coverage: Annotated[float, Field(ge=0.98, le=1)]  # SentencePiece's limits
+    symbols: Annotated[tuple[Symbol, ...], AfterValidator(check_symbols)]
+    joint: bool
+    longest: PositiveInt
+    cache: Place
+
+    @model_validator(mode="after")
+    def _symbols_are_read(self) -> "Text":
+        for symbol in self.symbols:
+            if (text := NORMALIZATIONS[self.normalization](symbol)) != symbol:
+                raise ValueError(
+                    f"dataset.symbols: dataset.normalization={self.normalization} makes {show(text)} of "
+                    f"{show(symbol)}, so the text never has it"
+                )
+        return self
+
+
+class Grammar(Text):
+    name: Literal["grammar"]
+    preset: Annotated[str, one_of(("tiny", "small", "full"))]
+    seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _languages(self) -> "Grammar":
+        if (self.source, self.target) != ("de", "en"):
+            raise ValueError("the built-in corpus is German-English: dataset.source=de dataset.target=en")
+        return self
+
+
+class Multi30k(Text):
+    name: Literal["multi30k"]
+    folder: Place
+    test: Annotated[str, BeforeValidator(as_text)] | None
+
+
+class Files(Text):
+    """`train`, `validation` and `test` are prefixes: `/my/train` stands for `/my/train.de` and `/my/train.en`."""
+
+    name: Literal["files"]
+    train: Paths
+    validation: Place
+    test: Place | None
+
+
+class Tsv(Text):
+    """`columns` are those of source and target, counted from 1; null where there are two. A `header` is no pair."""
+
+    name: Literal["tsv"]
+    train: Paths
+    validation: Place
+    test: Place | None
+    columns: tuple[Column, Column] | None
+    quoting: Annotated[str, one_of(QUOTINGS)]
+    header: bool
+
+    @model_validator(mode="after")
+    def _two_columns(self) -> "Tsv":
+        if self.columns is not None and self.columns[0] == self.columns[1]:
+            raise ValueError(f"dataset.columns={list(self.columns)} is one column, and source and target are two")
+        return self
+
+
+DATASETS = {get_args(kind.model_fields["name"].annotation)[0] for kind in (Grammar, Multi30k, Files, Tsv)}
+Dataset = Annotated[Grammar | Multi30k | Files | Tsv, Field(discriminator="name")]

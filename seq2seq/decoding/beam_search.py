@@ -1,0 +1,173 @@
+"""Beam search over a step function: it knows no model, only rows that can be selected."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+Selected = TypeVar("Selected")
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """A batch whose rows can be reordered, repeated and dropped."""
+
+    def select(self: Selected, rows: Int[Tensor, "rows"]) -> Selected: ...
+
+
+State = TypeVar("State", bound=Rows)
+Memory = TypeVar("Memory", bound=Rows)
+Step = Callable[
+    [Int[Tensor, "rows"], State, Memory],
+    tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]],
+]
+"""(last tokens, state, memory) -> (log-probabilities of the next token, the state after it, attention weights).
+
+Tokens and states have a row for each hypothesis, those of a sentence together; the memory has one for each sentence.
+"""
+
+
+PART = 64
+"""So many words of the vocabulary are passed over at once where the best of them is none of the best."""
+
+
+class Hypothesis(NamedTuple):
+    """One translation. `tokens` and the rows of `weights` leave BOS out and keep EOS, where it was reached."""
+
+    tokens: list[int]
+    log_probability: float
+    score: float
+    weights: Float[np.ndarray, "target source"]
+
+
+class _Row(NamedTuple):
+    """One step of the search, a list entry for each row: the token it read and the row it came from."""
+
+    tokens: list[int]
+    parents: list[int]
+
+
+class _End(NamedTuple):
+    """Where a hypothesis stopped: its last token, and the row of step `length` that put it out."""
+
+    length: int
+    row: int
+    token: int
+    log_probability: float
+    complete: bool
+
+    def score(self, length_penalty: float) -> float:
+        return self.log_probability / self.length**length_penalty
+
+
+def beam_search(
+    step: Step[State, Memory],
+    first: Int[Tensor, "batch"],
+    state: State,
+    memory: Memory,
+    *,
+    limits: Sequence[int],
+    end: int,
+    size: int,
+    length_penalty: float,
+    n_best: int = 1,
+) -> list[list[Hypothesis]]:
+    """The `n_best` best hypotheses of each sentence, best first, by `log p(y) / |y|^length_penalty`.
+
+    |y| counts tokens, EOS included; `first` holds each sentence's BOS, `limits` its greatest |y|. A sentence is done
+    as soon as `size` of its hypotheses have ended and `n_best` of them score better than all that go on, or at its
+    limit, where what has not ended is cut and ranks behind what has. Finished sentences leave the batch at once, and
+    no sentence's course depends on another's. A beam of 1 is greedy search.
+    """
+    sentences = list(range(len(limits)))  # those still open, in the order of the rows
+    ends: list[list[_End]] = [[] for _ in limits]
+    tokens, total = first, torch.zeros(len(limits), 1, device=first.device)
+    rows = [_Row(tokens.tolist(), sentences)]
+    weights: list[Float[np.ndarray, "_rows source"]] = []
+    while True:
+        log_probabilities, state, step_weights = step(tokens, state, memory)
+        weights.append(step_weights.cpu().numpy())
+        count, length = len(total), len(weights)
+        # Each row has one EOS, so among 2 x size candidates at least `size` go on (where there are as many).
+        best, row, token = _best_words(total, log_probabilities, 2 * size)
+        is_end = token == end
+        at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=best.device)
+        stops = (is_end | at_limit.unsqueeze(1)) & best.isfinite()
+        stops[:, size:] = False
+        stopped = stops.nonzero()[:, 0], row[stops], token[stops], best[stops], is_end[stops]
+        for index, *found in zip(*(column.tolist() for column in stopped), strict=True):
+            ends[sentences[index]].append(_End(length, *found))
+        going = best.masked_fill(is_end, float("-inf"))
+        # Else `size` short poor hypotheses would end the search before a confident model's one good one is complete.
+        rivals = (going.amax(dim=1) / length**length_penalty).tolist()
+        indices = [
+            index
+            for index, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
+            if length < limits[sentence]
+            and (
+                len(ends[sentence]) < size
+                or _best(ends[sentence], n_best, length_penalty)[-1].score(length_penalty) < rival
+            )
+        ]
+        if not indices:
+            break
+        keep = torch.tensor(indices, device=best.device)
+        total, order = going[keep].topk(min(size, best.shape[1]))
+        parents, tokens = row[keep].gather(1, order).flatten(), token[keep].gather(1, order).flatten()
+        state = state.select(parents)
+        if len(indices) < count:
+            memory = memory.select(keep)
+        sentences = [sentences[index] for index in indices]
+        rows.append(_Row(tokens.tolist(), parents.tolist()))
+
+    return [
+        [_trace(hypothesis, rows, weights, length_penalty) for hypothesis in _best(found, n_best, length_penalty)]
+        for found in ends
+    ]
+
+
+def _best_words(
+    total: Float[Tensor, "count beam"], log_probabilities: Float[Tensor, "rows vocabulary"], number: int
+) -> tuple[Float[Tensor, "count best"], Int[Tensor, "count best"], Int[Tensor, "count best"]]:
+    """The `number` best sums of each sentence (all, where there are fewer), best first: the sum, its row, its token.
+
+    They are in the parts of the vocabulary with the best maxima. `topk` of these, not of all words: that of all
+    would take as long as the output layer does.
+    """
+    (count, beam), vocabulary = total.shape, log_probabilities.shape[1]
+    if vocabulary % PART:
+        log_probabilities = pad(log_probabilities, (0, -vocabulary % PART), value=float("-inf"))
+    parts = log_probabilities.view(count, beam, -1, PART)
+    maxima = (total.unsqueeze(2) + parts.amax(dim=3)).flatten(1)
+    chosen = maxima.topk(min(number, maxima.shape[1])).indices
+    words = parts.flatten(1, 2).gather(1, chosen.unsqueeze(2).expand(-1, -1, PART))
+    sums = (total.gather(1, chosen // parts.shape[2]).unsqueeze(2) + words).flatten(1)
+    best, index = sums.topk(min(number, beam * vocabulary))
+    part = chosen.gather(1, index // PART)
+    row = part // parts.shape[2] + beam * torch.arange(count, device=index.device).unsqueeze(1)
+    return best, row, part % parts.shape[2] * PART + index % PART
+
+
+def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
+    return sorted(ends, key=lambda e: (e.complete, e.score(length_penalty)), reverse=True)[:n_best]
+
+
+def _trace(
+    end: _End, rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]], length_penalty: float
+) -> Hypothesis:
+    """Walks from the last token back to the first."""
+    tokens, row, path = [end.token], end.row, []
+    for step in range(end.length - 1, -1, -1):
+        path.append(weights[step][row])
+        tokens.append(rows[step].tokens[row])
+        row = rows[step].parents[row]
+    return Hypothesis(
+        tokens=tokens[-2::-1],  # without BOS
+        log_probability=end.log_probability,
+        score=end.score(length_penalty),
+        weights=np.stack(path[::-1]),
+    )

@@ -1,0 +1,193 @@
+"""Raw sentences in, raw sentences out: tokenizer, model and beam search behind one call."""
+
+import copy
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seq2seq.decoding.beam_search import Hypothesis, Step, beam_search
+from seq2seq.nn.decoder import Memory, State
+from seq2seq.nn.model import Model
+from seq2seq.runtime import distributed
+from seq2seq.text.batches import batch_sentences
+from seq2seq.text.normalization import NORMALIZATIONS
+from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""C0, DEL, C1, and the line ends of Unicode. Joiners and marks of direction are none: scripts and emoji need them."""
+
+
+class Translation(NamedTuple):
+    """One hypothesis as text, with what it was made of.
+
+    `weights` has a row for each target piece and one for EOS (where it was reached), a column for each source piece
+    and one for EOS.
+    """
+
+    text: str
+    score: float
+    log_probability: float
+    source_pieces: list[str]
+    target_pieces: list[str]
+    weights: Float[np.ndarray, "target source"]
+
+
+BLANK = Translation("", 0.0, 0.0, [], [], np.zeros((0, 0), dtype=np.float32))
+"""The translation of a blank line."""
+
+
+class TooLong(NamedTuple):
+    """A source that was not translated: its length, and the greatest that would be, in subwords."""
+
+    length: int
+    longest: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.length} subwords, more than the {self.longest} that this model reads "
+            "(search.too_long=truncate translates the beginning)"
+        )
+
+
+def next_token(model: Model) -> Step[State, Memory]:
+    """The model as a search steps through it."""
+
+    def step(
+        tokens: Int[Tensor, "rows"], state: State, memory: Memory
+    ) -> tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]]:
+        outputs, state, weights = model.decode(tokens.unsqueeze(1), state, memory)
+        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, weights.squeeze(1)
+
+    return step
+
+
+@torch.no_grad()
+def for_search(model: Model) -> Model:
+    """The model, each of whose products has its weight in memory as it multiplies: `[in, out]`, not `[out, in]`.
+
+    Training multiplies by a weight and by its transpose, search only forwards, and a few rows at a time: for 5 to 128
+    rows this takes up to half of the time from a product on a CPU. Embeddings and biases are the model's own; on other
+    devices so is everything.
+    """
+    copied = copy.deepcopy(model, {id(weight): weight for weight in model.parameters()}).eval()
+    if next(model.parameters()).device.type != "cpu":  # cuDNN's GRU refuses weights that are transposed views
+        return copied
+    for module in copied.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            if weight.dim() == 2 and not isinstance(module, nn.Embedding):  # which looks rows up
+                setattr(module, name, nn.Parameter(weight.t().contiguous().t(), requires_grad=False))
+    return copied
+
+
+class Translator:
+    """Translates lists of sentences; what comes of one does not depend on those beside it.
+
+    The model is laid out for search once, here: when it has learned more, it needs another translator.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        tokenizers: Tokenizers,
+        *,
+        device: torch.device,
+        size: int,
+        length_penalty: float,
+        n_best: int,
+        batch: int,
+        longest_source: int,
+        too_long: str,
+        normalization: str = "none",
+    ) -> None:
+        """`size`, `length_penalty` and `n_best` are the beam's; `batch` is the number of sentences at a time.
+
+        A source of more than `longest_source` subwords (or than a location-based rule can score) is not translated,
+        or cut to that length with `too_long="truncate"`. `normalization` is that of the training text.
+        """
+        self.model = for_search(model)
+        self.tokenizers = tokenizers
+        self.device = device
+        self.size, self.length_penalty, self.n_best, self.batch = size, length_penalty, n_best, batch
+        positions = model.longest_source
+        self.longest = longest_source if positions is None else min(longest_source, positions - 1)  # EOS takes one
+        self.truncate = too_long == "truncate"
+        self.normalize = NORMALIZATIONS[normalization]
+
+    def __call__(self, sentences: Sequence[str]) -> list[list[Translation] | TooLong]:
+        """The `n_best` translations of each sentence, best first; a blank line's only translation is a blank line.
+
+        Raises TypeError for a single string.
+        """
+        if isinstance(sentences, str):
+            raise TypeError(f"expected a list of texts, found the string {sentences[:40]!r}: put it into a list")
+        sources = self.tokenizers.source.encode_batch([self.normalize(sentence) for sentence in sentences])
+        results: list[list[Translation] | TooLong] = [[BLANK] for _ in sources]
+        todo = []
+        for i, (sentence, source) in enumerate(zip(sentences, sources, strict=True)):
+            if sentence.strip() and len(source) > self.longest and not self.truncate:
+                results[i] = TooLong(len(source), self.longest)
+            elif sentence.strip():
+                todo.append(i)
+        sources = [source[: self.longest] for source in sources]
+        todo.sort(key=lambda i: len(sources[i]))  # neighbours of like length share a batch
+        batches = [todo[start : start + self.batch] for start in range(0, len(todo), self.batch)]
+        found = distributed.map_across_ranks(lambda batch: self._translate([sources[i] for i in batch]), batches)
+        for batch, translations in zip(batches, found, strict=True):
+            for i, some in zip(batch, translations, strict=True):
+                results[i] = some
+        return results
+
+    def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
+        # A model whose weights are no numbers (training that went astray) has no hypothesis at all.
+        return [
+            [self._translation(source, hypothesis) for hypothesis in hypotheses] or [BLANK]
+            for source, hypotheses in zip(sources, self._search(sources), strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _search(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
+        source, mask = (tensor.to(self.device) for tensor in batch_sentences(sources))
+        memory, state = self.model.encode(source, mask)
+        return beam_search(
+            next_token(self.model),
+            torch.full((len(sources),), BOS, device=self.device),
+            state,
+            memory,
+            limits=[2 * len(ids) + 10 for ids in sources],  # far above what any pair of languages needs
+            end=EOS,
+            size=self.size,
+            length_penalty=self.length_penalty,
+            n_best=self.n_best,
+        )
+
+    def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
+        target = [token for token in hypothesis.tokens if token != EOS]
+        pieces = self.tokenizers.target.pieces(target)
+        return Translation(
+            text=_printable(self.tokenizers.target.decode(target), pieces),
+            score=hypothesis.score,
+            log_probability=hypothesis.log_probability,
+            source_pieces=self.tokenizers.source.pieces(source),
+            target_pieces=pieces,
+            weights=hypothesis.weights[:, : len(source) + 1],
+        )
+
+
+def _printable(text: str, pieces: Sequence[str]) -> str:
+    """The text without line ends, and without control characters but for those that a piece has.
+
+    Pieces have the characters of the training text; with bytes (`<0x1B>`) an untrained model spells anything. A
+    control character of theirs becomes U+FFFD, or a space where it is one of white space.
+    """
+    known = {*"".join(pieces)} - {"\n"}
+
+    def shown(match: re.Match[str]) -> str:
+        control = match[0]
+        return control if control in known else " " if control.isspace() else "\ufffd"
+
+    return CONTROL.sub(shown, text)

@@ -1,0 +1,75 @@
+"""Line-aligned files, and corpora of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.corpus import Corpus, OnDemand, Pair, concatenate
+from seq2seq.text.formats import SUFFIXES
+from seq2seq.text.lines import digest_lines, read_lines
+
+
+@dataclass(frozen=True)
+class AlignedFiles:
+    """Two files of which line n of one is the translation of line n of the other."""
+
+    source: Path
+    target: Path
+    name: str
+
+    def __iter__(self) -> Iterator[Pair]:
+        try:
+            for source, target in zip(read_lines(self.source), read_lines(self.target), strict=True):
+                yield Pair(source, target)
+        except ValueError:
+            self.fingerprint()  # counts both files to their ends, and raises
+            raise
+
+    def fingerprint(self) -> str:
+        """See `Split.fingerprint`; files of different line counts raise an `InputError` that names both counts."""
+        source, source_lines = digest_lines(read_lines(self.source))
+        target, target_lines = digest_lines(read_lines(self.target))
+        if source_lines != target_lines:
+            raise InputError(
+                f"{self.source} has {source_lines} lines but {self.target} has {target_lines}: "
+                "line n of one must be the translation of line n of the other"
+            )
+        return digest_lines([source, target])[0]
+
+
+def files(*, train: Path | Sequence[Path], validation: Path, test: Path | None, source: str, target: str) -> Corpus:
+    """A corpus of aligned files: `/my/train` with languages de and en is `/my/train.de` and `/my/train.en`.
+
+    Where `/my/train.de` does not exist, `/my/train.de.gz` is taken, `.xz` or `.bz2`. Several prefixes for `train` are
+    read one after the other. Raises `InputError` where both languages are one, and a split does where there is no such
+    file.
+    """
+    if source == target:
+        sides = (f"{source}-x-source", f"{target}-x-target")
+        first = train if isinstance(train, Path) else train[0]
+        raise InputError(
+            f"dataset.source and dataset.target are both {source}, so {first}.{source} would be both sides: name "
+            f"the files {first}.{sides[0]} and {first}.{sides[1]}, and set dataset.source={sides[0]} "
+            f"dataset.target={sides[1]}"
+        )
+
+    def split(prefix: Path, name: str) -> OnDemand:
+        return OnDemand(name, lambda: AlignedFiles(_find(prefix, source), _find(prefix, target), name))
+
+    scored = None if test is None else split(test, "test")
+    return Corpus(source, target, concatenate(train, split), split(validation, "validation"), scored)
+
+
+def find_files(prefix: Path, language: str) -> list[Path]:
+    """The files `PREFIX.LANGUAGE`, plain first and then compressed, that there are."""
+    names = (prefix.parent / f"{prefix.name}.{language}{suffix}" for suffix in SUFFIXES)
+    return [path for path in names if path.exists()]
+
+
+def _find(prefix: Path, language: str) -> Path:
+    if paths := find_files(prefix, language):
+        return paths[0]
+    plain = prefix.parent / f"{prefix.name}.{language}"
+    advice = f"; {prefix} is one file, and the prefix of both comes before its language" if prefix.is_file() else ""
+    raise InputError(f"found neither {plain} nor {plain}.gz, .xz or .bz2: one of them must exist{advice}")

@@ -1,0 +1,54 @@
+"""What SIGINT (Ctrl-C) and SIGTERM do to training: the step is finished and saved; a second one stops at once."""
+
+import shlex
+import signal
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from seq2seq.runtime import distributed
+
+
+class TrainingStopped(Exception):  # noqa: N818  # nothing went wrong
+    """Training was asked to stop, and everything is saved. `number` is the signal's."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class Interruption:
+    """While entered, remembers the first signal; `check` tells it when it suits."""
+
+    number: int | None = None
+
+    def __enter__(self) -> "Interruption":
+        self.before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._put_back()
+
+    def _remember(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def requested_signal(self) -> int:
+        """The number of the signal that any process got, or 0."""
+        return distributed.all_reduce_max(self.number or 0)
+
+    def check(self, step: int, folder: Path) -> None:
+        """Raises Stopped where there was a signal. Call it when the step is saved."""
+        if number := self.requested_signal():
+            name = signal.Signals(number).name
+            raise TrainingStopped(number, f"stopped by {name} after step {step}: {resume_advice(folder)}")
+
+
+def resume_advice(folder: Path) -> str:
+    """What to type."""
+    return f"`{distributed.launch_command()} train.py resume={shlex.quote(str(folder))}` goes on"

@@ -1,0 +1,363 @@
+"""A run that was stopped, however and wherever, and went on is the run that was never stopped, to the bit."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seq2seq import checkpoint
+from seq2seq.checkpoint import best, storage
+from seq2seq.commands import train_and_score as run
+from seq2seq.commands.resume import parse_resume, plan_resume
+from seq2seq.evaluation.metrics import Metrics
+from seq2seq.runtime.errors import InputError
+from tests.support.programs import command, refused, start, write_corpus
+from tests.support.runs import SHORT, configuration
+from tests.support.soak import differences, outcome, soak
+from tests.support.spoil import reseal
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus, and `runs/whole`, a run that was never stopped."""
+    found = tmp_path_factory.mktemp("resume")
+    write_corpus(found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(found)
+        run.train(configuration(), found / "runs" / "whole")
+    return found
+
+
+def go_on(place: Path, **options: object) -> None:
+    found = plan_resume(place, {f"training.{name}": value for name, value in options.items()})
+    assert found is not None
+    run.train(found[0], place, found[1])
+
+
+class Cut(Exception):  # noqa: N818
+    """The process is gone."""
+
+
+def at_call(number: int, function: Callable[..., Any], *, before: bool = False) -> Callable[..., Any]:
+    """The function, which is the process's last act when it is called for that time; `before`: it is not done."""
+    calls = 0
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number and before:
+            raise Cut
+        result = function(*arguments, **options)
+        if calls == number:
+            raise Cut
+        return result
+
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [
+        (Metrics, "quick_scores", 3),
+        (checkpoint, "store", 1),
+        (storage, "write", 3),
+        (storage, "swap", 3),
+        (best, "write", 1),
+        (best, "swap", 1),
+        (checkpoint, "keep_best", 4),
+        (run, "write_text", 1),
+        (run, "write_json", 1),
+    ],
+)
+def test_wherever_a_run_is_cut_it_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
+) -> None:
+    """While it validates, while it saves, while it keeps the best, after training, and before its results."""
+    monkeypatch.chdir(folder)
+    place = folder / "runs" / f"{name}-{call}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, at_call(call, getattr(module, name), before=name == "write_json"))
+        with pytest.raises(Cut):
+            run.train(configuration(), place)
+    go_on(place)
+    assert list(differences(outcome(folder / "runs" / "whole"), outcome(place))) == []
+
+
+def test_an_outcome_is_of_something(folder: Path) -> None:
+    found = outcome(folder / "runs" / "whole")
+    assert found["folders"] == ["best", "best-2", "best-3", "last"]
+    assert [step for step, _ in found["curves"]["train/loss"]] == [9, 10, 18, 20, 22]
+    assert [step for step, _ in found["curves"]["validation/bleu"]] == [10, 20, 22]
+    assert len(found["curves"]["final/test_bleu"]) == 1
+    assert len(found["files"]) == 4 * 2 + 1 + 1
+    assert found["state"]["standing"]["ranking"]
+
+
+def test_patience_that_has_ended_has_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    whole, place = folder / "runs" / "patience", folder / "runs" / "patience-cut"
+    impatient = configuration("training.patience=1", "training.learning_rate=1e-12", "training.metric=bleu")
+    assert run.train(impatient, whole)["train"]["steps"] == 20
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "write_json", at_call(1, run.write_json, before=True))
+        with pytest.raises(Cut):
+            run.train(impatient, place)
+    go_on(place)
+    assert list(differences(outcome(whole), outcome(place))) == []
+
+
+def test_what_a_run_took_is_all_that_it_took(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped between two log lines, and resumed with a patience that has ended by now."""
+    monkeypatch.chdir(folder)
+    place = folder / "runs" / "took"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metrics, "quick_scores", at_call(3, Metrics.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration("training.learning_rate=1e-12", "training.save_every=21"), place)
+    counts = json.loads((place / "checkpoints" / "last" / "checkpoint.json").read_text())["state"]["counts"]
+    assert counts["since"]["tokens"] > 0
+    go_on(place, patience=1)
+    took = json.loads((place / "results.json").read_text())["train"]
+    assert took["steps"] == 21
+    assert took["target_tokens"] == counts["tokens"] + counts["since"]["tokens"]
+    assert took["seconds"] == counts["seconds"] + counts["since"]["seconds"]
+
+
+def test_seconds_and_log_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    place = folder / "runs" / "seconds"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration(), place)
+    path = place / "checkpoints" / "last" / "checkpoint.json"
+    saved = json.loads(path.read_text())
+    assert 0 < saved["state"]["counts"]["seconds"] < 100
+    saved["state"]["counts"]["seconds"] += 1000.0
+    path.write_text(json.dumps(saved))
+    reseal(path.parent)
+    go_on(place)
+    assert 1000 < json.loads((place / "results.json").read_text())["train"]["seconds"] < 1100
+
+
+def test_another_text_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path(shutil.copytree(folder, tmp_path / "here"))
+    monkeypatch.chdir(here)
+    (here / "runs" / "whole" / "results.json").unlink()
+    for name in ("dev.en", "train.de"):
+        text = (here / name).read_text()
+        (here / name).write_text(text.replace("a", "e", 1))
+        with pytest.raises(InputError, match="resume=runs/whole: the text is not what it was"):
+            go_on(Path("runs/whole"))
+        (here / name).write_text(text)
+    go_on(Path("runs/whole"))
+
+
+def test_training_that_goes_astray_stops_with_a_sentence(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "astray"
+    wild = ["training.learning_rate=1e30", "training.clip=null", "training.warmup=0", f"hydra.run.dir={place}"]
+    ended = start("train", *SHORT, *wild, folder=folder, status=2)
+    (sentence,) = ended.stderr.decode().splitlines()
+    assert "3 steps in a row the loss or its gradient was no finite number; lower training.learning_rate" in sentence
+    assert "step 4:" in sentence
+    assert checkpoint.load(place / "checkpoints" / "last").step == 0
+
+
+def test_a_run_that_was_killed_at_random_goes_on(tmp_path: Path) -> None:
+    assert len(soak(tmp_path, kills=2, seed=5)) == 2
+
+
+# --- the program ------------------------------------------------------------------------------------------------------
+
+
+def stop(folder: Path, place: Path, *signals: signal.Signals) -> tuple[int, str]:
+    """The exit status and the error stream of a run that gets the signals after its first line of training."""
+    words = command("train", *SHORT, "training.steps=10000", f"hydra.run.dir={place}")
+    log = place / "train.log"
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not (log.exists() and "step 9/" in log.read_text()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        for number in signals:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    return process.returncode, errors.decode()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_step_and_says_how_to_go_on(
+    folder: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    place = tmp_path / "a run"
+    returned, errors = stop(folder, place, number)
+    step = checkpoint.load(place / "checkpoints" / "last", training=True).step
+    assert 9 <= step < 10_000
+    assert returned == status
+    assert errors == f"stopped by {number.name} after step {step}: `python train.py resume='{place}'` goes on\n"
+
+
+def test_a_signal_before_the_first_step_is_told(folder: Path, tmp_path: Path) -> None:
+    """It comes while text is prepared, or, where that is quicker than the signal, after the first steps."""
+    words = command("train", *SHORT, f"hydra.run.dir={tmp_path / 'run'}")
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "run" / ".hydra" / "overrides.yaml").exists():
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert errors.decode().startswith(("error: stopped by SIGTERM", "stopped by SIGTERM after step"))
+    assert errors.count(b"\n") == 1
+
+
+def test_a_run_is_resumed_where_it_was_started(folder: Path, tmp_path: Path) -> None:
+    run_folder = tmp_path / "run"
+    start("train", *SHORT, f"hydra.run.dir={run_folder}", folder=folder)
+    (run_folder / "results.json").unlink()
+    ended = start("train", f"resume={run_folder}", folder=tmp_path, status=2)
+    assert ended.stderr.decode() == (
+        f"error: resume={run_folder}: its text, dev, is not in the folder you are in; the run was started in {folder}: "
+        "type it there\n"
+    )
+    (tmp_path / "text").mkdir()
+    assert "it is no run folder" in start("train", "resume=text", folder=tmp_path, status=2).stderr.decode()
+
+
+def test_a_finished_run_says_so(folder: Path) -> None:
+    before = (folder / "runs" / "whole" / "results.json").read_bytes()
+    ended = start("train", "resume=runs/whole", folder=folder)
+    assert ended.stdout.decode() == "runs/whole is finished: runs/whole/results.json holds its scores\n"
+    assert (folder / "runs" / "whole" / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["resume="], "give one run folder"),
+        (["resume=runs/whole", "resume=runs/other"], "give one run folder"),
+        (["-m", "resume=runs/whole"], "-m: beside resume=FOLDER only KEY=VALUE may stand"),
+        (["resume=runs/whole", "training.epochs"], "training.epochs: beside resume=FOLDER"),
+    ],
+    ids=" ".join,
+)
+def test_what_may_stand_beside_resume(arguments: list[str], words: str) -> None:
+    assert parse_resume(["resume=runs/both/attention=dot"]) == (Path("runs/both/attention=dot"), [])
+    assert parse_resume(["a=1", "resume=runs/whole"]) == (Path("runs/whole"), ["a=1"])
+    with pytest.raises(InputError, match=words):
+        parse_resume(arguments)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_run_can_go_on_for_longer(folder: Path, tmp_path: Path, cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished, or cut off in its last scores: it becomes the longer run, to the bit, and is finished when that is."""
+    monkeypatch.chdir(folder)
+    whole, place = tmp_path / "whole", tmp_path / "longer"
+    run.train(configuration("training.decay=inverse_sqrt"), whole)
+    with pytest.MonkeyPatch.context() as patch:
+        if cut:
+            patch.setattr(run, "write_json", at_call(1, run.write_json, before=True))
+        with pytest.raises(Cut) if cut else nullcontext():
+            run.train(configuration("training.decay=inverse_sqrt", "training.steps=20"), place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metrics, "quick_scores", at_call(1, Metrics.quick_scores))
+        with pytest.raises(Cut):
+            go_on(place, steps=22)
+    assert not (place / "results.json").exists()
+    go_on(place)  # what was asked for stands in the checkpoint
+    assert list(differences(outcome(whole), outcome(place))) == []
+    assert plan_resume(place, {}) is None
+
+
+def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    place = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration(), place)
+    go_on(place, save_every=2, log_every=7, keep_best=5, patience=90)
+    whole, found = outcome(folder / "runs" / "whole"), outcome(place)
+    assert found["curves"]["validation/bleu"] == whole["curves"]["validation/bleu"]
+    weights = "checkpoints/last/weights.safetensors"
+    assert (place / weights).read_bytes() == (folder / "runs" / "whole" / weights).read_bytes()
+    assert checkpoint.load(place / "checkpoints" / "last").configuration["training"]["keep_best"] == 5
+
+
+def test_what_is_so_already_is_no_change(folder: Path) -> None:
+    begun = configuration().training
+    same = {"training.epochs": begun.epochs, "training.steps": begun.steps, "training.save_every": begun.save_every}
+    assert plan_resume(folder / "runs" / "whole", same) is None
+
+
+def test_a_run_becomes_no_shorter(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    place = tmp_path / "run"
+    run.train(configuration("training.decay=constant", "training.epochs=2", "training.steps=20"), place)
+    for options in ({"training.steps": 19}, {"training.epochs": 1}):
+        with pytest.raises(InputError, match="can only become longer"):
+            plan_resume(place, options)
+    go_on(place, steps=None)  # so that epochs are its end
+    for options in ({"training.steps": 10**6}, {"training.epochs": 1}):
+        with pytest.raises(InputError, match="can only become longer"):
+            plan_resume(place, options)
+
+
+def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    place = Path(shutil.copytree(folder / "runs" / "whole", tmp_path / "run"))
+    (place / "results.json").unlink()
+    weights = place / "checkpoints" / "last" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    go_on(place)
+    assert "took the one before it, of step 21, instead" in caplog.text
+    assert list(differences(outcome(folder / "runs" / "whole"), outcome(place))) == []
+    shutil.rmtree(place / "checkpoints" / ".last.old")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"run: checkpoint .*last is damaged: .*; what is in checkpoints/best can"):
+        plan_resume(place, {"training.patience": 3})
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("hydra.run.dir=runs/other", "hydra.run.dir: a run goes on as it began"),
+        ("training.learning_rate=1", "training.learning_rate: a run goes on as it began; only training.epochs,"),
+        ("training.epochs=9", "training.epochs: with training.decay=linear the learning rates of the steps already"),
+        ("training.epoch=9", "training.epoch: no such option, did you mean training.epochs?"),
+        ("training.save_every=many", "training.save_every"),
+        ("training.save_every=", "training.save_every"),
+        ("training.save_every=1,2", "training.save_every=1,2: beside resume=FOLDER only KEY=VALUE may stand, with one"),
+        ("~training.patience=1", "~training.patience=1: beside resume=FOLDER only KEY=VALUE may stand, with one"),
+    ],
+)
+def test_options_that_would_change_the_run_are_refused(folder: Path, option: str, words: str) -> None:
+    before = (folder / "runs" / "whole" / "results.json").read_bytes()
+    assert words in refused("train", "resume=runs/whole", option, folder=folder)
+    assert (folder / "runs" / "whole" / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("resume=runs/nothing", "resume=runs/nothing: no such folder; give a run folder, resume=runs/NAME"),
+        ("resume=train.de", "resume=train.de: no such folder"),
+        ("resume=runs", "resume=runs: there is no checkpoints/last in it"),
+        ("resume=runs/whole/checkpoints/best", "expected a run folder, not a part of one: resume=runs/whole"),
+        ("resume=runs/whole/checkpoints/last/", "expected a run folder, not a part of one: resume=runs/whole"),
+        ("resume=runs/whole/checkpoints", "expected a run folder, not a part of one: resume=runs/whole"),
+        ("resume=runs/whole/results.json", "expected a run folder, not a part of one: resume=runs/whole"),
+        ("--resume=runs/whole", "written without dashes"),
+        ("resum=runs/whole", "did you mean resume?"),
+    ],
+)
+def test_what_resume_cannot_do_is_told(folder: Path, argument: str, words: str) -> None:
+    assert words in refused("train", argument, folder=folder)

@@ -1,0 +1,103 @@
+"""A checkpoint scored: the run's own figures again, for any batch size, and on a person's own files."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seq2seq.commands.scoring import challenge_table, score
+from seq2seq.config import Evaluate, load
+from seq2seq.runtime.errors import InputError
+from tests.support.programs import CPU, SIZES
+
+NOTHING = {"size": None, "length_penalty": None, "n_best": None, "batch": None, "longest_source": None}
+
+
+def scored(run: Path, **options: Any) -> dict[str, Any]:
+    """`evaluate.py` with these options, in this process."""
+    search = {**NOTHING, "too_long": None, **options.pop("search", {})}
+    given: dict[str, Any] = {"split": "test", "source": None, "target": None, "alignments": None, "output": None}
+    given["dataset"] = {"cache": "cache", "folder": None, "test": None}
+    given |= {"evaluation": {"tokenize": None}, "alignment_units": "words"}
+    given |= {"checkpoint": f"{run}/checkpoints/best", "device": CPU}
+    return score(load(Evaluate, {**given, **options, "search": search}))
+
+
+def results(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run / "results.json").read_text())
+    return found
+
+
+@pytest.fixture(params=["general", "concat"])
+def run(request: pytest.FixtureRequest, sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a trained run, with the folder that its paths start from as the current one."""
+    monkeypatch.chdir(sweep)
+    return Path(shutil.copytree(sweep / "runs" / request.param, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64])
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_scores_are_those_of_the_run(run: Path, split: str, batch: int) -> None:
+    found = scored(run, split=split, search={"batch": batch})
+    assert found[split] == results(run)[split]
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64])
+def test_greedy_search_is_what_validation_saw(run: Path, batch: int) -> None:
+    found = scored(run, split="validation", search={"size": 1, "batch": batch})["validation"]
+    best = results(run)["best"]
+    assert {name: found[name] for name in ("bleu", "chrf")} == {name: best[name] for name in ("bleu", "chrf")}
+
+
+def test_a_persons_own_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    shutil.copy("test.de", own / "my.german")
+    shutil.copy("test.en", own / "my.english")
+    found = scored(run, source=f"{own}/my.german", target=f"{own}/my.english", output=f"{tmp_path}/deep/output")
+    assert found["files"] == results(run)["test"]
+    written = json.loads((tmp_path / "deep" / "output" / "evaluation.json").read_text())
+    assert written == json.loads(json.dumps(found))
+    hypotheses = (tmp_path / "deep" / "output" / "hypotheses.files.en").read_text()
+    assert hypotheses.count("\n") == SIZES["test"]
+    assert "my.german" in capsys.readouterr().out
+
+
+def test_what_is_written_stands_in_the_run_folder(run: Path) -> None:
+    before = set(run.rglob("*"))
+    found = scored(run)
+    assert set(run.rglob("*")) - before == {run / "evaluation.json", run / "hypotheses.test.en"}
+    assert json.loads((run / "evaluation.json").read_text())["test"] == found["test"]
+
+
+def test_sources_that_are_too_long_count_as_empty_and_are_said(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "long.de").write_text("Der Hund.\n" + "Der Hund sieht nie das Brot. " * 400 + "\n")
+    (tmp_path / "long.en").write_text("The dog.\nThe dog never sees the bread.\n")
+    files = {"source": f"{tmp_path}/long.de", "target": f"{tmp_path}/long.en"}
+    found = scored(run, **files)["files"]
+    assert (found["refused"], found["unread"]) == (1, 1)
+    assert (run / "hypotheses.files.en").read_text().splitlines()[1] == ""
+    assert "1 source" in capsys.readouterr().out
+    found = scored(run, **files, search={"too_long": "truncate"})["files"]
+    assert (found["refused"], found["unread"]) == (0, 1)
+    assert "leave out 1 pairs" in capsys.readouterr().out
+    assert (run / "hypotheses.files.en").read_text().splitlines()[1] != ""
+
+
+def test_a_challenge_of_which_nothing_was_read_has_no_alignment_error() -> None:
+    rows = {"longer": {"sentences": 3, "bleu": 0.0, "exact": 0.0, "refused": 3}}
+    rows["deeper"] = {"sentences": 3, "bleu": 50.0, "exact": 1.0, "refused": 0, "aer": 0.25}
+    _, longer, deeper, said = challenge_table(rows).splitlines()
+    assert longer.split() == ["longer", "3", "0.00", "0.00", "–"]
+    assert deeper.split() == ["deeper", "3", "50.00", "100.00", "25.00"]
+    assert said.startswith("longer: 3 sources")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_translated(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises((InputError, OSError), match="file"):
+        scored(run, output=f"{tmp_path}/file/output")

@@ -1,0 +1,199 @@
+"""The filter: whatever way the bytes come, one line goes out for each line in, in order."""
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq.commands.stream import _line, line_groups, translate_stream
+from seq2seq.config import Search, Translate, load
+from seq2seq.decoding.translator import Translation
+from seq2seq.runtime.errors import InputError
+from tests.support.programs import CPU
+
+PIECES = st.lists(st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\xff", b"\0", "\u2028".encode()])).map(b"".join))
+
+
+def through_a_pipe(chunks: list[bytes]) -> list[list[bytes]]:
+    """What `line_groups` reads of chunks that were written one after the other."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            for chunk in chunks:
+                pipe.write(chunk)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        return list(line_groups(reading))
+    finally:
+        writer.join()
+        os.close(reading)
+
+
+@given(chunks=PIECES)
+def test_lines_are_those_of_the_whole(chunks: list[bytes]) -> None:
+    whole = b"".join(chunks)
+    lines = whole.removesuffix(b"\n").split(b"\n") if whole else []
+    groups = through_a_pipe(chunks)
+    assert [line for group in groups for line in group] == lines
+    assert all(groups)
+
+
+def test_a_long_line_is_put_together() -> None:
+    line = bytes(range(32, 127)) * 10_000
+    assert through_a_pipe([b"one\n" + line[:70_000], line[70_000:], b"\nlast"]) == [[b"one"], [line], [b"last"]]
+
+
+def test_a_line_is_not_held_back_for_the_next() -> None:
+    reading, writing = os.pipe()
+    groups = line_groups(reading)
+    os.write(writing, b"one\ntwo\nhal")
+    assert next(groups) == [b"one", b"two"]  # with the pipe still open
+    os.write(writing, b"f\n")
+    assert next(groups) == [b"half"]
+    os.close(writing)
+    assert list(groups) == []
+    os.close(reading)
+
+
+# --- translate_stream -------------------------------------------------------------------------------------------------
+
+SENTENCES = ["Der Hund sieht heute das Brot.", "Das Pferd kauft nie den Apfel.", "Die Katze hört morgens eine Tür."]
+
+
+class Filter:
+    """`translate.py` in this process."""
+
+    def __init__(self, run: Path, folder: Path) -> None:
+        self.run, self.folder = run, folder
+
+    def __call__(self, given: bytes | str, *, failed: int = 0, **options: Any) -> list[str]:
+        """The lines of the output; `failed` of the input's must have been told to be impossible."""
+        search = {**dict.fromkeys(Search.model_fields), **options.pop("search", {})}
+        values: dict[str, Any] = {"scores": False, "alignments": False, "units": False, "plot": None, "search": search}
+        values |= {"checkpoint": f"{self.run}/checkpoints/best", "device": CPU, **options}
+        path = self.folder / "given"
+        path.write_bytes(given.encode() if isinstance(given, str) else given)
+        made = self.folder / "made"
+        with path.open("rb") as source, made.open("w", encoding="utf-8", newline="\n") as target:
+            assert translate_stream(load(Translate, values), source.fileno(), target) == failed
+        *lines, rest = made.read_bytes().decode().split("\n")
+        assert rest == ""
+        return lines
+
+
+@pytest.fixture
+def general(sweep: Path, tmp_path: Path) -> Filter:
+    return Filter(sweep / "runs" / "general", tmp_path)
+
+
+@pytest.fixture
+def concat(sweep: Path, tmp_path: Path) -> Filter:
+    return Filter(sweep / "runs" / "concat", tmp_path)
+
+
+def test_one_line_out_for_each_line_in(general: Filter, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two, three = (general(f"{sentence}\n")[0] for sentence in SENTENCES)
+    assert len({one, two, three}) > 1  # or their order could not be seen
+    strange = ["\t", "\0", "\ufeff", "😀🏽\u200d", "\u2028\x85\x0b", "a" * 300, "\x1b[31m", "\ufffe\U0010ffff", "\r"]
+    lines = [SENTENCES[0], "", "   ", SENTENCES[1] + "\r", *strange, SENTENCES[2]]
+    found = general("\n".join(lines))  # and no line end after the last
+    assert len(found) == len(lines)
+    assert (found[0], found[3], found[-1]) == (one, two, three)
+    assert found[1:3] == ["", ""]
+    assert capsys.readouterr().err == ""
+    assert general(b"") == []
+    assert general(b"\n") == [""]
+
+
+def test_a_line_that_is_no_text_is_told_and_left_empty(general: Filter, capsys: pytest.CaptureFixture[str]) -> None:
+    one, _, three = general("\n".join(SENTENCES))
+    found = general(SENTENCES[0].encode() + b"\nDer \xff Hund\n" + SENTENCES[2].encode() + b"\n", failed=1)
+    assert found == [one, "", three]
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert all(words in told for words in ("line 2", "0xff", "position 4", "UTF-8"))
+
+
+def test_a_line_too_long_is_told_and_left_empty_or_cut(concat: Filter, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = f"{SENTENCES[0]}\n{'x' * 10**6}\n{SENTENCES[1]}\n"
+    found = concat(lines, failed=1)
+    assert (found[1], bool(found[0]), bool(found[2])) == ("", True, True)
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert all(words in told for words in ("line 2", "subwords", "search.too_long=truncate"))
+    cut = concat(lines, search={"too_long": "truncate"})
+    assert cut[0] == found[0]
+    assert cut[1] != ""
+    assert cut[2] == found[2]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
+    values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "units": False, "plot": None, "search": {}}
+    options = load(Translate, {**values, "device": CPU})
+    translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
+    assert _line(translation, 7, options, ranked=True) == "7\t-1.5000\ta b\t"
+
+
+@pytest.mark.parametrize("rule", ["general", "concat"])
+def test_n_best_scores_and_alignments_stand_in_columns(sweep: Path, tmp_path: Path, rule: str) -> None:
+    run = Filter(sweep / "runs" / rule, tmp_path)
+    given = [SENTENCES[0], "", SENTENCES[1]]
+    rows = [
+        line.split("\t")
+        for line in run("\n".join(given), scores=True, alignments=True, search={"size": 4, "n_best": 3})
+    ]
+    numbers = [int(row[0]) for row in rows]
+    assert numbers == [1, 1, 1, 2, 3, 3, 3]
+    for number in (1, 3):
+        scores = [float(row[1]) for row in rows if row[0] == str(number)]
+        assert scores == sorted(scores, reverse=True)
+        assert max(scores) < 0
+    linked = 0
+    for number, _, text, alignment in rows:
+        source, target = len(given[int(number) - 1].split()), len(text.split())
+        for link in alignment.split():
+            i, j = map(int, link.split("-"))
+            assert 0 <= i < source
+            assert 0 <= j < target
+            linked += 1
+    assert linked
+    assert rows[0][2] == run(given[0], search={"size": 4})[0]
+
+
+def test_the_words_that_an_alignment_counts_stand_beside_it(general: Filter) -> None:
+    given = [SENTENCES[0], "", SENTENCES[2]]
+    for line, source in zip(general("\n".join(given), alignments=True, units=True), given, strict=True):
+        text, alignment, source_units, target_units = line.split("\t")
+        assert (source_units, target_units) == (source, text)
+        assert bool(alignment) == bool(source)
+
+
+def test_the_attention_of_the_first_translation_is_drawn(
+    general: Filter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "picture.png"
+    general("\n" + "\n".join(SENTENCES), plot=str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert general("\n", plot=str(tmp_path / "blank.png")) == [""]
+    assert not (tmp_path / "blank.png").exists()
+    assert "blank.png is not written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("plot", "words"), [("a.bmp", r"\.png"), ("nowhere/a.png", "no folder nowhere")])
+def test_a_plot_is_refused_before_anything_is_translated(general: Filter, plot: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        general(SENTENCES[0], plot=plot)
+
+
+def test_more_of_the_best_than_the_beam_holds_is_refused(general: Filter) -> None:
+    with pytest.raises(InputError, match=r"search\.n_best=3 .* search\.size=2"):
+        general(SENTENCES[0], search={"n_best": 3})

@@ -1,0 +1,194 @@
+"""A comparison's tables by hand, and pages in which text is text and nothing comes from elsewhere."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant, by_kind, markdown, notes, runs, summary
+from seq2seq.reporting.curves import Curve
+from seq2seq.reporting.heatmap import Attention
+from seq2seq.reporting.html import page
+from tests.support.pages import check_alone
+
+HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\""
+
+
+def results(bleu: float, *, aer: float | None = None) -> dict[str, Any]:
+    test = {"bleu": bleu, "chrf": 2 * bleu, "ter": 40.0, "exact": bleu / 100, "bleu_interval": [bleu - 1, bleu + 2]}
+    test |= {"signature": "nrefs:1|tok:13a", "chrf_signature": "nc:6|nw:0"}
+    return {
+        "parameters": 12345,
+        "best": {"step": 1200},
+        "train": {"steps": 1500, "seconds": 61.6, "target_tokens_per_second": 3210.4},
+        "decoding": {"seconds": 2.5, "sentences_per_second": 412.0},
+        "test": test if aer is None else {**test, "aer": aer},
+    }
+
+
+def run(seed: int, bleu: float, *, p_value: float | None = None, aer: float | None = None) -> Run:
+    return Run(seed, results(bleu, aer=aer), p_value, Curve([100, 200], [bleu / 2, bleu]))
+
+
+def measured(seed: int) -> Run:
+    """With short sentences apart."""
+    one = run(seed, 20.0)
+    test = {**one.results["test"], "by_length": {"1-4": {"bleu": 77.7}}}
+    return one._replace(results={**one.results, "test": test})
+
+
+ATTENTION = Attention(["ein", "Hund"], ["a", "dog", "."], np.array([[0.9, 0.1], [0.25, 0.75], [0.5, 0.5]]))
+DOT = Variant("dot", [run(1, 20.0, aer=0.25), run(2, 26.0, aer=0.35)])
+GENERAL = Variant("general", [run(1, 21.5, p_value=0.0123, aer=0.2)])
+
+
+def report(*variants: Variant, examples: int = 1, text: str = "A dog.", failed: tuple[str, ...] = ()) -> Report:
+    shown = [Shown(variant.name, text, ATTENTION) for variant in variants[:-1]]
+    shown.append(Shown(variants[-1].name, text, None))
+    return Report(
+        title=f"Compared: {text}",
+        command=f"python scripts/compare.py {text}",
+        facts=[("dataset", "grammar")],
+        common=[("training.clip", text)],
+        seeds=[1, 2],
+        variants=variants,
+        examples=[Example(text, text, shown)] * examples,
+        failed=failed,
+        resamples=1000,
+        languages=("de", "en"),
+    )
+
+
+def test_means_and_spreads_by_hand() -> None:
+    """20 and 26: mean 23, standard deviation sqrt((3² + 3²) / 1) = 4.24."""
+    table = summary(report(DOT, GENERAL))
+    assert table.headings[:4] == ["variant", "BLEU", "p of BLEU, seed 1, 2", "chrF"]
+    dot, general = (dict(zip(table.headings, row, strict=True)) for row in table.rows)
+    assert dot["variant"] == "dot"
+    assert dot["BLEU"] == f"23.00 ± {math.sqrt(18):.2f}" == "23.00 ± 4.24"
+    assert dot["chrF"] == "46.00 ± 8.49"
+    assert dot["exact match, %"] == "23.0 ± 4.2"
+    assert dot["alignment error, %"] == "30.0 ± 7.1"
+    assert dot["parameters"] == "12,345"
+    assert dot["p of BLEU, seed 1, 2"] == "–"
+    assert general["BLEU"] == "21.50"  # one run has no spread
+    assert general["p of BLEU, seed 1, 2"] == "0.012, –"
+
+
+def test_what_nobody_measured_is_not_on_the_page() -> None:
+    without = report(Variant("dot", [run(1, 20.0)]), Variant("general", [run(1, 21.0)]))._replace(seeds=[1])
+    assert "alignment error, %" not in summary(without).headings
+    assert not [heading for heading in summary(without).headings if heading.startswith("p ")]
+    assert not [note for note in notes(without) if "bootstrap" in note or "deviation" in note]
+    assert "bootstrap" not in page(without) + markdown(without)
+    partly = summary(report(DOT, Variant("general", [run(1, 21.0)])))
+    assert partly.rows[1][partly.headings.index("alignment error, %")] == "–"
+
+
+def test_kinds_of_sentences_are_told_apart_where_that_was_measured() -> None:
+    def told(seed: int, *bleu: float) -> Run:
+        measured = {"test": {"bleu": 1.0, "by_length": {"1-4": {"bleu": bleu[0]}, "17+": {"bleu": bleu[1]}}}}
+        return Run(seed, measured | {"challenges": {"names": {"bleu": bleu[2]}}}, None, Curve([1], [1.0]))
+
+    shown = report(Variant("dot", [told(1, 10.0, 20.0, 30.0), told(2, 11.0, 20.0, 40.0)]), GENERAL)
+    table = by_kind(shown)
+    assert table is not None
+    assert table.headings == ["BLEU", "1-4 words", "17+ words", "names"]
+    assert table.rows == [["dot", "10.5", "20.0", "35.0"], ["general", "–", "–", "–"]]
+    assert by_kind(report(DOT, GENERAL)) is None
+    assert "By kind of sentence" not in page(report(DOT, GENERAL)) + markdown(report(DOT, GENERAL))
+    whole = report(Variant("dot", [measured(1)]), GENERAL)
+    assert "| dot     |      77.7 |" in markdown(whole)
+    assert "77.7" in check_alone(page(whole)).text
+
+
+def test_every_run_has_its_row() -> None:
+    table = runs(report(DOT, GENERAL))
+    assert [row[0] for row in table.rows] == ["dot, seed 1", "dot, seed 2", "general, seed 1"]
+    assert table.rows[1][1:3] == ["26.00", "25.00 to 28.00"]
+    assert {len(row) for row in table.rows} == {len(table.headings)}
+
+
+def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
+    shown = report(DOT, GENERAL, examples=2, failed=("concat, seed 3, failed",))
+    found = check_alone(page(shown))
+    text = " ".join(found.text)
+    for table in (summary(shown), runs(shown)):
+        assert all(cell in found.text for row in [table.headings, *table.rows] for cell in row)
+    for words in (shown.title, shown.command, "nrefs:1|tok:13a", "concat, seed 3, failed", *notes(shown)):
+        assert words in text
+    assert [attributes.get("content") for attributes in found.all("meta")][1] == "width=device-width, initial-scale=1"
+    assert found.all("html") == [{"lang": "en"}]
+    assert len(found.all("table")) == 2 + 2  # of dot's attention; general translated nothing
+
+
+def test_a_heat_map_has_a_cell_for_each_weight_and_is_told_in_words() -> None:
+    source = page(report(DOT, GENERAL, examples=2))
+    pictures = [each for each in check_alone(source).all("div") if each.get("class") == "map"]
+    assert len(pictures) == 2  # of dot; general translated nothing
+    for picture in pictures:
+        assert picture["role"] == "img"
+        assert picture["aria-label"] == "Attention of dot: a from ein; dog from Hund; . from ein"
+        assert picture["dir"] == "ltr"
+        assert picture["tabindex"] == "0"  # the keyboard can scroll it
+    maps = re.findall(r'<thead lang="de"><tr>(.*?)</tr></thead><tbody lang="en">(.*?)</tbody>', source)
+    assert len(maps) == 2
+    for head, body in maps:
+        assert re.findall("<th>(.*?)</th>", head) == ["", "<bdi>ein</bdi>", "<bdi>Hund</bdi>"]
+        rows = re.findall(r"<tr><th><bdi>(.*?)</bdi></th>(.*?)</tr>", body)
+        assert [word for word, _ in rows] == ["a", "dog", "."]
+        assert [re.findall(r'<td style="--weight:(\d+)%"></td>', cells) for _, cells in rows] == [
+            ["90", "10"],
+            ["25", "75"],
+            ["50", "50"],
+        ]
+
+
+def test_a_source_from_right_to_left_begins_at_the_right() -> None:
+    arabic = Attention(["نحن", "نذهب"], ["we", "go"], np.eye(2))
+    example = Example("نحن نذهب", "we go", [Shown("dot", "we go", arabic)])
+    found = check_alone(page(report(DOT, GENERAL)._replace(examples=[example])))
+    assert [picture["dir"] for picture in found.all("div") if picture.get("class") == "map"] == ["rtl"]
+    assert {"نحن", "نذهب", "نحن نذهب"} <= set(found.text)  # as they are: the browser has the fonts
+
+
+def test_text_cannot_become_markup() -> None:
+    hostile = report(DOT._replace(name=HOSTILE), GENERAL, text=HOSTILE, failed=(HOSTILE,))
+    words = Attention([HOSTILE], [HOSTILE], np.ones((1, 1)))
+    example = hostile.examples[0]._replace(shown=[Shown(HOSTILE, HOSTILE, words)])
+    found = check_alone(page(hostile._replace(examples=[example], languages=(HOSTILE, HOSTILE))))
+    assert not found.all("img")
+    assert found.text.count(HOSTILE) >= 8
+    (picture,) = (each for each in found.all("div") if each.get("class") == "map")
+    assert str(picture["aria-label"]).count(HOSTILE) == 3
+    assert HOSTILE in [body.get("lang") for body in found.all("tbody")]
+    lines = [line for line in markdown(hostile).splitlines() if not line.startswith("    ")]  # that is code
+    assert len([line for line in lines if "\\<script" in line]) >= 6
+    assert "<script" not in "\n".join(lines).replace("\\<", "")
+
+
+@pytest.mark.parametrize("name", ["a|b", "back\\slash|", "`code`", "local_p"])
+def test_a_row_of_markdown_has_as_many_cells_as_its_heading(name: str) -> None:
+    lines = markdown(report(DOT._replace(name=name), GENERAL)).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("| variant"))
+    counts = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines[start : start + 4]}
+    assert counts == {len(summary(report(DOT, GENERAL)).headings) + 1}
+
+
+@settings(max_examples=25)
+@given(st.text(max_size=40))
+def test_whatever_the_text_is_the_page_holds_together(text: str) -> None:
+    check_alone(page(report(Variant(text, GENERAL.runs), text=text)))
+    markdown(report(Variant(text, GENERAL.runs), text=text))
+
+
+def test_why_bleu_is_zero_is_said_once() -> None:
+    zero = run(1, 0.0)
+    test = {**zero.results["test"], "bleu_note": "BLEU is 0: no translation has four tokens"}
+    zero = zero._replace(results={**zero.results, "test": test})
+    said = notes(report(Variant("dot", [zero]), Variant("general", [zero])))
+    assert said.count("BLEU is 0: no translation has four tokens.") == 1

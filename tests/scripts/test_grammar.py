@@ -1,0 +1,71 @@
+"""scripts/grammar.py: what it prints and writes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "scripts" / "grammar.py"), *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, cwd=ROOT)
+
+
+def test_written_files_agree_line_by_line(tmp_path: Path) -> None:
+    assert run("--write", str(tmp_path / "out")).returncode == 0
+    for name, size in (("train", 2000), ("validation", 200), ("test", 200), ("challenge-compounds", 25)):
+        lines = {
+            ending: (tmp_path / "out" / f"{name}.{ending}").read_text(encoding="utf-8").split("\n")
+            for ending in ("de", "en", "align", "tags")
+        }
+        assert {len(column) - 1 for column in lines.values()} == {size}
+        for source, target, links in zip(lines["de"][:-1], lines["en"], lines["align"], strict=False):
+            for link in links.split(" "):
+                i, j = link.replace("p", "-").split("-")
+                assert int(i) < len(source.split(" "))
+                assert int(j) < len(target.split(" "))
+
+
+def test_the_traced_pair_is_the_shown_one() -> None:
+    shown = run("--show", "--number", "8").stdout.split("\n\n")[7]
+    traced = run("--trace", "7").stdout
+    source, target = shown.split("\n")[:2]
+    assert f"German: {source}\n" in traced
+    assert f"English: {target}\n" in traced
+    assert "verb: " in traced
+    assert shown.split("links: ")[1].split("\n")[0] in traced
+
+
+def test_a_mistake_is_one_line() -> None:
+    result = run("--split", "dev")
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    assert "'dev'" in result.stderr
+    assert "challenge-longer" in result.stderr
+    assert "expected 0 to 1999" in run("--trace", "2000").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--number", "-3"], 2, "error: --number: found -3, expected 1 or more"),
+        (["--write", "{}/file/folder"], 1, "file/folder: not a directory"),
+        (["--write", "{}", "--trace", "3"], 2, "not allowed with argument --write"),
+    ],
+)
+def test_what_will_not_do_is_told(tmp_path: Path, arguments: list[str], status: int, words: str) -> None:
+    (tmp_path / "file").touch()
+    ended = run(*(word.format(tmp_path) for word in arguments))
+    assert ended.returncode == status
+    assert words in ended.stderr.splitlines()[-1]
+
+
+def test_a_reader_that_goes_is_no_error() -> None:
+    program = f"{sys.executable} {ROOT / 'scripts' / 'grammar.py'} --number 500"
+    ended = subprocess.run(["sh", "-c", f"{program} | head -1"], capture_output=True, text=True)
+    assert (ended.stderr, ended.stdout.count("\n")) == ("", 1)

@@ -1,0 +1,86 @@
+"""A model small enough to test, all of whose sizes differ, and ragged batches for it."""
+
+import itertools
+import random
+
+import torch
+
+from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
+from seq2seq.attention.layer import Rule
+from seq2seq.attention.scores import SCORES
+from seq2seq.nn.decoder import DECODERS, Decoder, DecoderSizes
+from seq2seq.nn.encoder import Encoder, GRUEncoder, SelfAttentionEncoder
+from seq2seq.nn.model import Model
+from seq2seq.text.batches import Batch, batch_pairs
+
+PLACES = sorted(DECODERS)
+RULES = sorted(SCORES)
+EVERY = list(itertools.product(PLACES, RULES))
+"""Each rule in each place of the decoder."""
+EVERYWHERE = [
+    (place, rule, distribution)
+    for place, rule, distribution in itertools.product([*PLACES, "self_attention"], RULES, DISTRIBUTIONS)
+    if not (SCORES[rule].is_uniform and DISTRIBUTIONS[distribution].is_hard)
+    and not (place == "self_attention" and DISTRIBUTIONS[distribution].follows_target)
+]
+"""Each rule with each distribution in each place, the encoder too, but for what `seq2seq.config` refuses."""
+
+EMBEDDING, VALUE, HIDDEN, POSITIONS = 10, 12, 14, 16
+SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
+
+
+def tiny_rule(rule: str, distribution: str = "softmax") -> Rule:
+    """An attention by name, with two heads where it has several."""
+    hard = HardOptions("gumbel", temperature=0.7, soft=0.0)
+    return Rule(SCORES[rule], DISTRIBUTIONS[distribution], heads=2, window=2, hard=hard)
+
+
+def tiny_decoder(
+    place: str, rule: str, distribution: str = "softmax", *, dropout: float = 0.0, seed: int = 1
+) -> tuple[Decoder, DecoderSizes]:
+    """A decoder alone, with fresh weights that the seed decides."""
+    torch.manual_seed(seed)
+    hidden = VALUE if SCORES[rule].needs_equal_widths else HIDDEN
+    widths = DecoderSizes(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS)
+    return DECODERS[place](tiny_rule(rule, distribution), widths, dropout=dropout), widths
+
+
+def tiny_model(
+    place: str = "bahdanau",
+    rule: str = "additive",
+    distribution: str = "softmax",
+    *,
+    tie: str = "none",
+    dropout: float = 0.0,
+    seed: int = 1,
+) -> Model:
+    """A model with fresh weights that the seed decides; in place `self_attention` the rule is the encoder's."""
+    torch.manual_seed(seed)
+    encoder: Encoder = GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, dropout=dropout)
+    if place == "self_attention":
+        decoder, _ = tiny_decoder("luong", "general", dropout=dropout, seed=seed)
+        encoder = SelfAttentionEncoder(encoder, tiny_rule(rule, distribution), positions=POSITIONS)
+    else:
+        decoder, _ = tiny_decoder(place, rule, distribution, dropout=dropout, seed=seed)
+    return Model(
+        encoder,
+        decoder,
+        source_vocabulary=TARGET_VOCABULARY if tie == "all" else SOURCE_VOCABULARY,
+        target_vocabulary=TARGET_VOCABULARY,
+        embedding_size=EMBEDDING,
+        embedding_scale=3.0,
+        tie=tie,
+        dropout=dropout,
+        positions=POSITIONS,
+    )
+
+
+def sentences(lengths: list[int], vocabulary: int = TARGET_VOCABULARY, *, seed: int) -> list[list[int]]:
+    """Random sentences of ordinary ids, of these lengths."""
+    draw = random.Random(seed)
+    return [[draw.randrange(4, vocabulary) for _ in range(length)] for length in lengths]
+
+
+def ragged_batch(*, seed: int = 5) -> Batch:
+    """Five pairs: the shortest source is EOS alone, and no side's lengths are sorted."""
+    return batch_pairs(sentences([4, 0, 7, 1, 3], seed=seed), sentences([2, 3, 1, 6, 5], seed=seed + 1))

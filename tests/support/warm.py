@@ -1,0 +1,104 @@
+"""The programs as a person starts them, in a tenth of the time: a process that has imported everything forks for each.
+
+What runs is the program's own file, as `__main__`, in a process of its own.
+"""
+
+import json
+import os
+import resource
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.programs import ROOT
+
+MIB = 2**20
+
+
+class Ended(NamedTuple):
+    """How a program ended, what it printed, and the most memory that it had, in MiB."""
+
+    status: int
+    printed: bytes
+    told: str
+    peak: float
+
+
+class Warm:
+    """Starts programs. `memory` is what each may have in MiB beyond what Python and PyTorch take, which is `idle`."""
+
+    def __init__(self, *, memory: int) -> None:
+        self.memory = memory
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.warm"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.idle = float(self._answer())
+
+    def __call__(self, program: str, *arguments: str, folder: Path, given: bytes = b"") -> Ended:
+        """Runs a program in a folder to its end."""
+        assert self.server.stdin is not None
+        with tempfile.TemporaryDirectory() as elsewhere:
+            (Path(elsewhere) / "0").write_bytes(given)
+            work = {"program": program, "arguments": arguments, "folder": str(folder), "streams": elsewhere}
+            self.server.stdin.write(json.dumps(work | {"memory": self.memory}).encode() + b"\n")
+            self.server.stdin.flush()
+            ended: dict[str, Any] = json.loads(self._answer())
+            printed, told = ((Path(elsewhere) / number).read_bytes() for number in ("1", "2"))
+        return Ended(ended["status"], printed, told.decode(), ended["peak"])
+
+    def _answer(self) -> bytes:
+        assert self.server.stdout is not None
+        return self.server.stdout.readline()
+
+    def close(self) -> None:
+        """Ends the process that forks."""
+        self.server.communicate()
+
+
+def serve() -> None:
+    """A line of JSON for each program to start, and one for how it ended."""
+    import hydra  # noqa: F401
+    import sacrebleu  # noqa: F401
+    import torch
+
+    import seq2seq.commands.scoring
+    import seq2seq.commands.stream  # noqa: F401
+
+    torch.set_num_threads(1)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+    for line in sys.stdin:
+        work = json.loads(line)
+        if (child := os.fork()) == 0:
+            _run(**work)
+        _, status, used = os.wait4(child, 0)
+        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss / 1024}), flush=True)
+
+
+def _run(program: str, arguments: list[str], folder: str, streams: str, memory: int) -> None:
+    status = 0
+    try:
+        for number, flags in enumerate((os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_CREAT)):
+            os.dup2(os.open(f"{streams}/{number}", flags), number)
+        os.chdir(folder)
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + memory * MIB
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+        path = str(ROOT / f"{program}.py")
+        sys.argv = [path, *arguments]
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    serve()
