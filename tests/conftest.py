@@ -10,6 +10,7 @@ import torch
 from hypothesis import settings
 
 from tests.support.programs import SMALL, TEXT, start, write_corpus
+from tests.support.tiny import PAIRWISE
 from tests.support.warm import Warm
 
 torch.set_num_threads(1)
@@ -19,6 +20,32 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 settings.register_profile("shared machine", deadline=None)  # where a second may be lost to others at any time
 settings.load_profile("shared machine")
+
+
+PROGRAMS = ("commands", "scripts")
+"""Folders of tests that start the real programs."""
+HOSTILE = ("test_hostile", "test_strangers", "test_fuzz")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="every combination of rule, distribution and place")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks tests by where they stand; without `--all`, keeps as many combinations as hold every pair of choices."""
+    left_out = []
+    for item in items:
+        if item.path.parent.name in PROGRAMS or item.path.stem == "test_new_rule":
+            item.add_marker(pytest.mark.program)
+        if item.path.stem in HOSTILE:
+            item.add_marker(pytest.mark.hostile)
+        values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        combination = tuple(values.get(name) for name in ("place", "rule", "distribution"))
+        if None not in combination and combination not in PAIRWISE:
+            left_out.append(item)
+    if not config.getoption("--all"):
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(autouse=True)

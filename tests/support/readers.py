@@ -64,7 +64,7 @@ def whole_checkpoint() -> dict[str, bytes]:
     model = build.model(config.load(config.Train, values), tokenizers, positions=17)
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.0)
     training = Training(tensors_to_resume(model, optimizer), State(text="abc"))
-    weights = dict(model.named_parameters())
+    weights: dict[str, torch.Tensor] = dict(model.named_parameters())
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "last"
         checkpoint.store(Checkpoint(values, tokenizers, weights, 17, 3, {"bleu": 1.5}, training), place)
@@ -220,7 +220,11 @@ def _with_cell(table: bytes, edit: Any) -> bytes:
 
 # --- configurations --------------------------------------------------------------------------------------------------
 
-KINDS = {"train": config.Train, "evaluate": config.Evaluate, "translate": config.Translate}
+KINDS: dict[str, type[config.Section]] = {
+    "train": config.Train,
+    "evaluate": config.Evaluate,
+    "translate": config.Translate,
+}
 
 
 @cache
@@ -242,7 +246,7 @@ def read_configuration(example: Any, folder: Path) -> None:
     found = config.load(KINDS[program], whole if edits else alone)
     if isinstance(found, config.Train):
         assert config.load(config.Train, json.loads(found.model_dump_json())) == found
-    else:
+    elif isinstance(found, config.Evaluate | config.Translate):
         trained = config.load(config.Train, json.loads(whole_configuration("train", 0)))
         config.search_as_given(found.search, trained.search)
 

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Sequence
 
 import torch
 
@@ -24,6 +25,25 @@ EVERYWHERE = [
     and not (place == "self_attention" and DISTRIBUTIONS[distribution].follows_target)
 ]
 """Each rule with each distribution in each place, the encoder too, but for what `seq2seq.config` refuses."""
+
+
+def _pairwise(combinations: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """Some of the combinations, chosen greedily, so that every pair of two choices that occurs is among them."""
+
+    def pairs(combination: tuple[str, ...]) -> set[tuple[object, ...]]:
+        return set(itertools.combinations(enumerate(combination), 2))
+
+    missing = set().union(*map(pairs, combinations))
+    chosen = set()
+    while missing:
+        best = max(combinations, key=lambda combination: len(pairs(combination) & missing))
+        chosen.add(best)
+        missing -= pairs(best)
+    return chosen
+
+
+PAIRWISE = _pairwise(EVERYWHERE)
+"""Of `EVERYWHERE`, enough for every pair of a place, a rule and a distribution."""
 
 EMBEDDING, VALUE, HIDDEN, POSITIONS = 10, 12, 14, 16
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
@@ -56,10 +76,11 @@ def tiny_model(
 ) -> Model:
     """A model with fresh weights that the seed decides; in place `self_attention` the rule is the encoder's."""
     torch.manual_seed(seed)
-    encoder: Encoder = GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, dropout=dropout)
+    gru = GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, dropout=dropout)
+    encoder: Encoder = gru
     if place == "self_attention":
         decoder, _ = tiny_decoder("luong", "general", dropout=dropout, seed=seed)
-        encoder = SelfAttentionEncoder(encoder, tiny_rule(rule, distribution), positions=POSITIONS)
+        encoder = SelfAttentionEncoder(gru, tiny_rule(rule, distribution), positions=POSITIONS)
     else:
         decoder, _ = tiny_decoder(place, rule, distribution, dropout=dropout, seed=seed)
     return Model(
