@@ -91,14 +91,24 @@ def updates(
         norm = get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
         rate = schedule.rate(step)
         finite = torch.isfinite(norm) & torch.isfinite(total.smoothed)
-        for parameters in optimizer.param_groups:
-            parameters["lr"] = rate
-        # A fused AdamW does nothing where found_inf is 1, and divides gradients by grad_scale, which saves a pass.
-        optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]
-        optimizer.grad_scale = (norm / clip).clamp(min=1.0).float() if clip is not None else None  # type: ignore[attr-defined]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        _move_weights(optimizer, rate=rate, norm=norm, clip=clip, finite=finite)
         yield Update(step, total, tokens, padding, positions, norm, rate, finite)
+
+
+def _move_weights(
+    optimizer: torch.optim.Optimizer, *, rate: float, norm: Tensor, clip: float | None, finite: Tensor
+) -> None:
+    """One optimiser step with gradients clipped to the norm `clip`; none where `finite` is False. Clears gradients.
+
+    The protocol is that of PyTorch's fused optimisers with `torch.amp.GradScaler`: a step does nothing where
+    `found_inf` is 1, and divides gradients by `grad_scale`, which saves a pass over them. Nothing waits for the device.
+    """
+    for parameters in optimizer.param_groups:
+        parameters["lr"] = rate
+    optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]
+    optimizer.grad_scale = (norm / clip).clamp(min=1.0).float() if clip is not None else None  # type: ignore[attr-defined]
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
 def _too_large(batch: Batch, step: int) -> str:
