@@ -12,7 +12,7 @@ from seq2seq.config.schema import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant
 from seq2seq.reporting.curves import curve
-from seq2seq.reporting.heatmap import unit_attention
+from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder

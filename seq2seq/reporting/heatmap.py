@@ -13,11 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from seq2seq.decoding.translator import CONTROL, Translation
 from seq2seq.reporting import fonts
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import replacing
-from seq2seq.text.units import merge, units
 
 SUFFIXES = (".png", ".svg", ".pdf")
 LONGEST_LABEL = 24  # characters
@@ -149,11 +147,3 @@ def _width(label: str, font: FontProperties) -> float:
     """In inches."""
     width, _, _ = text_to_path.get_text_width_height_descent(label, font, ismath=False)
     return float(width) / 72
-
-
-def unit_attention(translation: Translation) -> Attention:
-    """A translation's attention between words (pieces, in scripts without spaces), EOS left out on both sides."""
-    source, target = units(translation.source_pieces), units(translation.target_pieces)
-    weights = merge(translation.weights, source, target)
-    rows, columns = ([CONTROL.sub("\ufffd", unit.text) for unit in side] for side in (target, source))
-    return Attention(columns, rows, weights)

@@ -11,8 +11,8 @@ from seq2seq.evaluation.evaluator import Hypotheses, outcomes, shares, translate
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.evaluation.teacher_forcing import References, TeacherForcingResult
 from seq2seq.nn.model import Model
-from seq2seq.reporting.heatmap import unit_attention
 from seq2seq.reporting.tensorboard import Board, Sample
+from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.annotations import LoadedSplit

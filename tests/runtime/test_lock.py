@@ -14,8 +14,8 @@ from tests.support.programs import ROOT, start
 
 HOLD = """
 import pathlib, sys
-from seq2seq.lock import alone
-with alone(pathlib.Path(sys.argv[1])):
+from seq2seq.runtime.lock import exclusive_lock
+with exclusive_lock(pathlib.Path(sys.argv[1])):
     print(flush=True)
     input()
 """
