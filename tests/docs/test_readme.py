@@ -1,52 +1,170 @@
-"""What the README tells people to type is what works."""
+"""README, its Chinese translation and docs/ say what works: commands, links, figures, the traced sentence."""
 
 import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
+import tomllib
+from collections import Counter
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+import seq2seq
 from seq2seq import config
+from seq2seq.commands.compare_request import request
+from tests.support.programs import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+ENGLISH, CHINESE = "README.md", "README.zh.md"
+NAMES = [ENGLISH, CHINESE, "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 KINDS = {"train": config.Train, "evaluate": config.Evaluate, "translate": config.Translate}
-BLOCKS = "\n".join(re.findall(r"```\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
-COMMANDS = sorted(set(re.findall(r"python (train|evaluate|translate)\.py([^#<>|&\n]*)", BLOCKS)))
+SCRIPTS = {"scripts/compare", "scripts/benchmark", "scripts/grammar", "scripts/curves"}
+PROGRAM = re.compile(r"(?:python|torchrun\s[^|;&]*?) (train|evaluate|translate|scripts/\w+)\.py([^#<>|&]*)")
 
 
-@pytest.mark.parametrize(("program", "arguments"), COMMANDS)
-def test_every_command_composes_to_a_valid_configuration(program: str, arguments: str) -> None:
-    overrides = [word for word in shlex.split(arguments) if not word.startswith("-")]
-    sweep = [re.sub("=([^,]*),.*", r"=\1", word) for word in overrides]  # a sweep's first choice
+def command_lines(text: str) -> list[str]:
+    """The lines of fenced blocks, without comments, continued lines as one."""
+    blocks = "\n".join(re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
+    return [" ".join(line.partition(" #")[0].split()) for line in blocks.splitlines() if line.strip()]
+
+
+def commands(text: str) -> set[tuple[str, str]]:
+    """Programs and their arguments, in fenced blocks, and where a table or sentence has a whole command."""
+    inline = re.findall(r"`(python [^`\n]*)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    pairs = {match.groups() for line in [*command_lines(text), *inline] for match in PROGRAM.finditer(line)}
+    return {(program, arguments.strip()) for program, arguments in pairs if "..." not in arguments}
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub makes of headings."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def keys(values: object, prefix: str = "") -> set[str]:
+    """The dotted keys of a nested configuration."""
+    if not isinstance(values, dict):
+        return {prefix}
+    return set().union(*(keys(value, f"{prefix}.{key}" if prefix else key) for key, value in values.items()))
+
+
+COMMANDS = sorted(set().union(*map(commands, PAGES.values())))
+
+
+def check_configuration(program: str, words: list[str]) -> None:
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        values = compose(program, sweep)
+        values = compose(program, words)
     config.load(KINDS[program], OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
 
 
-def test_the_readme_has_commands_for_all_three_programs() -> None:
-    assert {program for program, _ in COMMANDS} == set(KINDS)
+@pytest.mark.parametrize(("program", "arguments"), [command for command in COMMANDS if command[0] in KINDS])
+def test_every_command_composes_to_a_valid_configuration(program: str, arguments: str) -> None:
+    words = [word for word in shlex.split(arguments) if not word.startswith(("-", "resume="))]
+    words = [word.replace("NAME", "dot") if word.startswith("attention=") else word for word in words]
+    check_configuration(program, [re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in words])  # a sweep's first choice
+
+
+@pytest.mark.parametrize("arguments", [arguments for program, arguments in COMMANDS if program == "scripts/compare"])
+def test_every_comparison_composes_to_valid_configurations(arguments: str) -> None:
+    comparison = request(shlex.split(arguments))
+    for axis in comparison.axes:
+        for value in axis.values:
+            check_configuration("train", [*comparison.fixed, f"{axis.key}={value}"])
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [command for command in COMMANDS if command[0].startswith("scripts/") and command[0] != "scripts/compare"],
+)
+def test_every_option_of_the_scripts_exists(program: str, arguments: str) -> None:
+    shown = subprocess.run([sys.executable, f"{program}.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert shown.returncode == 0
+    _, usage, _ = re.split(r"(usage:.*?\n\n)", shown.stdout, maxsplit=1, flags=re.DOTALL)
+    assert [word for word in shlex.split(arguments) if word.startswith("--") and word not in usage] == []
+
+
+def test_every_option_that_is_named_exists() -> None:
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        trained = [
+            compose("train", ["encoder=self_attention", f"dataset={name}"]) for name in ("grammar", "tsv", "multi30k")
+        ]
+        values = [*trained, compose("evaluate"), compose("translate")]
+    known = set().union(*(keys(OmegaConf.to_container(each)) for each in values))
+    named = set(re.findall(r"(?<![\w./])([a-z_]+(?:\.[a-z_]+)+)=", "\n".join(PAGES.values())))
+    assert len(named) > 30
+    assert {name for name in named if not name.startswith("hydra.")} <= known
+
+
+def test_the_pages_have_commands_of_every_program() -> None:
+    assert {program for program, _ in COMMANDS} >= KINDS.keys() | SCRIPTS
+    assert {program for program, _ in commands(PAGES[ENGLISH])} >= KINDS.keys()
 
 
 def test_continuous_integration_does_what_the_readme_says() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    (install,) = re.findall(r"pip install -c (\S+) -e ('\.\[dev\]') && (\S+)", README)
+    (install,) = re.findall(r"pip install -c (\S+) -e ('\.\[dev\]') && (\S+)", PAGES[ENGLISH])
     assert f"--constraint {install[0]} --editable {install[1]}" in script
     assert f"{install[2]} --all" in script.splitlines()  # and every combination
 
 
-def test_every_picture_and_file_that_is_linked_exists() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("name", NAMES)
+def test_every_picture_file_and_heading_that_is_linked_exists(name: str) -> None:
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[name]) if "://" not in link]
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    for name in (ENGLISH, CHINESE):
+        links = set(re.findall(r"\]\(([^)\s]+)\)", PAGES[name]))
+        assert links >= {page for page in NAMES if page.startswith("docs/")} | {"LICENSE", "CITATION.cff"}
+
+
+def test_the_readme_is_short_and_its_lines_fit_a_screen() -> None:
+    for name in (ENGLISH, CHINESE):
+        lines = PAGES[name].splitlines()
+        assert len(lines) <= 150
+        assert [line for line in lines if len(line) > 140 and not line.startswith("|")] == []
+
+
+def test_the_chinese_readme_has_the_same_commands_options_and_figures() -> None:
+    english, chinese = PAGES[ENGLISH], PAGES[CHINESE]
+    assert command_lines(english) == command_lines(chinese)
+    assert len(command_lines(english)) > 9
+    for pattern in (r"`[^`\n]+`", r"(?<![\w.])\d+(?:[.,]\d+)*"):  # code; figures
+        ours, theirs = (Counter(re.findall(pattern, text, re.ASCII)) for text in (english, chinese))
+        assert len(ours) > 30
+        assert ours == theirs
 
 
 def test_the_traced_sentence_is_what_the_program_prints() -> None:
-    (block,) = re.findall(r"--trace 11`[^`]*```\n(.*?)```", README, re.DOTALL)
+    (block,) = re.findall(r"--trace 11\n```[^`]*```text\n(.*?)```", PAGES["docs/data.md"], re.DOTALL)
     command = [sys.executable, "scripts/grammar.py", "--preset", "tiny", "--trace", "11"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [line for line in block.splitlines() if line.strip() != "..." and line not in printed] == []
+
+
+def test_the_index_of_decisions_lists_all_in_their_groups() -> None:
+    index, body = re.split(r"^## Index$", PAGES["docs/decisions.md"], flags=re.MULTILINE)[1].split("\n## ", 1)
+    listed = re.findall(r"^(?:\*\*(.*)\*\*|- \[(.*)\]\(#.*\))$", index, re.MULTILINE)
+    headings = re.findall(r"^(?:## (.*)|### (.*))$", f"## {body}", re.MULTILINE)
+    assert listed == headings
+    entries = f"## {body}".split("\n### ")[1:]
+    labels = ["What", "Why", "Else", "Reconsider"]
+    assert entries
+    assert [re.findall(r"^- \*\*(\w+):\*\*", entry, re.MULTILINE) for entry in entries] == [labels] * len(entries)
+
+
+def test_the_version_is_one() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    newest = re.findall(r"^## (\S+) - (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert newest == (seq2seq.__version__, str(citation["date-released"]))
+    assert (citation["version"], citation["license"]) == (seq2seq.__version__, project["license"])
+    assert all(f"{seq2seq.__version__}, {citation['date-released'].year}" in PAGES[name] for name in (ENGLISH, CHINESE))
