@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from seq2seq.checkpoint.format import Checkpoint, read_description, write
+from seq2seq.checkpoint.files import Checkpoint, read_description, write
 from seq2seq.checkpoint.storage import parked_path, swap
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import sync_folder

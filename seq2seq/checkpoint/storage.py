@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from seq2seq.checkpoint.format import Checkpoint, log, read, write
+from seq2seq.checkpoint.files import Checkpoint, log, read, write
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import sync_folder
 

@@ -13,7 +13,7 @@ from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh
-from seq2seq.text.formats import check_stream
+from seq2seq.text.encodings import check_stream
 from seq2seq.text.lines import BYTE_ORDER_MARK, LONGEST_LINE
 from seq2seq.text.normalization import ADVICE, better_forms
 from seq2seq.text.tokenizer import Tokenizer

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.formats import DAMAGE, open_text
+from seq2seq.text.encodings import DAMAGE, open_text
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 2**20

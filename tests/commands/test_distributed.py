@@ -218,7 +218,7 @@ def test_the_other_programs_are_one_process(program: str, tmp_path: Path) -> Non
 
 def test_a_sweep_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     check_single(["-m", "attention=dot,general"])
-    monkeypatch.setattr(program, "processes", lambda: 2)
+    monkeypatch.setattr(program, "world_size", lambda: 2)
     check_single(["attention=dot"])
     for words in ("-m", "--multirun", "hydra.mode=MULTIRUN"):
         with pytest.raises(InputError, match=f"{words}: torchrun starts the processes of one run"):

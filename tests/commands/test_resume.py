@@ -350,7 +350,7 @@ def test_options_that_would_change_the_run_are_refused(folder: Path, option: str
     [
         ("resume=runs/nothing", "resume=runs/nothing: no such folder; give a run folder, resume=runs/NAME"),
         ("resume=train.de", "resume=train.de: no such folder"),
-        ("resume=runs", "resume=runs: there is no checkpoints/last in it"),
+        ("resume=runs", "resume=runs: it is no run folder; give one"),
         ("resume=runs/whole/checkpoints/best", "expected a run folder, not a part of one: resume=runs/whole"),
         ("resume=runs/whole/checkpoints/last/", "expected a run folder, not a part of one: resume=runs/whole"),
         ("resume=runs/whole/checkpoints", "expected a run folder, not a part of one: resume=runs/whole"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from seq2seq.commands.stream import _line, line_groups, translate_stream
@@ -41,7 +41,10 @@ def through_a_pipe(chunks: list[bytes]) -> list[list[bytes]]:
 def test_lines_are_those_of_the_whole(chunks: list[bytes]) -> None:
     whole = b"".join(chunks)
     lines = whole.removesuffix(b"\n").split(b"\n") if whole else []
-    groups = through_a_pipe(chunks)
+    try:
+        groups = through_a_pipe(chunks)
+    except InputError:  # what begins like UTF-16 or a compressed file
+        assume(False)
     assert [line for group in groups for line in group] == lines
     assert all(groups)
 

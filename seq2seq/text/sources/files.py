@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Corpus, OnDemand, Pair, concatenate
-from seq2seq.text.formats import SUFFIXES
+from seq2seq.text.encodings import SUFFIXES
 from seq2seq.text.lines import digest_lines, read_lines
 
 
