@@ -189,9 +189,10 @@ def test_gold_alignments_without_a_link_are_refused(warm: Warm, tmp_path: Path) 
     [
         ("Der Hund.\nJa.\n".encode("utf-16"), ["UTF-16", "iconv"]),
         ("Der Hund.\nJa.\n".encode("utf-16-le"), ["UTF-16LE", "iconv"]),
-        (gzip.compress(b"Der Hund.\n"), ["compressed"]),
+        (gzip.compress(b"Der Hund.\n", mtime=0), ["compressed"]),
         (b"PK\x03\x04" + bytes(40), ["a zip archive"]),
     ],
+    ids=["UTF-16", "UTF-16 without a mark", "gzip", "zip"],
 )
 def test_standard_input_that_is_no_utf8_text_is_named(
     warm: Warm, sweep: Path, given: bytes, words: list[str], tmp_path: Path
