@@ -39,14 +39,15 @@ class _Step(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, state: Tensor, together: Tensor, weights: list[Tensor], steps: list[Any]
     ) -> Tensor:
-        _, _, input_bias, state_bias, of_inputs, of_states = weights
+        _, _, input_bias, state_bias, input_weight_t, state_weight_t = weights
         width = state.shape[1]
-        (of_switches, of_candidate), both = of_inputs.split((2 * width, width), dim=1), input_bias + state_bias
+        gates_weight, candidate_weight = input_weight_t.split((2 * width, width), dim=1)
+        both = input_bias + state_bias
         parts = state.new_empty(len(state), 4 * width)
-        torch.addmm(input_bias[2 * width :], inputs, of_candidate, out=parts[:, :width])
-        torch.addmm(both[: 2 * width], inputs, of_switches, out=parts[:, width : 3 * width])
+        torch.addmm(input_bias[2 * width :], inputs, candidate_weight, out=parts[:, :width])
+        torch.addmm(both[: 2 * width], inputs, gates_weight, out=parts[:, width : 3 * width])
         parts[:, 3 * width :] = state_bias[2 * width :]
-        parts[:, width:].addmm_(state, of_states)
+        parts[:, width:].addmm_(state, state_weight_t)
         ctx.save_for_backward(inputs, state, parts)
         ctx.weights, ctx.steps = weights, steps
         return next_state(parts, state)
@@ -56,16 +57,16 @@ class _Step(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         inputs, state, parts = ctx.saved_tensors
         width = state.shape[1]
-        kept = step_backward(parts, state, gradient)
+        grad_before = step_backward(parts, state, gradient)
         ctx.steps.append((inputs, state, parts))
         input_weight, state_weight, *_ = ctx.weights
-        by_inputs = parts[:, :width] @ input_weight[2 * width :]
-        by_inputs.addmm_(parts[:, width : 3 * width], input_weight[: 2 * width])
-        return by_inputs, kept.addmm_(parts[:, width:], state_weight), None, None, None
+        grad_inputs = parts[:, :width] @ input_weight[2 * width :]
+        grad_inputs.addmm_(parts[:, width : 3 * width], input_weight[: 2 * width])
+        return grad_inputs, grad_before.addmm_(parts[:, width:], state_weight), None, None, None
 
 
 class _Weights(torch.autograd.Function):
-    """Nothing, which every step depends on: so its backward runs after theirs, and has them all."""
+    """Dummy input of every step; autograd therefore runs this backward last, when all steps are done."""
 
     @staticmethod
     def forward(ctx: Any, steps: list[tuple[Tensor, ...]], *weights: Tensor) -> Tensor:
@@ -77,12 +78,12 @@ class _Weights(torch.autograd.Function):
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.steps:  # no loss saw a step
             return None, *(torch.zeros_like(weight) for weight in ctx.like)
-        inputs, states, by_parts = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
+        inputs, states, grad_parts = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
         ctx.steps.clear()
-        width, sums = states.shape[1], by_parts.sum(dim=0)
-        by_input_weight = (by_parts[:, : 3 * width].t() @ inputs).roll(-width, 0)
-        by_state_weight = by_parts[:, width:].t() @ states
-        return None, by_input_weight, by_state_weight, sums[: 3 * width].roll(-width), sums[width:]
+        width, sums = states.shape[1], grad_parts.sum(dim=0)
+        grad_input_weight = (grad_parts[:, : 3 * width].t() @ inputs).roll(-width, 0)
+        grad_state_weight = grad_parts[:, width:].t() @ states
+        return None, grad_input_weight, grad_state_weight, sums[: 3 * width].roll(-width), sums[width:]
 
 
 class DeferredGradLinear:

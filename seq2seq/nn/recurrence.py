@@ -107,11 +107,12 @@ class _Layer(torch.autograd.Function):
         parts = inputs.new_empty(directions, steps, batch, 4 * width)
         states = state.new_empty(directions, steps + 1, batch, width)
         states[:, 0] = state
-        rows, given = inputs.flatten(1, 2), parts.flatten(1, 2)
-        (of_switches, of_candidate), both = input_weight.mT.split((2 * width, width), dim=2), input_bias + state_bias
-        torch.baddbmm(input_bias[:, None, 2 * width :], rows, of_candidate, out=given[..., :width])
-        torch.baddbmm(both[:, None, : 2 * width], rows, of_switches, out=given[..., width : 3 * width])
-        given[..., 3 * width :] = state_bias[:, None, 2 * width :]
+        rows, flat_parts = inputs.flatten(1, 2), parts.flatten(1, 2)
+        gates_weight, candidate_weight = input_weight.mT.split((2 * width, width), dim=2)
+        both = input_bias + state_bias
+        torch.baddbmm(input_bias[:, None, 2 * width :], rows, candidate_weight, out=flat_parts[..., :width])
+        torch.baddbmm(both[:, None, : 2 * width], rows, gates_weight, out=flat_parts[..., width : 3 * width])
+        flat_parts[..., 3 * width :] = state_bias[:, None, 2 * width :]
         if padding is not None:  # an update gate of 1 keeps the state as it is
             parts[..., 2 * width : 3 * width].masked_fill_(padding, torch.inf)
         for t in range(steps):
@@ -126,15 +127,15 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, input_weight, state_weight, parts, states = ctx.saved_tensors
         directions, _, batch, width = gradient.shape
-        by_state = gradient.new_zeros(directions, batch, width)
+        grad_state = gradient.new_zeros(directions, batch, width)
         for t in reversed(range(gradient.shape[1])):  # by steps, so that what is at work stays in the processor's cache
-            by_state += gradient[:, t]
-            kept = step_backward(parts[:, t], states[:, t], by_state)
-            by_state = torch.baddbmm(kept, parts[:, t, :, width:], state_weight)
+            grad_state += gradient[:, t]
+            grad_before = step_backward(parts[:, t], states[:, t], grad_state)
+            grad_state = torch.baddbmm(grad_before, parts[:, t, :, width:], state_weight)
         rows = parts.flatten(1, 2)
-        of_inputs, of_states, sums = rows[..., : 3 * width], rows[..., width:], rows.sum(dim=1)
-        by_inputs = (of_inputs @ input_weight.roll(width, 1)).view_as(inputs)
-        by_input_weight = (of_inputs.mT @ inputs.flatten(1, 2)).roll(-width, 1)
-        by_state_weight = of_states.mT @ states[:, :-1].flatten(1, 2)
-        by_input_bias = sums[:, : 3 * width].roll(-width, 1)
-        return by_inputs, by_state, by_input_weight, by_state_weight, by_input_bias, sums[:, width:], None
+        input_part, state_part, sums = rows[..., : 3 * width], rows[..., width:], rows.sum(dim=1)
+        grad_inputs = (input_part @ input_weight.roll(width, 1)).view_as(inputs)
+        grad_input_weight = (input_part.mT @ inputs.flatten(1, 2)).roll(-width, 1)
+        grad_state_weight = state_part.mT @ states[:, :-1].flatten(1, 2)
+        grad_input_bias = sums[:, : 3 * width].roll(-width, 1)
+        return grad_inputs, grad_state, grad_input_weight, grad_state_weight, grad_input_bias, sums[:, width:], None
