@@ -1,4 +1,4 @@
-"""What a run must know to go on as if it had never stopped: plain numbers. Its tensors stand beside them by name."""
+"""The numbers that exact resume needs. The tensors are stored separately, by name."""
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 

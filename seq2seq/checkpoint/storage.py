@@ -1,4 +1,4 @@
-"""A checkpoint in its place, whole or not at all: beside, flushed, renamed, parked."""
+"""Stores and loads a checkpoint at a path: written to a neighbouring folder, flushed, and renamed."""
 
 import shutil
 from pathlib import Path

@@ -42,7 +42,7 @@ from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.run_folder import RunFolder
 
 RUNNING: set[subprocess.Popen[bytes]] = set()
-"""The train.py of now. Of Ctrl-C a terminal tells them as well, of SIGTERM nobody does."""
+"""The running train.py processes. The terminal sends Ctrl-C to them as well; SIGTERM must be passed on."""
 
 
 def stop(number: int, _: FrameType | None) -> NoReturn:
@@ -101,7 +101,7 @@ def check_earlier(run: Planned) -> None:
 
 
 def train(run: Planned, words: list[str]) -> str | None:
-    """Runs train.py, which goes on with what was half done; a sentence if it failed."""
+    """Runs train.py, which resumes an unfinished run; a sentence if it failed."""
     if checkpoint.exists(RunFolder(run.folder).last):
         options = [f"resume={run.folder}"]
     else:

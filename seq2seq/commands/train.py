@@ -60,7 +60,7 @@ def _record(values: DictConfig, folder: Path) -> None:
 
 
 def resume_run(arguments: list[str]) -> None:
-    """Takes up a run that was stopped. Its configuration is in its checkpoint, so there is nothing to compose."""
+    """Resumes a run. Its configuration is in its checkpoint, so Hydra composes nothing."""
     from seq2seq.commands.resume import parse_resume, plan_resume
     from seq2seq.commands.train_and_score import train
 
@@ -80,7 +80,7 @@ def resume_run(arguments: list[str]) -> None:
 
 
 def worker_main() -> None:
-    """What a process beside the first does: its part of what that one begins."""
+    """The main function of every process but the first: takes part in the work that the first one begins."""
     from seq2seq.commands.train_and_score import train
 
     logging.disable()  # the first process speaks
@@ -99,7 +99,7 @@ def broadcast_work(work: "Work | None" = None) -> Work:
 
 
 def main() -> None:
-    """Trains what the command line asks for, or goes on with a run."""
+    """Trains what the command line asks for, or resumes a run."""
     with process_group(), cli_errors(Train):
         arguments = sys.argv[1:]
         check_single(arguments)

@@ -155,7 +155,7 @@ def _fingerprint(prepared: Prepared, *splits: LoadedSplit) -> str:
 
 
 def _final(results: Mapping[str, Any]) -> dict[str, float]:
-    """The scores that stand beside the hyper-parameters."""
+    """The scores shown with the hyper-parameters."""
     return {
         f"{split}_{metric}": results[split][metric]
         for split in ("validation", "test")

@@ -19,7 +19,7 @@ from seq2seq.nn.gru_step import next_state, step_backward
 
 
 class GRU(nn.GRU):
-    """`nn.GRU`, batch first, whose padding is told by a mask.
+    """`nn.GRU`, batch first, with a mask for padding.
 
     With reset r, update z and candidate n, from the products `W_i x + b_i` and `W_h h + b_h` cut in three:
     `n = tanh(x_n + r h_n)` and `h' = n + z (h - n)` (Cho et al. 2014, with r after the product, as cuDNN has it).

@@ -30,7 +30,7 @@ class Split(Protocol):
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) over all that decides the pairs; equal texts have equal fingerprints, plain or gzipped.
 
-        Reads every line once, so that whatever is wrong with the text is told before anything is made of it. Raises
+        Reads every line once, so that errors in the text are reported before it is used. Raises
         `InputError` for a file that is missing, unreadable, cut short, empty, not UTF-8 or not aligned.
         """
 

@@ -18,8 +18,9 @@ from seq2seq.training.step import Update
 Number = torch.Tensor | float
 
 CROWDED = 0.8
-"""A processor's share for each thread below which threads are in each other's way. Alone they have 0.99 and more, since
-they wait at work for one another; beside a busy process 0.5 to 0.7, and then training takes 3 to 100 times as long."""
+"""CPU time for each thread and second below which a warning of oversubscription is due. Threads that have the cores to
+themselves use 0.99 and more, since they spin while they wait; beside a busy process 0.5 to 0.7, and then training takes
+3 to 100 times as long."""
 
 log = logging.getLogger(__name__)
 

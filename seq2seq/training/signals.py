@@ -1,4 +1,4 @@
-"""What SIGINT (Ctrl-C) and SIGTERM do to training: the step is finished and saved; a second one stops at once."""
+"""SIGINT (Ctrl-C) and SIGTERM during training: the step is finished and saved; a second signal stops at once."""
 
 import shlex
 import signal
@@ -17,7 +17,7 @@ class TrainingStopped(Exception):  # noqa: N818  # nothing went wrong
 
 
 class Interruption:
-    """While entered, remembers the first signal; `check` tells it when it suits."""
+    """Stores the first signal while entered; `check` raises it after a step is saved."""
 
     number: int | None = None
 

@@ -258,7 +258,7 @@ def test_a_model_without_numbers_is_the_model(sweep: Path, rule: str) -> None:
         ("translate", ["{}"], ["general/checkpoints/best: expected KEY=VALUE; a checkpoint is given as checkpoint=/"]),
         ("evaluate", ["{}"], ["general/checkpoints/best: expected KEY=VALUE; a checkpoint is given as checkpoint=/"]),
         ("evaluate", ["test.de", "test.en"], ["test.de: expected KEY=VALUE", "source=FILE target=FILE"]),
-        ("train", ["cache"], ["cache: expected KEY=VALUE; `resume=cache` goes on with a run"]),
+        ("train", ["cache"], ["cache: expected KEY=VALUE; `resume=cache` resumes a run"]),
     ],
     ids=[
         *("no checkpoint", "line counts", "two things to score", "here", "root", "no such option", "no such format"),
