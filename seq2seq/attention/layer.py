@@ -43,7 +43,7 @@ class AttentionLayer(nn.Module):
     def __init__(
         self, score: Score, distribution: Distribution, *, beside_size: int, value_size: int, output_size: int
     ) -> None:
-        """`beside_size` is the width of the vector that step 2 concatenates with the context (the query, in the notes)."""
+        """`beside_size` is the width of what step 2 concatenates with the context (the query, in the notes)."""
         super().__init__()
         self.score = score
         self.distribution = distribution
