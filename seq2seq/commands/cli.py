@@ -41,7 +41,7 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
     `kind` is the program's configuration, whose keys are suggested for a mistyped option. Hydra's own complaints
     (recognised by where they come from: nothing here imports Hydra) are put in the same words. Status 1 is for what
     the machine refused, such as a full disk; what is our own mistake keeps its traceback. `folder` is the run folder
-    that Hydra made: it is removed if the run was refused before it began. Of several processes only one prints the error.
+    that Hydra made: it is removed if the run was refused before it began. Of several processes one prints the error.
 
     The programs use it twice: around Hydra, and inside Hydra, which would print a line of its own otherwise.
     """

@@ -73,7 +73,7 @@ class Decoder(nn.Module):
     """
 
     def __init__(self, rule: Rule, widths: DecoderSizes, *, dropout: float, beside: int, combined: int) -> None:
-        """`beside` is the width of the vector that is concatenated with the context, `combined` the width of the combine layer."""
+        """`beside` is the width of what is concatenated with the context, `combined` that of the combine layer."""
         super().__init__()
         query, key = (
             (widths.embedding, widths.hidden) if rule.score.location_based else (widths.hidden, widths.value)
