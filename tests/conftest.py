@@ -25,6 +25,10 @@ settings.load_profile("shared machine")
 PROGRAMS = ("commands", "scripts")
 """Folders of tests that start the real programs."""
 HOSTILE = ("test_hostile", "test_strangers", "test_fuzz")
+STARTED = {"sweep", "warm"}
+"""Fixtures that start the real programs."""
+SLOW = ("test_built_in", "test_corpus", "test_lock", "test_readme")
+"""They generate corpora, or start Python again and again."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,8 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Marks tests by where they stand; without `--all`, keeps as many combinations as hold every pair of choices."""
     left_out = []
     for item in items:
-        if item.path.parent.name in PROGRAMS or item.path.stem == "test_new_rule":
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
+        if item.path.parent.name in PROGRAMS or item.path.stem == "test_new_rule" or STARTED & {*fixtures}:
             item.add_marker(pytest.mark.program)
+        if item.path.stem in SLOW or "learnt_by_heart" in item.name:
+            item.add_marker(pytest.mark.slow)
         if item.path.stem in HOSTILE:
             item.add_marker(pytest.mark.hostile)
         values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
