@@ -25,6 +25,8 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         yield (
             f"warning: {' and '.join(same)} and the training split are the same text, which scores what was memorised"
         )
+    if not (isinstance(dataset, config.Tsv) or dataset.symbols):
+        return  # nothing else wants the text read once more
     sample = list(islice(text.train, SAMPLE))
     if isinstance(dataset, config.Tsv):
         if dataset.quoting == "none" and (quoted := sum(any(map(looks_quoted, pair)) for pair in sample)):
@@ -56,7 +58,7 @@ def _absent(symbols: Iterable[str], lines: Iterable[str]) -> list[str]:
 
 def scored_remarks(split: LoadedSplit, tokenizers: Tokenizers, *, normalization: str) -> Iterator[str]:
     """Remarks on a split that is scored."""
-    if blank := sum(not (pair.source.strip() and pair.target.strip()) for pair in split.pairs):
+    if blank := sum(not pair.has_both_sides for pair in split.pairs):
         yield (
             f"warning: {split.name}: {blank:,} of {len(split.pairs):,} pairs have an empty side and are scored as they "
             "stand, where an empty translation is right for an empty reference; leave them out of the files"

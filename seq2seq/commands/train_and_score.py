@@ -63,11 +63,12 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         splits = {name: split.fingerprint() for name, split in text.splits().items()}
         check_text(splits, resumed, folder)  # before anything is made of it
         prepared = build.prepared(configuration.dataset, text)
-    for line in training_remarks(configuration.dataset, text, splits):
-        log.info("%s", line)
-    for split in scored.values():
-        for line in scored_remarks(split, prepared.tokenizers, normalization=configuration.dataset.normalization):
+    if distributed.is_rank0():
+        for line in training_remarks(configuration.dataset, text, splits):
             log.info("%s", line)
+        for split in scored.values():
+            for line in scored_remarks(split, prepared.tokenizers, normalization=configuration.dataset.normalization):
+                log.info("%s", line)
     state = State(text=_fingerprint(prepared, *scored.values()), splits=splits, processes=distributed.world_size())
     references = [pair.target for pair in scored["validation"].pairs]
     metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.target, references))

@@ -186,8 +186,8 @@ def _printable(text: str, pieces: Sequence[str]) -> str:
     """
     known = {*"".join(pieces)} - {"\n"}
 
-    def shown(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str]) -> str:
         control = match[0]
         return control if control in known else " " if control.isspace() else "\ufffd"
 
-    return CONTROL.sub(shown, text)
+    return CONTROL.sub(replace, text)

@@ -16,6 +16,11 @@ class Pair(NamedTuple):
     source: str
     target: str
 
+    @property
+    def has_both_sides(self) -> bool:
+        """Whether neither side is blank."""
+        return bool(self.source.strip() and self.target.strip())
+
 
 @runtime_checkable
 class Split(Protocol):

@@ -152,7 +152,7 @@ def _build(train: Split, tokenizers: Tokenizers, *, folder: Path, longest: int) 
         closing(_Writer(folder, "target", tokenizers.target)) as target,
     ):
         while chunk := list(islice(pairs, CHUNK)):
-            full = [pair for pair in chunk if pair.source.strip() and pair.target.strip()]
+            full = [pair for pair in chunk if pair.has_both_sides]
             sources = tokenizers.source.encode_batch([pair.source for pair in full])
             targets = tokenizers.target.encode_batch([pair.target for pair in full])
             fits = [max(len(one), len(other)) <= longest for one, other in zip(sources, targets, strict=True)]
