@@ -1,22 +1,15 @@
-"""Where the configuration meets the objects: the only factories."""
-
-from pathlib import Path
-from typing import Any
+"""Factories: they read the configuration and make the objects, which never see it."""
 
 import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from seq2seq import config
 from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
-from seq2seq.checkpoint import Checkpoint
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
-from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.normalization import normalized
@@ -112,73 +105,6 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         dropout=sizes.dropout,
         positions=positions,
     )
-
-
-def configuration(checkpoint: Checkpoint, folder: Path) -> config.Train:
-    """The configuration of a checkpoint, through the one door; `folder` is for messages.
-
-    Raises InputError where it is not that of the weights, before there is memory for what it asks.
-    """
-    try:
-        found = config.load(config.Train, checkpoint.configuration)
-    except InputError as error:
-        raise InputError(f"checkpoint {folder} has a configuration that this version cannot use: {error}") from None
-    try:
-        with torch.device("meta"), _NoNumbers():
-            sizes = model(found, checkpoint.tokenizers, positions=checkpoint.positions)
-    except (RuntimeError, OverflowError, TypeError) as error:
-        raise InputError(f"checkpoint {folder} describes a model of impossible size: {error}") from None
-    check_weights(sizes, checkpoint, folder)
-    return found
-
-
-def trained(checkpoint: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
-    """The configuration and the model of a checkpoint; `folder` is for messages. Raises what `configuration` raises."""
-    begun = configuration(checkpoint, folder)
-    with _NoNumbers():
-        built = model(begun, checkpoint.tokenizers, positions=checkpoint.positions)
-    load_weights(built, checkpoint, folder)
-    return begun, built
-
-
-class _NoNumbers(TorchFunctionMode):
-    """Draws no numbers for weights that a checkpoint has, or that are on "meta", where PyTorch imports 800 modules."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
-    ) -> Any:
-        options = options or {}
-        if getattr(function, "__module__", None) == "torch.nn.init":
-            return options["tensor"]
-        if function is torch.linalg.qr:
-            return arguments[0], arguments[0]
-        return arguments[0] if function in (Tensor.uniform_, Tensor.normal_) else function(*arguments, **options)
-
-
-def check_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
-    """Raises InputError where a name, a shape or a type differs from the model's, or a number is not finite."""
-    wanted = {name: _described(parameter) for name, parameter in built.named_parameters()}
-    found = {name: _described(weight) for name, weight in checkpoint.weights.items()}
-    if wanted != found:
-        name = min(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        raise InputError(
-            f"checkpoint {folder} does not fit its own configuration: {name} is {found.get(name)} "
-            f"where the model has {wanted.get(name)}"
-        )
-    if not all(weight.isfinite().all() for weight in checkpoint.weights.values()):
-        raise InputError(f"checkpoint {folder} is damaged: a weight is no finite number")
-
-
-def _described(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
-
-
-@torch.no_grad()
-def load_weights(built: Model, checkpoint: Checkpoint, folder: Path) -> None:
-    """Copies a checkpoint's weights into the model. Raises InputError where they do not fit."""
-    check_weights(built, checkpoint, folder)
-    for name, parameter in built.named_parameters():
-        parameter.copy_(checkpoint.weights[name])
 
 
 def schedule(training: config.Training, total: int) -> Schedule:

@@ -1,4 +1,4 @@
-"""What the three programs share: one sentence for what is wrong, and an exit status."""
+"""Errors of all programs: one sentence on the error stream, and an exit status."""
 
 import os
 import re
@@ -21,155 +21,166 @@ from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.training.signals import TrainingStopped, resume_advice
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-OUTSIDE = ("experiment", "resume")
-"""What `train.py` takes and no configuration holds."""
+OUTSIDE_CONFIGURATION = ("experiment", "resume")
+"""Options of `train.py` that are not part of its configuration."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came where no step was under way."""
+    """SIGTERM arrived outside the training loop."""
 
 
 def terminate(_: int, __: FrameType | None) -> NoReturn:
-    """Handles SIGTERM before and after the loop of training, which handles it otherwise."""
+    """Handles SIGTERM before and after the training loop, which has its own handler."""
     raise Terminated
 
 
 @contextmanager
 def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
-    """Runs a program: a person's mistake ends in one sentence on the error stream and exit status 2, no traceback.
+    """Runs the body of a program, and ends the process with an error message and an exit status where it fails.
 
-    `kind` is the program's configuration, whose keys are suggested for a mistyped option. Hydra's own complaints
-    (recognised by where they come from: nothing here imports Hydra) are put in the same words. Status 1 is for what
-    the machine refused, such as a full disk; what is our own mistake keeps its traceback. `folder` is the run folder
-    that Hydra made: it is removed if the run was refused before it began. Of several processes one prints the error.
+    | what failed | message | exit status |
+    |---|---|---|
+    | a person's mistake: InputError, or an error of Hydra's | one sentence | 2 |
+    | the machine, such as a full disk, or another process of the run | one sentence | 1 |
+    | a signal | one sentence | 128 + its number |
+    | our own mistake: any other exception | traceback | 1 |
 
-    The programs use it twice: around Hydra, and inside Hydra, which would print a line of its own otherwise.
+    `kind` is the program's configuration; its keys are suggested for a mistyped option. `folder` is the run folder that
+    Hydra made; it is removed if the run fails before its first checkpoint. One of several processes prints the message.
+
+    The programs use it twice: around Hydra, and inside Hydra, which would otherwise print a line of its own.
     """
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions on instead of printing them
-    before, threading.excepthook = threading.excepthook, _in_a_thread
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises exceptions instead of printing them
+    previous_hook, threading.excepthook = threading.excepthook, _thread_excepthook
     try:
-        _refuse_dashes(kind)
+        _check_dashes(kind)
         yield
     except InputError as error:
-        _refuse(str(error), folder)
+        _exit_refused(str(error), folder)
     except TrainingStopped as stopped:
-        _tell(str(stopped))
+        _print_error(str(stopped))
         sys.exit(128 + stopped.number)
     except PeerLost as lost:
-        _clear(folder)
-        _end(_then_go_on(str(lost), folder), 1)
+        _remove_unused(folder)
+        _exit(_with_resume_advice(str(lost), folder), 1)
     except Terminated:
-        _end(_then_go_on("stopped by SIGTERM", folder), 128 + signal.SIGTERM)
+        _exit(_with_resume_advice("stopped by SIGTERM", folder), 128 + signal.SIGTERM)
     except KeyboardInterrupt:
-        _end(_then_go_on("interrupted", folder), 130)
+        _exit(_with_resume_advice("interrupted", folder), 130)
     except BrokenPipeError:
         exit_without_reader()
     except Exception as error:
-        if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):
-            _refuse(_in_our_words(error, kind), folder)
+        if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):  # Hydra is not imported here
+            _exit_refused(_explain_hydra_error(error, kind), folder)
         if isinstance(error, OSError):
-            _end(_then_go_on(describe_os_error(error), folder), 1)
+            _exit(_with_resume_advice(describe_os_error(error), folder), 1)
         raise
     finally:
-        threading.excepthook = before
+        threading.excepthook = previous_hook
 
 
-def _in_a_thread(failed: threading.ExceptHookArgs) -> None:
-    """TensorBoard's thread hands a full disk on to whoever writes next, and need not print it."""
-    if not isinstance(failed.exc_value, OSError):
-        threading.__excepthook__(failed)
+def _thread_excepthook(arguments: threading.ExceptHookArgs) -> None:
+    """Prints no OSError, such as a full disk: TensorBoard's thread raises it again in the thread that writes next."""
+    if not isinstance(arguments.exc_value, OSError):
+        threading.__excepthook__(arguments)
 
 
-def check_single(arguments: Sequence[str]) -> None:
-    """Raises InputError where several runs are asked for and torchrun started the processes of one."""
-    if world_size() > 1 and (several := {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}):
-        raise InputError(f"{several.pop()}: torchrun starts the processes of one run; start each run by itself")
+def check_single_run(arguments: Sequence[str]) -> None:
+    """Raises InputError where the arguments ask for several runs under torchrun, which starts one run."""
+    if world_size() > 1 and (multirun := {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}):
+        raise InputError(f"{multirun.pop()}: torchrun starts the processes of one run; start each run by itself")
 
 
-def check_alone() -> None:
-    """Raises InputError where torchrun started several processes of a program that would do the same in each."""
+def check_single_process() -> None:
+    """Raises InputError under torchrun: a program other than train.py would do the same work in each process."""
     if is_launched():
-        raise InputError("torchrun: train.py alone shares its work; start this program with python")
+        raise InputError("torchrun: only train.py can use several processes; start this program with python")
 
 
-def _refuse_dashes(kind: type[Section]) -> None:
+def _check_dashes(kind: type[Section]) -> None:
+    """Raises InputError where an option is written as `--KEY=VALUE`."""
     for argument in sys.argv[1:]:
         name = argument.lstrip("-").partition("=")[0]
-        if argument.startswith("-") and name in (*keys(kind), *OUTSIDE):
+        if argument.startswith("-") and name in (*keys(kind), *OUTSIDE_CONFIGURATION):
             raise InputError(f"{argument}: written without dashes, {name}=VALUE")
 
 
-def _refuse(message: str, folder: Path | None) -> NoReturn:
-    _clear(folder)
-    _end(message, 2)
+def _exit_refused(message: str, folder: Path | None) -> NoReturn:
+    """Ends the process where a person's mistake is the reason."""
+    _remove_unused(folder)
+    _exit(message, 2)
 
 
-def _clear(folder: Path | None) -> None:
+def _remove_unused(folder: Path | None) -> None:
+    """Removes a run folder without a checkpoint."""
     if folder is not None and RunFolder(folder).is_unused():
-        with suppress(InputError), exclusive_lock(folder):  # it may be of another process, which has only begun
+        with suppress(InputError), exclusive_lock(folder):  # locked where another process has just started a run in it
             shutil.rmtree(folder)
 
 
-def _then_go_on(message: str, folder: Path | None) -> str:
-    saved = folder is not None and RunFolder(folder).last.exists()
-    return f"{message}: {resume_advice(folder)}" if folder is not None and saved else message
+def _with_resume_advice(message: str, folder: Path | None) -> str:
+    """The message, with how to resume the run where there is a checkpoint."""
+    if folder is None or not RunFolder(folder).last.exists():
+        return message
+    return f"{message}: {resume_advice(folder)}"
 
 
-def _end(message: str, status: int) -> NoReturn:
-    _tell(f"error: {message}")
+def _exit(message: str, status: int) -> NoReturn:
+    _print_error(f"error: {message}")
     sys.exit(status)
 
 
-def _tell(message: str) -> None:
+def _print_error(message: str) -> None:
     if claim_error_report():
         print(_printable(message), file=sys.stderr)
 
 
 def _printable(message: str) -> str:
-    """One line, and nothing that a terminal obeys: what a file holds may stand in it."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
+    """The message in one line, without control sequences for the terminal: it may quote a file."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in message)
 
 
-def _in_our_words(error: Exception, kind: type[Section]) -> str:
-    """Hydra's complaints about the command line."""
+def _explain_hydra_error(error: Exception, kind: type[Section]) -> str:
+    """An error of Hydra's, OmegaConf's or YAML's, as one sentence in the words of the other messages."""
     message = str(error)
-    if (override := getattr(error, "override", None)) is not None:  # Hydra could not take an argument apart
+    if (override := getattr(error, "override", None)) is not None:  # Hydra could not parse an argument
         key, equals, value = override.partition("=")
         if not equals:
-            return _without_key(override, kind)
-        return f"{override}: not understood; put quotes around the value and all: {_quoted(key, value)}"
-    if found := re.search(r"Ambiguous value for argument '(.+?)'\n", message):
-        key, _, value = found[1].partition("=")
-        several = f", {shlex.quote(f'{key}=[{value}]')} takes all in order" if key == "dataset.train" else ""
+            return _explain_missing_key(override, kind)
         return (
-            f"{found[1]}: more than one value; -m makes a run of each{several}, and a comma that is part of one value "
-            f"wants quotes: {_quoted(key, value)}"
+            f"{override}: cannot be parsed; put the value and the whole option in quotes: {_quote_option(key, value)}"
         )
-    if found := re.search(r"Could not override '([^']+)'", message):
-        return f"{found[1]}: no such option, {_near_key(found[1], kind)}"
-    if options := getattr(error, "options", None):  # of a group
+    if match := re.search(r"Ambiguous value for argument '(.+?)'\n", message):
+        key, _, value = match[1].partition("=")
+        concatenated = f", {shlex.quote(f'{key}=[{value}]')} takes all in order" if key == "dataset.train" else ""
+        return (
+            f"{match[1]}: more than one value; -m starts a run for each{concatenated}, and a comma that is part of one "
+            f"value needs quotes: {_quote_option(key, value)}"
+        )
+    if match := re.search(r"Could not override '([^']+)'", message):
+        return f"{match[1]}: no such option, {_suggest_key(match[1], kind)}"
+    if choices := getattr(error, "options", None):  # of a configuration group
         group, _, name = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
-        if group == "hydra/launcher":
-            return f"{group}={name}: no such choice, {near(name, options)}; `pip install '.[launchers]'` brings more"
-        return f"{group}={name}: no such choice, {near(name, options)}"
-    if (mark := getattr(error, "problem_mark", None)) is not None:  # of YAML
+        more = "; `pip install '.[launchers]'` installs more" if group == "hydra/launcher" else ""
+        return f"{group}={name}: no such choice, {near(name, choices)}{more}"
+    if (mark := getattr(error, "problem_mark", None)) is not None:  # a syntax error in YAML
         return f"{mark.name}, line {mark.line + 1}: {error.problem}"  # type: ignore[attr-defined]
-    key, first = getattr(error, "full_key", None), message.split("\n")[0]
+    key, first_line = getattr(error, "full_key", None), message.split("\n")[0]
     if "Missing mandatory value" in message:
-        without = ", or dataset.test=null for no test scores" if key == "dataset.test" else ""
-        return f"{key}: not set; give {key}=VALUE{without}"
-    return f"{key}: {first}" if key else first
+        or_none = ", or dataset.test=null for no test scores" if key == "dataset.test" else ""
+        return f"{key}: not set; give {key}=VALUE{or_none}"
+    return f"{key}: {first_line}" if key else first_line
 
 
-def _quoted(key: str, value: str) -> str:
-    """The option as the shell wants it typed, with a value that Hydra takes as it stands."""
-    escaped = re.sub(r'(\\*)(")', r"\1\1\\\2", value)  # backslashes are plain, but for those before a quotation mark
+def _quote_option(key: str, value: str) -> str:
+    """The option quoted for the shell, with a value quoted for Hydra."""
+    escaped = re.sub(r'(\\*)(")', r"\1\1\\\2", value)  # backslashes are plain except before a quotation mark
     escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
     return shlex.quote(f'{key}="{escaped}"')
 
 
-def _without_key(word: str, kind: type[Section]) -> str:
-    """A file or a folder that stands alone, as other programs take it, or some other word."""
+def _explain_missing_key(word: str, kind: type[Section]) -> str:
+    """The message for an argument without `=`, often a file or a folder, as other programs take it."""
     quoted, folder = shlex.quote(word), Path(word).is_dir()
     if kind is Train:
         return f"{word}: expected KEY=VALUE" + (f"; `resume={quoted}` resumes a run" if folder else "")
@@ -181,10 +192,11 @@ def _without_key(word: str, kind: type[Section]) -> str:
     return f"{word}: expected KEY=VALUE; files to score are given as source=FILE target=FILE"
 
 
-def _near_key(key: str, kind: type[Section]) -> str:
+def _suggest_key(key: str, kind: type[Section]) -> str:
+    """What follows "no such option" in the message: similar options, or why the option is not there."""
     if key.startswith("hydra."):
         return "`--cfg hydra` shows those of Hydra"
-    if key in keys(kind):  # dataset.folder, where the dataset is not one that has a folder
+    if key in keys(kind):  # such as dataset.folder with a dataset that has no folder
         group = key.partition(".")[0]
         return f"because of the {group} chosen: another {group}=CHOICE has it"
-    return near(key, [*keys(kind), *OUTSIDE] if kind is Train else keys(kind))
+    return near(key, [*keys(kind), *OUTSIDE_CONFIGURATION] if kind is Train else keys(kind))

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seq2seq import build, checkpoint, config
+from seq2seq import build, config
 from seq2seq.commands.train_and_score import flat
 from seq2seq.config.schema import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant
 from seq2seq.reporting.curves import curve
 from seq2seq.reporting.unit_attention import unit_attention
-from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.annotations import LoadedSplit, load_split
 from seq2seq.text.corpus import Pair
 from seq2seq.text.units import segments
+from seq2seq.trained_model import load_trained_model
 
 EXAMPLES = 3
 
@@ -183,17 +183,9 @@ def _examples(runs: Sequence[Planned], test: LoadedSplit) -> list[Example]:
 
 
 def _translate(run: Planned, sources: Sequence[str]) -> list[Shown]:
-    set_up_device(run.configuration.device.threads)
-    device = choose_device(run.configuration.device.kind)
-    folder = RunFolder(run.folder).best
-    found = checkpoint.load(folder)
-    configuration, model = build.trained(found, folder)
-    normalization = configuration.dataset.normalization
-    translator = build.translator(
-        configuration.search, model.to(device), found.tokenizers, device, normalization=normalization
-    )
+    trained = load_trained_model(RunFolder(run.folder).best, device=run.configuration.device)
     shown = []
-    for result in translator(sources):
+    for result in trained.translator(sources):
         best = result[0] if isinstance(result, list) else None
         text = f"(not translated: {result})" if best is None else best.text
         attention = unit_attention(best) if best is not None and best.target_pieces else None

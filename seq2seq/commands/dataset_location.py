@@ -1,7 +1,7 @@
-"""The dataset of a checkpoint, found from wherever its evaluation is typed.
+"""Finds the dataset of a checkpoint, from whichever folder `evaluate.py` is started.
 
-A checkpoint keeps paths as they were typed, relative to where its run was started: so it can be handed on, and tells
-nobody the names of a machine's folders. Where that was stands in the run folder.
+A checkpoint keeps paths as they were typed, relative to the folder where training was started. So it can be passed on
+and does not reveal folder names. The run folder records where training was started.
 """
 
 import glob
@@ -17,42 +17,43 @@ from seq2seq import config
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
 
-LONGEST_RECORD = 2**17  # bytes; Hydra writes some 6,000, and YAML is read slowly
-OWN = "source=FILE target=FILE scores your own pair of files"
+LONGEST_RECORD = 2**17  # bytes; Hydra writes about 6,000, and parsing YAML is slow
+OWN_FILES = "source=FILE target=FILE scores your own pair of files"
 
 
-def dataset(options: config.Evaluate, trained: config.Dataset, run: Path) -> config.Dataset:
-    """The dataset that an evaluation reads and writes: the checkpoint's, but for what the options say.
+def evaluated_dataset(options: config.Evaluate, trained: config.Dataset, run: Path) -> config.Dataset:
+    """The dataset to evaluate on: the checkpoint's dataset `trained`, with the paths that the options override.
 
-    Of the checkpoint's own paths, that of the split to be scored is looked for where the run was started, and then in
-    the current folder. Raises InputError where neither has it, or the dataset takes no other test split.
+    A path of the checkpoint's is looked for where the run was started, then in the current folder.
+    Raises InputError where neither has the split to be scored, or where the dataset allows no other test split.
     """
-    asked, starts = options.dataset, start_folders(run)
+    overrides, starts = options.dataset, start_folders(run)
     match trained:
         case config.Grammar():
-            if asked.test is not None:
-                raise InputError(f"dataset.test={asked.test}: the built-in corpus has no other; {OWN}")
-            return trained.model_copy(update={"cache": asked.cache})
+            if overrides.test is not None:
+                raise InputError(f"dataset.test={overrides.test}: the built-in corpus has no other; {OWN_FILES}")
+            return trained.model_copy(update={"cache": overrides.cache})
         case config.Multi30k():
-            folder = asked.folder or find_path(trained.folder, trained, starts) or trained.folder
-            test = trained.test if asked.test is None else str(asked.test)
+            folder = overrides.folder or find_path(trained.folder, trained, starts) or trained.folder
+            test = trained.test if overrides.test is None else str(overrides.test)
             return trained.model_copy(update={"folder": folder, "test": test})
         case config.Files() | config.Tsv():
-            if asked.test is not None:
-                return trained.model_copy(update={"test": asked.test})
-            path = trained.test if options.split == "test" else trained.validation
-            if path is None:
+            if overrides.test is not None:
+                return trained.model_copy(update={"test": overrides.test})
+            recorded = trained.test if options.split == "test" else trained.validation
+            if recorded is None:
                 return trained
-            if (found := find_path(path, trained, starts)) is None:
-                raise InputError(f"checkpoint {options.checkpoint}: {_missing(path, options.split, trained, starts)}")
-            return trained.model_copy(update={options.split: found})
+            if (path := find_path(recorded, trained, starts)) is None:
+                reason = _missing(recorded, options.split, trained, starts)
+                raise InputError(f"checkpoint {options.checkpoint}: {reason}")
+            return trained.model_copy(update={options.split: path})
 
 
 def start_folders(run: Path) -> list[Path]:
-    """Where the run was started: as that lies from the run folder, since both may have moved; and as it was then.
+    """The folder where the run was started: first relative to the run folder, as both may have moved; then as recorded.
 
-    No folder where the run folder has no record that can be read. It may be a stranger's, who gains nothing by lying: a
-    checkpoint may name any path.
+    An empty list where the run folder has no readable record. The record is not trusted: it can do no more harm than
+    the checkpoint, which may name any path too.
     """
     record = RunFolder(run).hydra / "hydra.yaml"
     try:
@@ -69,18 +70,21 @@ def start_folders(run: Path) -> list[Path]:
 
 
 def find_path(path: Path, dataset: config.Dataset, starts: Sequence[Path]) -> Path | None:
-    """The path in the first of the folders that has it; the last is the current one."""
+    """The path in the first of the folders that has it; the current folder is the last one tried."""
     candidates = [start / path for start in (*starts, Path())]
-    if isinstance(dataset, config.Files):
-        there = (one for one in candidates if any(one.parent.glob(glob.escape(f"{one.name}.{dataset.source}") + "*")))
-    else:
-        there = (one for one in candidates if one.exists())
-    return next(there, None)
+    return next((candidate for candidate in candidates if _exists(candidate, dataset)), None)
+
+
+def _exists(path: Path, dataset: config.Dataset) -> bool:
+    if isinstance(dataset, config.Files):  # a prefix of `PREFIX.de`, `PREFIX.de.gz`, ...
+        return any(path.parent.glob(glob.escape(f"{path.name}.{dataset.source}") + "*"))
+    return path.exists()
 
 
 def _missing(path: Path, split: str, dataset: config.Dataset, starts: Sequence[Path]) -> str:
+    """What is wrong where a split is in none of the folders, and what to do."""
     kind = "PREFIX" if isinstance(dataset, config.Files) else "FILE"
-    instead = f"dataset.test={kind} scores another, and {OWN}"
+    instead = f"dataset.test={kind} scores another, and {OWN_FILES}"
     if path.is_absolute():
         return f"its {split} split, {path}, is not there; {instead}"
     if starts:

@@ -1,6 +1,7 @@
-"""Resuming a run: which folder, which options may change, what is compared, what is restored.
+"""Resuming a run, in order: which folder, which options may change, which text, what is restored and written first.
 
-The sections stand in that order. `commands.train` starts here; `commands.train_and_score` restores.
+`commands.train` calls `parse_resume` and `plan_resume`, before the run starts. `commands.train_and_score` calls
+`check_text` when the text is read, and `restore` when the model is built.
 """
 
 import logging
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq import build, checkpoint, config
+from seq2seq import checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.dataset_location import find_path, start_folders
@@ -17,120 +18,152 @@ from seq2seq.config import Train
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
+from seq2seq.trained_model import load_weights, trained_configuration
 from seq2seq.training.loop import Run
 from seq2seq.training.optimizer import load_tensors
 
 log = logging.getLogger(__name__)
 
 LENGTH = ("training.epochs", "training.steps")
-FREE = (*LENGTH, "training.patience", "training.keep_best", "training.save_every", "training.log_every")
-"""Options that leave what a run has done as it is."""
+CHANGEABLE = (*LENGTH, "training.patience", "training.keep_best", "training.save_every", "training.log_every")
+"""Options that do not affect completed steps."""
+
+
+# --- which folder -----------------------------------------------------------------------------------------------------
 
 
 def parse_resume(arguments: Sequence[str]) -> tuple[Path, list[str]]:
-    """FOLDER of `resume=FOLDER`, and the options beside it."""
+    """FOLDER of `resume=FOLDER`, and the other options of the command line."""
     folders = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
     if folders == [""] or len(folders) != 1:
         raise InputError("resume: give one run folder, resume=runs/NAME")
-    others = [argument for argument in arguments if not argument.startswith("resume=")]
-    if strange := [argument for argument in others if argument.startswith("-") or "=" not in argument]:
-        raise InputError(
-            f"{strange[0]}: beside resume=FOLDER only KEY=VALUE may stand, such as training.save_every=500"
-        )
+    options = [argument for argument in arguments if not argument.startswith("resume=")]
+    if invalid := [option for option in options if option.startswith("-") or "=" not in option]:
+        raise InputError(f"{invalid[0]}: with resume=FOLDER only KEY=VALUE is allowed, such as training.save_every=500")
     folder = Path(folders[0])
-    is_run = RunFolder(folder).checkpoints.is_dir()  # else it may be a whole disk
-    inside = folder.rglob("*") if is_run else []
-    if links := sorted(path for path in inside if path.is_symlink()):
-        raise InputError(f"{links[0]} is a link, and what a run writes stays in its folder: put the file itself there")
-    return folder, others
+    is_run = RunFolder(folder).checkpoints.is_dir()  # any other folder may be as large as a disk
+    files = folder.rglob("*") if is_run else []
+    if links := sorted(path for path in files if path.is_symlink()):
+        raise InputError(f"{links[0]} is a link, but a run writes to its own folder only: put the file itself there")
+    return folder, options
 
 
-def plan_resume(folder: Path, options: Mapping[str, Any]) -> tuple[Train, Checkpoint] | None:
-    """Where the run in the folder goes on, and its configuration with these options (by full key).
+def plan_resume(folder: Path, overrides: Mapping[str, Any]) -> tuple[Train, Checkpoint] | None:
+    """The run's configuration with the overrides (by full key), and the checkpoint to resume from.
 
-    None where it is finished, and no option changes that. Raises InputError where there is nothing, where the run has
-    another number of processes, or where an option would change what is done already.
+    None where the run is finished and no override makes it longer. Raises InputError where there is no checkpoint,
+    where the number of processes differs, and where an override would affect completed steps.
     """
-    if (finished := RunFolder(folder).results.exists()) and not options:
+    if (finished := RunFolder(folder).results.exists()) and not overrides:
         return None
-    last = RunFolder(folder).last
-    if not checkpoint.exists(last):
-        raise InputError(f"resume={folder}: {_instead(folder)}")
+    last = _load_last(folder)
+    configuration = trained_configuration(last, folder)
+    _check_current_folder(folder, configuration.dataset)
+    changed = _apply_overrides(configuration, overrides)
+    return None if finished and changed == configuration else (changed, last)
+
+
+def _load_last(folder: Path) -> Checkpoint:
+    """`checkpoints/last`, which must have been written by as many processes as there are now."""
+    path = RunFolder(folder).last
+    if not checkpoint.exists(path):
+        raise InputError(f"resume={folder}: {_describe_missing(folder)}")
     try:
-        found = checkpoint.load(last, training=True)
+        last = checkpoint.load(path, training=True)
     except InputError as error:
         raise InputError(f"resume={folder}: {error}; what is in checkpoints/best can still be used") from None
-    assert found.training is not None
-    if (wanted := found.training.state.processes) != (here := distributed.world_size()):
+    assert last.training is not None
+    if (expected := last.training.state.processes) != (processes := distributed.world_size()):
         raise InputError(
-            f"resume={folder}: the run began with {wanted} process(es) and goes on with as many; found {here}"
+            f"resume={folder}: the run was started with {expected} process(es) and needs as many; found {processes}"
         )
-    begun = build.configuration(found, folder)
-    _check_start(folder, begun.dataset)
-    configuration = _with_options(begun, options)
-    return None if finished and configuration == begun else (configuration, found)
+    return last
 
 
-def _check_start(folder: Path, dataset: config.Dataset) -> None:
-    """Raises InputError where the text is not here, and relative paths begin where the run was started."""
-    if isinstance(dataset, config.Grammar):
-        return
-    path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.validation
-    starts = start_folders(folder)
-    if starts and not path.is_absolute() and find_path(path, dataset, []) is None:
-        raise InputError(
-            f"resume={folder}: its text, {path}, is not in the folder you are in; the run was started in {starts[-1]}: "
-            "type it there"
-        )
-
-
-def _instead(folder: Path) -> str:
-    """What to do where the folder holds no run: it may lie within one, as `runs/NAME/checkpoints/best` does."""
-    for above in (folder / "..", folder / ".." / ".."):
+def _describe_missing(folder: Path) -> str:
+    """What is wrong with a folder that has no `checkpoints/last`, and what to do."""
+    for above in (folder / "..", folder / ".." / ".."):  # the folder may be a part of a run, such as checkpoints/best
         run = Path(os.path.normpath(above))
         if checkpoint.exists(RunFolder(run).last):
             return f"expected a run folder, not a part of one: resume={run}"
     if not folder.is_dir():
         return "no such folder; give a run folder, resume=runs/NAME"
     if not RunFolder(folder).hydra.is_dir():
-        return "it is no run folder; give one, resume=runs/NAME"
-    return "there is no checkpoints/last in it to go on from; start the run again"
+        return "it is not a run folder; give one, resume=runs/NAME"
+    return "it has no checkpoints/last to resume from; start the run again"
 
 
-def _with_options(begun: Train, options: Mapping[str, Any]) -> Train:
-    values = begun.model_dump(mode="json")
-    for key, value in options.items():
+def _check_current_folder(folder: Path, dataset: config.Dataset) -> None:
+    """Raises InputError where relative paths of the dataset do not lead to text from the current folder."""
+    if isinstance(dataset, config.Grammar):
+        return
+    path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.validation
+    starts = start_folders(folder)
+    if starts and not path.is_absolute() and find_path(path, dataset, []) is None:
+        raise InputError(
+            f"resume={folder}: its text, {path}, is not in the current folder; the run was started in {starts[-1]}: "
+            "resume it there"
+        )
+
+
+# --- which options may change -----------------------------------------------------------------------------------------
+
+
+def _apply_overrides(configuration: Train, overrides: Mapping[str, Any]) -> Train:
+    """The configuration with the overrides. Raises InputError where one is not `CHANGEABLE` or shortens the run."""
+    values = configuration.model_dump(mode="json")
+    for key, value in overrides.items():
         if key not in config.keys(Train) and not key.startswith("hydra."):
             raise InputError(f"{key}: no such option, {config.near(key, config.keys(Train))}")
-        if key not in FREE:
-            raise InputError(f"{key}: a run goes on as it began; only {', '.join(FREE)} may change")
+        if key not in CHANGEABLE:
+            raise InputError(f"{key}: cannot change when a run is resumed; only {', '.join(CHANGEABLE)} can")
         section, name = key.split(".")
-        if value == (now := values[section][name]):
+        if value == (before := values[section][name]):
             continue
-        if key in LENGTH and isinstance(value, int) and (now is None or value < now):
-            began = "no such end" if now is None else now
-            raise InputError(f"{key}: found {value}, and a run that began with {began} can only become longer")
-        if key in LENGTH and begun.training.decay in ("linear", "cosine"):
-            raise InputError(
-                f"{key}: with training.decay={begun.training.decay} the learning rates of the steps already taken "
-                "depend on it; a run with constant or inverse_sqrt can go on for longer"
-            )
+        if key in LENGTH:
+            _check_longer(key, value, before, decay=configuration.training.decay)
         values[section][name] = value
     return config.load(Train, values)
 
 
-def check_text(splits: Mapping[str, str], resumed: Checkpoint | None, folder: Path) -> None:
-    """Raises InputError where the run that goes on began with another text. An old checkpoint has no `splits`."""
-    began = resumed.training.state.splits if resumed is not None and resumed.training is not None else {}
-    if changed := [name for name in began if began[name] != splits.get(name)]:
+def _check_longer(key: str, value: Any, before: int | None, *, decay: str) -> None:
+    """Raises InputError where a new end of the run is before the old one or would change past learning rates."""
+    if isinstance(value, int) and (before is None or value < before):
+        end = "no such limit" if before is None else before
+        raise InputError(f"{key}: found {value}, but the run was started with {end}, and it can only become longer")
+    if decay in ("linear", "cosine"):
         raise InputError(
-            f"resume={folder}: the text is not what it was when this run began (changed: {', '.join(changed)}); put "
-            "back what it was, or start another run"
+            f"{key}: with training.decay={decay} the learning rates of completed steps depend on it; only a run with "
+            "training.decay=constant or inverse_sqrt can become longer"
         )
 
 
+# --- which text -------------------------------------------------------------------------------------------------------
+
+
+def check_text(fingerprints: Mapping[str, str], resumed: Checkpoint | None, folder: Path) -> None:
+    """Raises InputError where the text of a split has changed since the run was started.
+
+    `fingerprints` are those of the raw text of each split; older checkpoints have none.
+    """
+    recorded = resumed.training.state.splits if resumed is not None and resumed.training is not None else {}
+    if changed := [name for name in recorded if recorded[name] != fingerprints.get(name)]:
+        raise InputError(
+            f"resume={folder}: the text has changed since this run was started (split: {', '.join(changed)}); put the "
+            "old text back, or start another run"
+        )
+
+
+# --- what is restored, and what is written first ----------------------------------------------------------------------
+
+
 def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) -> Checkpoint:
-    """The checkpoint that the loop starts from: the resumed one, or one of step 0, so that there always is one."""
+    """Brings the run to the checkpoint that the loop starts from, and returns it.
+
+    For a new run that is a checkpoint of step 0 with the state `fresh`, written now, so that there always is one.
+    For a resumed run the weights, the optimizer and the random generators are restored. A changed configuration is
+    written to `checkpoints/last` before `results.json` is removed: so an interruption in between loses neither.
+    """
     if resumed is None:
         start = run.checkpoint(0, fresh, {})
         if distributed.is_rank0():
@@ -138,12 +171,12 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
         return start
     assert resumed.training is not None
     if resumed.training.state.text != fresh.text:
-        raise InputError(f"resume={folder}: the text is not what it was when this run began, or is prepared otherwise")
-    build.load_weights(run.model, resumed, folder)
+        raise InputError(f"resume={folder}: the text, or how it is prepared, has changed since this run was started")
+    load_weights(run.model, resumed, folder)
     load_tensors(run.model, run.optimizer, resumed.training.tensors)
     log.info("resumed after step %d", resumed.step)
     configuration = run.configuration.model_dump(mode="json")
-    if configuration != resumed.configuration:  # on disk, before a finished run is one that is not
+    if configuration != resumed.configuration:
         resumed = resumed._replace(configuration=configuration)
         if distributed.is_rank0():
             checkpoint.store(resumed, RunFolder(folder).last, keep=True)

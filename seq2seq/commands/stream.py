@@ -5,47 +5,41 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from seq2seq import build, checkpoint, config
+from seq2seq import config
 from seq2seq.decoding.translator import BLANK, TooLong, Translation
 from seq2seq.evaluation.alignment import links
 from seq2seq.reporting.heatmap import Attention, check_format, heatmap, save
 from seq2seq.reporting.unit_attention import unit_attention
-from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh
 from seq2seq.text.encodings import check_stream
 from seq2seq.text.lines import BYTE_ORDER_MARK, LONGEST_LINE
 from seq2seq.text.normalization import ADVICE, better_forms
 from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.trained_model import load_trained_model
 
 
 def translate_stream(options: config.Translate, source: int, target: TextIO) -> int:
-    """Translates what comes from the file descriptor `source`; returns how many lines could not be translated.
+    """Translates the lines of the file descriptor `source`. Returns the number of lines that could not be translated.
 
-    Such a line gives an empty line and one sentence on the error stream, and the stream goes on.
+    Such a line gives an empty line in `target` and a message on the error stream; the lines after it are translated.
     """
     if options.plot is not None:
         check_format(options.plot)
         if not options.plot.parent.is_dir():
             raise InputError(f"plot={options.plot}: there is no folder {options.plot.parent}")
-    set_up_device(options.device.threads, deterministic=options.device.deterministic)
-    device = choose_device(options.device.kind)
-    found = checkpoint.load(options.checkpoint)
-    configuration, model = build.trained(found, options.checkpoint)
-    search = config.search_as_given(options.search, configuration.search)
-    translator = build.translator(
-        search, model.to(device), found.tokenizers, device, normalization=configuration.dataset.normalization
-    )
-    prompt = f"{configuration.dataset.source}> " if os.isatty(source) else ""
+    trained = load_trained_model(options.checkpoint, device=options.device, search=options.search)
+    dataset = trained.configuration.dataset
+    prompt = f"{dataset.source}> " if os.isatty(source) else ""
     number = failed = 0
-    warn = configuration.dataset.normalization == "none"
-    plot = options.plot  # of the first sentence that has a translation
+    warn = dataset.normalization == "none"
+    plot = options.plot  # None once the first translation is drawn
     for lines in line_groups(source, prompt=prompt):
         texts, problems = _decode(lines)
-        if warn and (sentence := _in_another_form(texts, found.tokenizers.source, number)):
-            print(sentence, file=sys.stderr)
+        if warn and (warning := _normalization_warning(texts, trained.tokenizers.source, number)):
+            print(warning, file=sys.stderr)
             warn = False
-        for i, result in enumerate(translator(texts)):
+        for i, result in enumerate(trained.translator(texts)):
             number += 1
             problem = problems.get(i) or (str(result) if isinstance(result, TooLong) else None)
             if problem is not None:
@@ -55,7 +49,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
             if problem is None and isinstance(result, list):
                 translations = result
             for translation in translations:
-                print(_line(translation, number, options, ranked=search.n_best > 1), file=target)
+                print(_line(translation, number, options, numbered=trained.search.n_best > 1), file=target)
             first = translations[0]
             if plot is not None and first is not None and first.target_pieces:
                 save(heatmap(unit_attention(first), title=first.text), plot)
@@ -67,12 +61,12 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
 
 
 def line_groups(source: int, *, prompt: str = "") -> Iterator[list[bytes]]:
-    """Lines as they come: whatever has arrived, up to 64 KiB at once, so that a slow writer is not waited for.
+    """Groups of complete lines: each group is what one read returned, at most 64 KiB, so no line waits for a later one.
 
-    A byte order mark before the first is dropped; other encodings and compressed text are an InputError. Of a line of
-    more than `LONGEST_LINE` bytes little more comes.
+    Drops a byte order mark before the first line. Cuts a line to little more than `LONGEST_LINE` bytes.
+    Raises InputError for compressed text and for encodings other than UTF-8.
     """
-    rest = bytearray()
+    rest = bytearray()  # the line that has begun
     mark = BYTE_ORDER_MARK
     _ask(prompt)
     first = True
@@ -92,7 +86,7 @@ def line_groups(source: int, *, prompt: str = "") -> Iterator[list[bytes]]:
     if last := bytes(rest).removeprefix(mark):
         yield [last]
     if prompt:
-        _ask("\n")  # what comes next begins a line
+        _ask("\n")  # after Ctrl-D the cursor is behind the prompt
 
 
 def _ask(prompt: str) -> None:
@@ -100,7 +94,7 @@ def _ask(prompt: str) -> None:
 
 
 def _decode(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
-    """The lines as text, and what is wrong with those that are none."""
+    """The text of each line (empty where it has none), and the problem of each such line by its index."""
     texts, problems = [], {}
     for i, line in enumerate(lines):
         if len(line) > LONGEST_LINE:
@@ -115,8 +109,11 @@ def _decode(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
     return texts, problems
 
 
-def _in_another_form(texts: Sequence[str], tokenizer: Tokenizer, before: int) -> str | None:
-    """A sentence on the first text that is in another Unicode normalisation form than the training text."""
+def _normalization_warning(texts: Sequence[str], tokenizer: Tokenizer, before: int) -> str | None:
+    """A warning about the first text in another Unicode normalisation form than the training text.
+
+    `before` is the number of lines before these.
+    """
     for number, form in enumerate(better_forms(texts, tokenizer), start=before + 1):
         if form is not None:
             return (
@@ -126,12 +123,15 @@ def _in_another_form(texts: Sequence[str], tokenizer: Tokenizer, before: int) ->
     return None
 
 
-def _line(translation: Translation | None, number: int, options: config.Translate, *, ranked: bool) -> str:
-    """Text alone, or columns between tabs: line number (n-best lists), score, text, alignment, both sides' units."""
+def _line(translation: Translation | None, number: int, options: config.Translate, *, numbered: bool) -> str:
+    """One line of output: the text, or columns separated by tabs.
+
+    The columns: line number (if `numbered`, for n-best lists), score, text, alignment, source units, target units.
+    """
     columns = [translation.text if translation is not None else ""]
     if options.scores:
         columns.insert(0, f"{translation.score:.4f}" if translation is not None else "")
-    if ranked:
+    if numbered:
         columns.insert(0, str(number))
     if options.alignments or options.units:
         attention = unit_attention(translation or BLANK)

@@ -1,4 +1,4 @@
-"""What `train.py` starts: Hydra composes the configuration, the first process hands it to all, and training begins."""
+"""The program `train.py`: Hydra composes the configuration, the first process sends it to the others, all train."""
 
 import logging
 import os
@@ -12,26 +12,26 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.commands.cli import CONFIGS, check_single, cli_errors, terminate
+from seq2seq.commands.cli import CONFIGS, check_single_run, cli_errors, terminate
 from seq2seq.config import Train, load
 from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.run_folder import RunFolder
 
-if TYPE_CHECKING:  # --help needs none
+if TYPE_CHECKING:  # it would import PyTorch, which --help does not need
     from seq2seq.checkpoint import Checkpoint
 
 Work: TypeAlias = "tuple[Train, Path, Checkpoint | None]"
-"""What `train_and_score.train` takes."""
+"""The arguments of `train_and_score.train`."""
 
-TYPED = "SEQ2SEQ_COMMAND_LINE"
-"""The environment variable with what was typed: a launcher's processes inherit it, and have another command line."""
+COMMAND_LINE = "SEQ2SEQ_COMMAND_LINE"
+"""The environment variable with the arguments as typed. The processes of a launcher inherit it; their own differ."""
 
 
 def _swept(overrides: list[str]) -> str:
-    """What a sweep chose for this run: whatever nobody typed. (Hydra's own name for a run has all that was typed.)"""
-    typed = os.environ.get(TYPED, "").split("\n")
+    """The overrides that a sweep chose for this run: those that were not typed. Hydra's own name has the typed ones."""
+    typed = os.environ.get(COMMAND_LINE, "").split("\n")
     return ",".join(override for override in overrides if override not in typed)
 
 
@@ -40,7 +40,7 @@ OmegaConf.register_new_resolver("swept", _swept, replace=True)
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
 def _start(values: DictConfig) -> None:
-    """Ends Hydra's part: from here on the configuration is typed and frozen."""
+    """Turns Hydra's values into the typed, frozen configuration, and trains."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     with cli_errors(Train, folder=folder), exclusive_lock(folder):
         configuration = load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
@@ -52,7 +52,7 @@ def _start(values: DictConfig) -> None:
 
 
 def _record(values: DictConfig, folder: Path) -> None:
-    """What Hydra would write (see `hydra.output_subdir`), had it not written over that of the run in its place."""
+    """Writes what Hydra would write to `hydra.output_subdir`: Hydra would overwrite the record of an earlier run."""
     folder.mkdir(exist_ok=True)
     OmegaConf.save(values, folder / "config.yaml")
     OmegaConf.save(HydraConfig.instance().cfg, folder / "hydra.yaml")
@@ -60,50 +60,50 @@ def _record(values: DictConfig, folder: Path) -> None:
 
 
 def resume_run(arguments: list[str]) -> None:
-    """Resumes a run. Its configuration is in its checkpoint, so Hydra composes nothing."""
+    """Resumes a run. Its configuration comes from its checkpoint, so Hydra composes nothing."""
     from seq2seq.commands.resume import parse_resume, plan_resume
     from seq2seq.commands.train_and_score import train
 
     folder, options = parse_resume(arguments)
     parsed = OverridesParser.create().parse_overrides(options)
-    if several := [option.input_line for option in parsed if option.is_sweep_override() or option.is_delete()]:
-        raise InputError(f"{several[0]}: beside resume=FOLDER only KEY=VALUE may stand, with one value")
-    given = {option.key_or_group: option.value() for option in parsed}
-    if (found := plan_resume(folder, given)) is None:
+    if invalid := [option.input_line for option in parsed if option.is_sweep_override() or option.is_delete()]:
+        raise InputError(f"{invalid[0]}: with resume=FOLDER only KEY=VALUE is allowed, with one value")
+    plan = plan_resume(folder, {option.key_or_group: option.value() for option in parsed})
+    if plan is None:
         print(f"{folder} is finished: {RunFolder(folder).results} holds its scores")
         return
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(RunFolder(folder).log)]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
     with cli_errors(Train, folder=folder), exclusive_lock(folder):
-        configuration, last = found
+        configuration, last = plan
         train(*broadcast_work((configuration, folder, last)))
 
 
 def worker_main() -> None:
-    """The main function of every process but the first: takes part in the work that the first one begins."""
+    """The main function of every process except the first: receives the work of the first one and takes part in it."""
     from seq2seq.commands.train_and_score import train
 
-    logging.disable()  # the first process speaks
+    logging.disable()  # the first process logs
     try:
         work = broadcast_work()
-    except PeerLost:  # there is nothing to do, and the first one says why
+    except PeerLost:  # the first process failed and reports why
         return
     train(*work)
 
 
 def broadcast_work(work: "Work | None" = None) -> Work:
-    """The first process's work, in all of them."""
-    found = run_on_rank0_and_broadcast(lambda: work)
-    assert found is not None
-    return found
+    """Sends the first process's work to the others. All return it."""
+    received = run_on_rank0_and_broadcast(lambda: work)
+    assert received is not None
+    return received
 
 
 def main() -> None:
-    """Trains what the command line asks for, or resumes a run."""
+    """Trains with the options of the command line, or resumes a run."""
     with process_group(), cli_errors(Train):
         arguments = sys.argv[1:]
-        check_single(arguments)
-        os.environ[TYPED] = "\n".join(arguments)
+        check_single_run(arguments)
+        os.environ[COMMAND_LINE] = "\n".join(arguments)
         signal.signal(signal.SIGTERM, terminate)
         if not is_rank0():
             worker_main()

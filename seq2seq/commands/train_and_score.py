@@ -1,4 +1,4 @@
-"""One training run from start to finish; the only file that knows everything."""
+"""One training run from start to finish: text, model, training, scores, `results.json`."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,10 +18,11 @@ from seq2seq.checkpoint.state import State
 from seq2seq.commands.resume import check_text, restore
 from seq2seq.commands.text_remarks import scored_remarks, training_remarks
 from seq2seq.config.schema import search_name
-from seq2seq.evaluation.evaluator import challenge, evaluate
+from seq2seq.evaluation.evaluator import Evaluator
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.evaluation.tokenized_text import tokenization_warning
+from seq2seq.nn.model import Model
 from seq2seq.reporting.tensorboard import Board, NullBoard
 from seq2seq.runtime import distributed
 from seq2seq.runtime.device import choose_device, set_up_device
@@ -29,7 +30,9 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.annotations import LoadedSplit, load_split
+from seq2seq.text.corpus import Corpus
 from seq2seq.text.store import Prepared
+from seq2seq.trained_model import load_weights
 from seq2seq.training.loop import Run, steps
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.validation import Validator
@@ -38,96 +41,113 @@ log = logging.getLogger(__name__)
 
 
 def check_unused(folder: Path) -> None:
-    """Raises InputError where the folder holds a run, which another would mix with."""
+    """Raises InputError where the folder holds a run already."""
     if RunFolder(folder).holds_run():
         raise InputError(
-            f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER, or go on with "
+            f"{folder} already holds a run: name another folder with hydra.run.dir=FOLDER, or resume the run with "
             f"resume={folder}"
         )
 
 
+class _Text(NamedTuple):
+    """The text of a run. `scored` are the validation split and, where there is one, the test split, by name.
+
+    `fingerprints` are those of the raw text of each split, by name.
+    """
+
+    corpus: Corpus
+    scored: dict[str, LoadedSplit]
+    fingerprints: dict[str, str]
+    prepared: Prepared
+
+
 def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None = None) -> dict[str, Any]:
-    """Trains, keeps the best checkpoint by validation, and scores it on the test split: `results.json` in `folder`.
+    """Trains a model, scores the checkpoint with the best validation, and writes `results.json`. Returns its content.
 
-    Without a test split `results.json` has no `test`, and there is no file of translations.
+    Without a test split there are no scores in `test` and no file of translations.
 
-    `resumed` is the last checkpoint of a run that was stopped in this folder, where nobody else may be at work (see
+    `resumed` is the last checkpoint of an interrupted run in this folder. The caller holds the lock of the folder (see
     `seq2seq.runtime.lock`).
     """
-    names = RunFolder(folder)
+    run_folder = RunFolder(folder)
     set_up_device(configuration.device.threads, deterministic=configuration.device.deterministic)
     device = choose_device(configuration.device.kind)
-    with distributed.rank0_of_machine_first():
-        text = build.corpus(configuration.dataset)
-        scored = {name: load_split(split) for name, split in text.splits().items() if name != "train"}
-        splits = {name: split.fingerprint() for name, split in text.splits().items()}
-        check_text(splits, resumed, folder)  # before anything is made of it
-        prepared = build.prepared(configuration.dataset, text)
+    text = _load_text(configuration.dataset, resumed, folder)
+    prepared, tokenizers, validation = text.prepared, text.prepared.tokenizers, text.scored["validation"]
     if distributed.is_rank0():
-        for line in training_remarks(configuration.dataset, text, splits):
-            log.info("%s", line)
-        for split in scored.values():
-            for line in scored_remarks(split, prepared.tokenizers, normalization=configuration.dataset.normalization):
-                log.info("%s", line)
-    state = State(text=_fingerprint(prepared, *scored.values()), splits=splits, processes=distributed.world_size())
-    references = [pair.target for pair in scored["validation"].pairs]
-    metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.target, references))
+        _log_remarks(configuration.dataset, text)
+    state = State(text=_fingerprint(text), splits=text.fingerprints, processes=distributed.world_size())
+    references = [pair.target for pair in validation.pairs]
+    metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.corpus.target, references))
     options = configuration.training
     torch.manual_seed(options.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
-    model = build.model(configuration, prepared.tokenizers, positions=positions).to(device)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    _introduce(prepared, parameters, device)
+    model = build.model(configuration, tokenizers, positions=positions).to(device)
+    _log_sizes(prepared, model, device)
     distributed.broadcast_([parameter.detach() for parameter in model.parameters()])
-    _draw_apart(options.seed)
+    _seed_rank(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
-    schedule = partial(build.schedule, options)
-    run = Run(configuration, prepared, model, optimizer, schedule, device)
+    run = Run(configuration, prepared, model, optimizer, partial(build.schedule, options), device)
     start = restore(run, folder, resumed, state)
 
-    with _board(names.tensorboard, resumed) as board:
-        search, batch = configuration.search, configuration.search.size * configuration.search.batch
-        search = search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": batch})
-        normalization = configuration.dataset.normalization
-        greedy = partial(build.translator, search, model, prepared.tokenizers, device, normalization=normalization)
-        validator = Validator(model, prepared.tokenizers, scored["validation"], greedy, metrics, options.metric, board)
+    translator = partial(
+        build.translator,
+        built=model,
+        tokenizers=tokenizers,
+        device=device,
+        normalization=configuration.dataset.normalization,
+    )
+    with _open_board(run_folder.tensorboard, resumed) as board:
+        greedy = partial(translator, _greedy(configuration.search))
+        validator = Validator(model, tokenizers, validation, greedy, metrics, options.metric, board)
         with logging_redirect_tqdm():
             timing = steps(run, start, validator, folder, board)
-        found = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(names.best))
-        build.load_weights(model, found, folder)
+        best = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(run_folder.best))
+        load_weights(model, best, folder)
         results: dict[str, Any] = {
-            "parameters": parameters,
-            "best": {"step": found.step, "metric": validator.metric, **found.scores},
+            "parameters": _count_parameters(model),
+            "best": {"step": best.step, "metric": validator.metric, **best.scores},
             "train": timing,
         }
-        translator = build.translator(
-            configuration.search, model, prepared.tokenizers, device, normalization=normalization
-        )
-        for name, split in scored.items():
-            results[name], hypotheses = evaluate(model, prepared.tokenizers, translator, split, metrics, device)
-            log.info("%s, %s  %s", name, search_name(configuration.search), _summary(results[name]))
+        evaluator = Evaluator(model, translator(configuration.search), metrics)
+        for name, split in text.scored.items():
+            results[name], hypotheses = evaluator.evaluate(split)
+            log.info("%s, %s  %s", name, search_name(configuration.search), _score_line(results[name]))
+        # From here on `name`, `split` and `hypotheses` are the test split's, or the validation split's without one.
         if warning := tokenization_warning(name, [pair.target for pair in split.pairs], hypotheses.texts):
             log.warning(warning)
-        if text.test is None:
+        if text.corpus.test is None:
             log.info("test  no scores, since there is no test split (dataset.test=null)")
-        results["decoding"] = hypotheses.speed()  # of the test split, or of the validation split where there is none
-        if text.challenges:
-            results["challenges"] = {
-                split.name: challenge(model, prepared.tokenizers, translator, load_split(split), metrics, device)
-                for split in text.challenges
-            }
+        results["decoding"] = hypotheses.speed()
+        if text.corpus.challenges:
+            results["challenges"] = evaluator.challenges(text.corpus.challenges)
         if not distributed.is_rank0():
             return results
-        if text.test is not None:
-            write_text(names.translations(text.target), hypotheses.lines())
-        board.hyperparameters(flat(configuration.model_dump(mode="json")), _final(results))
-    write_json(names.results, results)  # the last thing: where it is, the run is finished
-    log.info("results in %s", names.results)
+        if text.corpus.test is not None:
+            write_text(run_folder.translations(text.corpus.target), hypotheses.lines())
+        board.hyperparameters(flat(configuration.model_dump(mode="json")), _final_scores(results))
+    write_json(run_folder.results, results)  # written last: a run folder with this file is a finished run
+    log.info("results in %s", run_folder.results)
     return results
 
 
-def _board(folder: Path, resumed: Checkpoint | None) -> Board:
-    """Curves of one piece: what was written after the checkpoint that is resumed goes."""
+def _load_text(dataset: config.Dataset, resumed: Checkpoint | None, folder: Path) -> _Text:
+    """Reads the corpus, prepares the training split, and compares the text with that of the resumed run."""
+    with distributed.rank0_of_machine_first():
+        corpus = build.corpus(dataset)
+        scored = {name: load_split(split) for name, split in corpus.splits().items() if name != "train"}
+        fingerprints = {name: split.fingerprint() for name, split in corpus.splits().items()}
+        check_text(fingerprints, resumed, folder)  # before a tokenizer is trained on it
+        return _Text(corpus, scored, fingerprints, build.prepared(dataset, corpus))
+
+
+def _greedy(search: config.Search) -> config.Search:
+    """Greedy search, for validation during training, with as many hypotheses at a time as the search of the test."""
+    return search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": search.size * search.batch})
+
+
+def _open_board(folder: Path, resumed: Checkpoint | None) -> Board:
+    """TensorBoard's events; a resumed run's events after its checkpoint are removed, so that curves continue there."""
     if not distributed.is_rank0():
         return NullBoard()
     if resumed is None or resumed.training is None:
@@ -135,28 +155,31 @@ def _board(folder: Path, resumed: Checkpoint | None) -> Board:
     return Board(folder, purge_from=resumed.step + 1, sizes=resumed.training.state.events)
 
 
-def _draw_apart(seed: int) -> None:
-    """Gives each process but the first random numbers of its own, so that dropout differs."""
+def _seed_rank(seed: int) -> None:
+    """Gives each process except the first its own random numbers, so that dropout differs."""
     if (rank := distributed.rank()) > 0:
         torch.manual_seed(int(np.random.SeedSequence([seed, rank]).generate_state(1, np.uint64)[0]))
 
 
-def _fingerprint(prepared: Prepared, *splits: LoadedSplit) -> str:
-    """Of the text learnt from and the pairs that are scored. Raises InputError where processes find different ones."""
+def _fingerprint(text: _Text) -> str:
+    """The SHA-256 of the encoded training text, the tokenizers, and the scored pairs.
+
+    Raises InputError where it differs between processes.
+    """
     digest = hashlib.sha256()
-    for side, tokenizer in zip(prepared.store[:2], prepared.tokenizers, strict=True):
+    for side, tokenizer in zip(text.prepared.store[:2], text.prepared.tokenizers, strict=True):
         for part in (side.ids.data, side.offsets.data, tokenizer.model):
             digest.update(part)
-    for split in splits:
+    for split in text.scored.values():
         digest.update(json.dumps(split.pairs).encode())
-    found = digest.hexdigest()
-    if {*distributed.all_gather(found)} != {found}:
+    fingerprint = digest.hexdigest()
+    if {*distributed.all_gather(fingerprint)} != {fingerprint}:
         raise InputError("the text is not the same on all machines: give each the same files")
-    return found
+    return fingerprint
 
 
-def _final(results: Mapping[str, Any]) -> dict[str, float]:
-    """The scores shown with the hyper-parameters."""
+def _final_scores(results: Mapping[str, Any]) -> dict[str, float]:
+    """The scores that TensorBoard shows beside the hyper-parameters, such as `test_bleu`."""
     return {
         f"{split}_{metric}": results[split][metric]
         for split in ("validation", "test")
@@ -165,17 +188,26 @@ def _final(results: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _summary(found: Mapping[str, Any]) -> str:
-    """One line of scores."""
-    aer = f"alignment error {found['aer']:.3f}  " if "aer" in found else ""
+def _score_line(scores: Mapping[str, Any]) -> str:
+    """The scores of a split in one line of the log."""
+    aer = f"alignment error {scores['aer']:.3f}  " if "aer" in scores else ""
     return (
-        f"BLEU {found['bleu']:.2f}  chrF {found['chrf']:.2f}  TER {found['ter']:.2f}  "
-        f"perplexity {format_perplexity(found['perplexity'])}  exact {found['exact']:.3f}  {aer}{found['signature']}"
+        f"BLEU {scores['bleu']:.2f}  chrF {scores['chrf']:.2f}  TER {scores['ter']:.2f}  "
+        f"perplexity {format_perplexity(scores['perplexity'])}  exact {scores['exact']:.3f}  {aer}{scores['signature']}"
     )
 
 
-def _introduce(prepared: Prepared, parameters: int, device: torch.device) -> None:
-    """What is about to be trained, and what was left out."""
+def _log_remarks(dataset: config.Dataset, text: _Text) -> None:
+    """Logs what a person should know of the text."""
+    for line in training_remarks(dataset, text.corpus, text.fingerprints):
+        log.info("%s", line)
+    for split in text.scored.values():
+        for line in scored_remarks(split, text.prepared.tokenizers, normalization=dataset.normalization):
+            log.info("%s", line)
+
+
+def _log_sizes(prepared: Prepared, model: Model, device: torch.device) -> None:
+    """Logs the sizes of the training split, the vocabulary and the model."""
     store, tokenizers = prepared.store, prepared.tokenizers
     log.info("%s training pairs; left out: %d empty, %d too long", f"{len(store.source):,}", *store.filtered)
     log.info(
@@ -183,13 +215,17 @@ def _introduce(prepared: Prepared, parameters: int, device: torch.device) -> Non
         f"{len(tokenizers.source):,} joint"
         if tokenizers.joint
         else f"{len(tokenizers.source):,} and {len(tokenizers.target):,}",
-        f"{parameters:,}",
+        f"{_count_parameters(model):,}",
         device,
     )
 
 
+def _count_parameters(model: Model) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """`{"a": {"b": 1}}` as `{"a.b": 1}`; what is no plain value is JSON."""
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`; a list or null becomes JSON text."""
     return dict(_walk(values, prefix))
 
 

@@ -1,22 +1,22 @@
-"""What `translate.py` starts: Hydra composes the options, and standard input is translated to standard output."""
+"""The program `translate.py`: Hydra composes the options, and standard input is translated to standard output."""
 
 import sys
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.commands.cli import CONFIGS, check_alone, cli_errors
+from seq2seq.commands.cli import CONFIGS, check_single_process, cli_errors
 from seq2seq.config import Translate, load
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="translate")
 def _start(values: DictConfig) -> None:
-    """Ends Hydra's part: from here on the configuration is typed and frozen."""
+    """Turns Hydra's values into the typed, frozen options, and translates standard input to standard output."""
     with cli_errors(Translate):
         options = load(Translate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
         from seq2seq.commands.stream import translate_stream
 
-        with open(1, "w", encoding="utf-8", newline="\n", closefd=False) as target:  # whatever the locale is
+        with open(1, "w", encoding="utf-8", newline="\n", closefd=False) as target:  # UTF-8 in any locale
             failed = translate_stream(options, 0, target)
         sys.exit(1 if failed else 0)
 
@@ -24,5 +24,5 @@ def _start(values: DictConfig) -> None:
 def main() -> None:
     """Translates with the checkpoint that the command line names."""
     with cli_errors(Translate):
-        check_alone()
+        check_single_process()
         _start()

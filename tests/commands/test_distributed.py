@@ -15,7 +15,7 @@ import torch
 from seq2seq import build, checkpoint
 from seq2seq.commands import cli as program
 from seq2seq.commands import train_and_score as run
-from seq2seq.commands.cli import check_single
+from seq2seq.commands.cli import check_single_run
 from seq2seq.commands.resume import plan_resume
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import Batch, Epochs
@@ -194,7 +194,7 @@ def test_a_run_goes_on_as_if_nothing_had_stopped_it(folder: Path, tmp_path: Path
     """Neither a signal, after which all have saved, nor the death of a process, after which none has; to the bit."""
     place = tmp_path / "stopped"
     stopped(folder, place)
-    with pytest.raises(InputError, match=r"the run began with 2 process\(es\) and goes on with as many; found 1"):
+    with pytest.raises(InputError, match=r"the run was started with 2 process\(es\) and needs as many; found 1"):
         plan_resume(place, {})
     killed(folder, place)
     finish(begin(folder, f"resume={place}"))
@@ -213,13 +213,13 @@ def test_one_process_says_what_is_wrong_and_leaves_nothing(tmp_path: Path) -> No
 def test_the_other_programs_are_one_process(program: str, tmp_path: Path) -> None:
     status, errors = end(begin(tmp_path, f"checkpoint={tmp_path}", program=program))
     assert status != 0
-    assert errors == ["error: torchrun: train.py alone shares its work; start this program with python"]
+    assert errors == ["error: torchrun: only train.py can use several processes; start this program with python"]
 
 
 def test_a_sweep_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_single(["-m", "attention=dot,general"])
+    check_single_run(["-m", "attention=dot,general"])
     monkeypatch.setattr(program, "world_size", lambda: 2)
-    check_single(["attention=dot"])
+    check_single_run(["attention=dot"])
     for words in ("-m", "--multirun", "hydra.mode=MULTIRUN"):
         with pytest.raises(InputError, match=f"{words}: torchrun starts the processes of one run"):
-            check_single(["attention=dot,general", words])
+            check_single_run(["attention=dot,general", words])

@@ -256,8 +256,10 @@ def test_text_that_is_not_what_it_was_is_said_before_anything_is_made_of_it(
         (project / f"{name}.{language}").write_text("\n".join(text) + "\n")
     before = listing(project)
     said = refusal(warm("train", f"resume={RUN}", folder=project))
-    why = f"the text is not what it was when this run began (changed: {split}); put back what it was, or start another"
-    assert said == f"error: resume={RUN}: {why} run"
+    why = (
+        f"the text has changed since this run was started (split: {split}); put the old text back, or start another run"
+    )
+    assert said == f"error: resume={RUN}: {why}"
     assert listing(project) == before
 
 
@@ -278,7 +280,7 @@ def test_a_run_goes_on_with_the_same_text_in_another_form(warm: Warm, project: P
     (project / "train.de").write_bytes(text.replace(b"Hund", b"Bund"))
     ended = warm("train", f"resume={RUN}", folder=project)
     assert ended.status == 2
-    assert "the text is not what it was when this run began, or is prepared otherwise" in ended.told
+    assert "the text, or how it is prepared, has changed since this run was started" in ended.told
 
 
 # --- never there ------------------------------------------------------------------------------------------------------

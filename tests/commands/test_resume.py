@@ -154,7 +154,7 @@ def test_another_text_is_refused(folder: Path, tmp_path: Path, monkeypatch: pyte
     for name in ("dev.en", "train.de"):
         text = (here / name).read_text()
         (here / name).write_text(text.replace("a", "e", 1))
-        with pytest.raises(InputError, match="resume=runs/whole: the text is not what it was"):
+        with pytest.raises(InputError, match="resume=runs/whole: the text has changed"):
             go_on(Path("runs/whole"))
         (here / name).write_text(text)
     go_on(Path("runs/whole"))
@@ -223,11 +223,11 @@ def test_a_run_is_resumed_where_it_was_started(folder: Path, tmp_path: Path) -> 
     (run_folder / "results.json").unlink()
     ended = start("train", f"resume={run_folder}", folder=tmp_path, status=2)
     assert ended.stderr.decode() == (
-        f"error: resume={run_folder}: its text, dev, is not in the folder you are in; the run was started in {folder}: "
-        "type it there\n"
+        f"error: resume={run_folder}: its text, dev, is not in the current folder; the run was started in {folder}: "
+        "resume it there\n"
     )
     (tmp_path / "text").mkdir()
-    assert "it is no run folder" in start("train", "resume=text", folder=tmp_path, status=2).stderr.decode()
+    assert "it is not a run folder" in start("train", "resume=text", folder=tmp_path, status=2).stderr.decode()
 
 
 def test_a_finished_run_says_so(folder: Path) -> None:
@@ -242,8 +242,8 @@ def test_a_finished_run_says_so(folder: Path) -> None:
     [
         (["resume="], "give one run folder"),
         (["resume=runs/whole", "resume=runs/other"], "give one run folder"),
-        (["-m", "resume=runs/whole"], "-m: beside resume=FOLDER only KEY=VALUE may stand"),
-        (["resume=runs/whole", "training.epochs"], "training.epochs: beside resume=FOLDER"),
+        (["-m", "resume=runs/whole"], "-m: with resume=FOLDER only KEY=VALUE is allowed"),
+        (["resume=runs/whole", "training.epochs"], "training.epochs: with resume=FOLDER only KEY=VALUE"),
     ],
     ids=" ".join,
 )
@@ -329,14 +329,20 @@ def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("hydra.run.dir=runs/other", "hydra.run.dir: a run goes on as it began"),
-        ("training.learning_rate=1", "training.learning_rate: a run goes on as it began; only training.epochs,"),
-        ("training.epochs=9", "training.epochs: with training.decay=linear the learning rates of the steps already"),
+        ("hydra.run.dir=runs/other", "hydra.run.dir: cannot change when a run is resumed"),
+        (
+            "training.learning_rate=1",
+            "training.learning_rate: cannot change when a run is resumed; only training.epochs,",
+        ),
+        ("training.epochs=9", "training.epochs: with training.decay=linear the learning rates of completed steps"),
         ("training.epoch=9", "training.epoch: no such option, did you mean training.epochs?"),
         ("training.save_every=many", "training.save_every"),
         ("training.save_every=", "training.save_every"),
-        ("training.save_every=1,2", "training.save_every=1,2: beside resume=FOLDER only KEY=VALUE may stand, with one"),
-        ("~training.patience=1", "~training.patience=1: beside resume=FOLDER only KEY=VALUE may stand, with one"),
+        (
+            "training.save_every=1,2",
+            "training.save_every=1,2: with resume=FOLDER only KEY=VALUE is allowed, with one value",
+        ),
+        ("~training.patience=1", "~training.patience=1: with resume=FOLDER only KEY=VALUE is allowed, with one value"),
     ],
 )
 def test_options_that_would_change_the_run_are_refused(folder: Path, option: str, words: str) -> None:
@@ -350,7 +356,7 @@ def test_options_that_would_change_the_run_are_refused(folder: Path, option: str
     [
         ("resume=runs/nothing", "resume=runs/nothing: no such folder; give a run folder, resume=runs/NAME"),
         ("resume=train.de", "resume=train.de: no such folder"),
-        ("resume=runs", "resume=runs: it is no run folder; give one"),
+        ("resume=runs", "resume=runs: it is not a run folder; give one"),
         ("resume=runs/whole/checkpoints/best", "expected a run folder, not a part of one: resume=runs/whole"),
         ("resume=runs/whole/checkpoints/last/", "expected a run folder, not a part of one: resume=runs/whole"),
         ("resume=runs/whole/checkpoints", "expected a run folder, not a part of one: resume=runs/whole"),

@@ -181,7 +181,7 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
         lambda checkpoint: with_file("weights.safetensors", without_numbers(checkpoint / "weights.safetensors"))(
             checkpoint
         ),
-        [DAMAGED, "no finite number"],
+        [DAMAGED, "not a finite number"],
     ),
     "NaN": (with_value(float("nan"), "configuration", "model", "dropout"), ["model.dropout"]),
     "a key that stands twice": (

@@ -143,7 +143,7 @@ def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
     values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "units": False, "plot": None, "search": {}}
     options = load(Translate, {**values, "device": CPU})
     translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
-    assert _line(translation, 7, options, ranked=True) == "7\t-1.5000\ta b\t"
+    assert _line(translation, 7, options, numbered=True) == "7\t-1.5000\ta b\t"
 
 
 @pytest.mark.parametrize("rule", ["general", "concat"])

@@ -19,6 +19,7 @@ from seq2seq import build, checkpoint
 from seq2seq.commands.cli import cli_errors
 from seq2seq.config import Train, load
 from seq2seq.runtime.errors import InputError
+from seq2seq.trained_model import build_trained
 from tests.support.programs import CONFIGS, SMALL, TEXT, choices, refused
 from tests.support.spoil import reseal
 
@@ -194,7 +195,7 @@ def test_a_damaged_checkpoint(sweep: Path, tmp_path: Path, spoil: Spoil, words: 
     folder = Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "spoilt"))
     spoil(folder)
     with pytest.raises(InputError) as cli_errors:
-        build.trained(checkpoint.load(folder), folder)
+        build_trained(checkpoint.load(folder), folder)
     assert all(word in str(cli_errors.value) for word in [str(folder), *words]), cli_errors.value
 
 
@@ -203,7 +204,7 @@ def test_positions_are_checked_before_there_is_memory_for_them(sweep: Path, tmp_
     for positions, words in ((10**11, "does not fit its own configuration"), (10**30, "impossible size")):
         change("positions", positions)(folder)
         with pytest.raises(InputError, match=words):
-            build.trained(checkpoint.load(folder), folder)
+            build_trained(checkpoint.load(folder), folder)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_a_model_without_numbers_is_the_model(sweep: Path, rule: str) -> None:
     configuration = load(Train, values)
     real = build.model(configuration, found.tokenizers, positions=17)
     fitting = found._replace(configuration=values, weights=dict(real.named_parameters()), positions=17)
-    _, built = build.trained(fitting, Path("here"))
+    _, built = build_trained(fitting, Path("here"))
     for name, parameter in built.named_parameters():
         assert torch.equal(parameter, fitting.weights[name])
 

@@ -9,7 +9,7 @@ import torch
 
 from seq2seq.commands.scoring import challenge_table
 from seq2seq.decoding.translator import Translator
-from seq2seq.evaluation.evaluator import Hypotheses, challenge, evaluate, translate
+from seq2seq.evaluation.evaluator import Evaluator, Hypotheses, translate
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.evaluation.teacher_forcing import Likelihood, References
 from seq2seq.nn.model import Model
@@ -112,12 +112,9 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
     lengths = [len(ids) for ids in tokenizers.source.encode_batch([pair.source for pair in PAIRS])]
     longest = sorted(lengths)[-4]
     fitting = [pair for pair, length in zip(PAIRS, lengths, strict=True) if length <= longest]
-    found = evaluate(
-        model, tokenizers, translator(model, tokenizers, longest=longest), LoadedSplit("all", PAIRS), METRICS, CPU
-    )
-    fits = evaluate(
-        model, tokenizers, translator(model, tokenizers, longest=longest), LoadedSplit("some", fitting), METRICS, CPU
-    )
+    evaluator = Evaluator(model, translator(model, tokenizers, longest=longest), METRICS)
+    found = evaluator.evaluate(LoadedSplit("all", PAIRS))
+    fits = evaluator.evaluate(LoadedSplit("some", fitting))
     assert found.scores["refused"] == len(PAIRS) - len(fitting) > 0
     assert found.scores["sentences"] == len(PAIRS)
     assert fits.scores["refused"] == 0
@@ -129,9 +126,8 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
 
 def test_a_challenge_tells_what_was_too_long(model: Model, tokenizers: Tokenizers) -> None:
     longest = sorted(len(tokenizers.source.encode(pair.source)) for pair in PAIRS)[len(PAIRS) // 2]
-    found = challenge(
-        model, tokenizers, translator(model, tokenizers, longest=longest), LoadedSplit("x", PAIRS), METRICS, CPU
-    )
+    evaluator = Evaluator(model, translator(model, tokenizers, longest=longest), METRICS)
+    found = evaluator.challenge(LoadedSplit("x", PAIRS))
     refused = sum(len(tokenizers.source.encode(pair.source)) > longest for pair in PAIRS)
     assert (found["sentences"], found["refused"]) == (len(PAIRS), refused)
     assert 0 < refused < len(PAIRS)

@@ -6,7 +6,7 @@ import pytest
 
 from seq2seq.commands.scoring import _with_alignments
 from seq2seq.evaluation.alignment import Diagnostics
-from seq2seq.evaluation.evaluator import _group, outcomes, shares
+from seq2seq.evaluation.evaluator import group_scores, outcomes, shares
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.evaluation.teacher_forcing import Likelihood, TeacherForcingResult
 from seq2seq.runtime.errors import InputError
@@ -67,4 +67,4 @@ def test_the_bleu_of_a_group_is_that_of_its_sentences() -> None:
     found = outcomes(LoadedSplit("test", PAIRS, GOLD), texts, READING, METRICS)
     for group in ([0, 1, 2], [0], [0, 2]):
         wanted = METRICS.quick_scores([texts[i] for i in group], [PAIRS[i].target for i in group])["bleu"]
-        assert _group([found[i] for i in group], METRICS)["bleu"] == pytest.approx(wanted)
+        assert group_scores([found[i] for i in group], METRICS)["bleu"] == pytest.approx(wanted)

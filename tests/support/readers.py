@@ -28,6 +28,7 @@ from seq2seq.text.sources.files import files
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.sources.tsv import tsv
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizer
+from seq2seq.trained_model import build_trained
 from seq2seq.training.optimizer import make_optimizer, tensors_to_resume
 from tests.support.programs import CONFIGS, SUBJECTS, VERBS
 from tests.support.spoil import as_json, change, changes, cut, cut_all, cuts, pieces, values, with_field, with_header
@@ -94,7 +95,7 @@ def read_checkpoint(example: Any, folder: Path) -> None:
         if kind == "replace" and (folder / name).is_file():
             _replace(folder / name, what)
     found = checkpoint.load(folder, training=training)
-    configuration, model = build.trained(found, folder)
+    configuration, model = build_trained(found, folder)
     search = config.search_as_given({"size": 2, "batch": 3, "n_best": 1}, configuration.search)
     build.translator(search, model, found.tokenizers, torch.device("cpu"), normalization="none")(
         ["Der Hund.", "", "\0ä"]

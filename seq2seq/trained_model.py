@@ -1,0 +1,123 @@
+"""From a checkpoint folder to a model that translates: every program that uses a checkpoint starts here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from seq2seq import build, checkpoint, config
+from seq2seq.checkpoint import Checkpoint
+from seq2seq.decoding.translator import Translator
+from seq2seq.nn.model import Model
+from seq2seq.runtime.device import choose_device, set_up_device
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.tokenizer import Tokenizers
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A checkpoint in memory, on its device. `step` is the training step that the weights are from.
+
+    `configuration` is that of the training run; `search` is what `translator` uses.
+    """
+
+    configuration: config.Train
+    search: config.Search
+    tokenizers: Tokenizers
+    model: Model
+    translator: Translator
+    device: torch.device
+    step: int
+
+
+def load_trained_model(folder: Path, *, device: config.Device, search: Mapping[str, Any] | None = None) -> TrainedModel:
+    """Sets up the device and loads the checkpoint in `folder`, such as `runs/NAME/checkpoints/best`.
+
+    `search` overrides values of the training run's search; None stands for "as trained".
+    Raises InputError where the checkpoint is damaged or does not fit its configuration, and where a value of `search`
+    or the device is not possible.
+    """
+    set_up_device(device.threads, deterministic=device.deterministic)
+    torch_device = choose_device(device.kind)
+    loaded = checkpoint.load(folder)
+    configuration, model = build_trained(loaded, folder)
+    model.to(torch_device)
+    options = config.search_as_given(search or {}, configuration.search)
+    normalization = configuration.dataset.normalization
+    translator = build.translator(options, model, loaded.tokenizers, torch_device, normalization=normalization)
+    return TrainedModel(configuration, options, loaded.tokenizers, model, translator, torch_device, loaded.step)
+
+
+def build_trained(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
+    """The configuration and the model of a checkpoint, on the CPU. Raises what `trained_configuration` raises."""
+    configuration = trained_configuration(loaded, folder)
+    with _SkipInitialization():
+        model = build.model(configuration, loaded.tokenizers, positions=loaded.positions)
+    load_weights(model, loaded, folder)
+    return configuration, model
+
+
+def trained_configuration(loaded: Checkpoint, folder: Path) -> config.Train:
+    """The validated configuration of a checkpoint; `folder` is for messages.
+
+    Raises InputError where this version cannot use it or the weights do not fit it. The model is built on the "meta"
+    device for this, so a configuration of impossible size is refused before it takes memory.
+    """
+    try:
+        configuration = config.load(config.Train, loaded.configuration)
+    except InputError as error:
+        raise InputError(f"checkpoint {folder} has a configuration that this version cannot use: {error}") from None
+    try:
+        with torch.device("meta"), _SkipInitialization():
+            model = build.model(configuration, loaded.tokenizers, positions=loaded.positions)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise InputError(f"checkpoint {folder} describes a model of impossible size: {error}") from None
+    check_weights(model, loaded, folder)
+    return configuration
+
+
+@torch.no_grad()
+def load_weights(model: Model, loaded: Checkpoint, folder: Path) -> None:
+    """Copies a checkpoint's weights into the model. Raises InputError where they do not fit."""
+    check_weights(model, loaded, folder)
+    for name, parameter in model.named_parameters():
+        parameter.copy_(loaded.weights[name])
+
+
+def check_weights(model: Model, loaded: Checkpoint, folder: Path) -> None:
+    """Raises InputError where a name, shape or type of a weight differs from the model's, or a number is not finite."""
+    expected = {name: _describe(parameter) for name, parameter in model.named_parameters()}
+    actual = {name: _describe(weight) for name, weight in loaded.weights.items()}
+    if expected != actual:
+        name = min(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
+        raise InputError(
+            f"checkpoint {folder} does not fit its own configuration: {name} is {actual.get(name)} "
+            f"where the model has {expected.get(name)}"
+        )
+    if not all(weight.isfinite().all() for weight in loaded.weights.values()):
+        raise InputError(f"checkpoint {folder} is damaged: a weight is not a finite number")
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+
+
+class _SkipInitialization(TorchFunctionMode):
+    """Skips random initialization: the weights come from the checkpoint, or the model is on the "meta" device.
+
+    On "meta", PyTorch would import 800 modules to initialize.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+    ) -> Any:
+        options = options or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return options["tensor"]
+        if function is torch.linalg.qr:
+            return arguments[0], arguments[0]
+        return arguments[0] if function in (Tensor.uniform_, Tensor.normal_) else function(*arguments, **options)
