@@ -1,0 +1,78 @@
+"""A run that an older version made is evaluated, translated with and resumed as that version did it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.programs import ROOT, start
+from tests.support.warm import Warm
+
+OLD = ROOT / "tests" / "data" / "old_run"
+"""See its README.md. `best` and `last` are of format 2."""
+
+ADDED = {"tokenizer"}
+"""Keys that the older version did not write."""
+DIFFERENT = ("_interval", "signature", "seconds", "_per_second")
+"""Keys whose values may differ: intervals are computed in another way since, a signature has sacreBLEU's version."""
+TEXT_SCORES = ("bleu", "chrf", "ter", "exact")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a copy of the run."""
+    path = tmp_path_factory.mktemp("old")
+    shutil.copytree(OLD / "run", path / "run")
+    return path
+
+
+def numbers(expected: Any, actual: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Each number that the older version wrote, by its key, and today's."""
+    if isinstance(expected, dict):
+        assert actual.keys() - ADDED == expected.keys(), name
+        for key, value in expected.items():
+            yield from numbers(value, actual[key], f"{name}.{key}")
+    elif not name.endswith(DIFFERENT):
+        yield name, expected, actual
+
+
+def compare(name: str, path: Path, *, text_tolerance: float) -> None:
+    """Compares a JSON file. Processors round differently, so scores agree to 1e-4 and scores of texts as said."""
+    expected, actual = json.loads((OLD / name).read_text()), json.loads((path / name).read_text())
+    compared = list(numbers(expected, actual))
+    assert len(compared) > 100
+    for key, old, new in compared:
+        if isinstance(old, float):
+            tolerance = text_tolerance if key.endswith(TEXT_SCORES) else 1e-4
+            assert new == pytest.approx(old, rel=1e-4, abs=tolerance), key
+        else:
+            assert new == old, key
+
+
+def test_an_old_checkpoint_has_its_scores_and_translations(warm: Warm, folder: Path) -> None:
+    options = ["device=cpu", "device.threads=1", "output=."]
+    ended = warm("evaluate", "checkpoint=run/checkpoints/best", *options, folder=folder)
+    assert (ended.status, ended.told) == (0, "")
+    compare("evaluation.json", folder, text_tolerance=1e-4)
+    assert (folder / "hypotheses.test.en").read_text() == (OLD / "hypotheses.test.en").read_text()
+
+
+def test_an_old_checkpoint_translates_the_same_lines(warm: Warm, folder: Path) -> None:
+    options = ["device=cpu", "device.threads=1", "alignments=true"]
+    text = (OLD / "sentences.de").read_bytes()
+    ended = warm("translate", "checkpoint=run/checkpoints/best", *options, folder=folder, given=text)
+    assert (ended.status, ended.told) == (0, "")
+    assert ended.printed == (OLD / "translated.en").read_bytes()
+    assert len(ended.printed.splitlines()) == len(text.splitlines()) > 3
+
+
+def test_an_old_run_is_resumed_to_the_same_results(folder: Path) -> None:
+    """19 steps. Another processor rounds differently in each, so a word of a translation may differ."""
+    start("train", "resume=run", folder=folder)
+    compare("results.json", folder / "run", text_tolerance=0.5)
+    lines, expected = ((path / "results.test.en").read_text().splitlines() for path in (folder / "run", OLD))
+    assert len(lines) == len(expected) == 200
+    assert sum(line != other for line, other in zip(lines, expected, strict=True)) <= 10
