@@ -23,11 +23,11 @@ from seq2seq.training.schedule import Schedule
 
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
-    """The parallel text that the configuration names, checked by reading it when first used."""
-    return normalized(_as_written(dataset, download=download), dataset.normalization)
+    """The parallel text that the configuration names, normalised. It is read, and so checked, at first use."""
+    return normalized(_raw_corpus(dataset, download=download), dataset.normalization)
 
 
-def _as_written(dataset: config.Dataset, *, download: bool) -> Corpus:
+def _raw_corpus(dataset: config.Dataset, *, download: bool) -> Corpus:
     languages = {"source": dataset.source, "target": dataset.target}
     match dataset:
         case config.Multi30k():
@@ -65,7 +65,7 @@ def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
 
 
 def rule(attention: config.Attention) -> Rule:
-    """The classes that the configuration names, with their options."""
+    """The score and the distribution that the configuration names, with their options."""
     return Rule(
         SCORES[attention.score],
         DISTRIBUTIONS[attention.distribution],
@@ -80,7 +80,7 @@ def rule(attention: config.Attention) -> Rule:
     "dataset.vocabulary"
 )
 def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int) -> Model:
-    """A model with fresh weights. `positions` is the greatest source length in tokens, EOS counted."""
+    """A model with random weights. `positions` is the greatest source length in tokens, including EOS."""
     sizes = configuration.model
     gru = GRUEncoder(
         embedding_size=sizes.embedding,
@@ -90,10 +90,10 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
     )
     attention = configuration.encoder.attention
     encoder = gru if attention is None else SelfAttentionEncoder(gru, rule(attention), positions=positions)
-    widths = DecoderSizes(
+    decoder_sizes = DecoderSizes(
         embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
     )
-    decoder = DECODERS[configuration.decoder.place](rule(configuration.attention), widths, dropout=sizes.dropout)
+    decoder = DECODERS[configuration.decoder.place](rule(configuration.attention), decoder_sizes, dropout=sizes.dropout)
     return Model(
         encoder,
         decoder,
@@ -108,14 +108,14 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
 
 
 def schedule(training: config.Training, total: int) -> Schedule:
-    """The learning rate of each of `total` steps."""
+    """The learning rates of a run of `total` steps."""
     return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
 
 
 def translator(
     search: config.Search, built: Model, tokenizers: Tokenizers, device: torch.device, *, normalization: str
 ) -> Translator:
-    """The model behind one call on raw text, which is normalised as the training text was."""
+    """Translates raw text. `normalization` is that of the training text."""
     return Translator(
         built,
         tokenizers,

@@ -1,4 +1,4 @@
-"""A trained model on disk: a folder of plain data, never half written, and nothing in it is a program."""
+"""Checkpoints: folders of plain data, written atomically, without code."""
 
 from seq2seq.checkpoint.best import keep_best
 from seq2seq.checkpoint.files import DESCRIPTION, SEAL, Checkpoint, Training, seal, write

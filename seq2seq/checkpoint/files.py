@@ -1,12 +1,10 @@
-"""A trained model on disk: a folder of plain data, never half written, and nothing in it is a program.
+"""The files of a checkpoint: written, read, checked. They are plain data, without code.
 
     weights.safetensors  source.model  target.model  checkpoint.json      all that translation needs
-    training.safetensors                                                  in `last`: what training needs to go on
-    checkpoint.json.sha256                                                its hash; it holds those of the other files
+    training.safetensors                                                  in `last`: what resuming needs
+    checkpoint.json.sha256                                                the hash of checkpoint.json
 
-Written beside its place, flushed to the disk, and renamed. What stood there before is parked as `.NAME.old` until the
-new one is in its place, and a reader who finds nothing whole in the place takes that one. So there is a whole
-checkpoint at every instant, whatever interrupts the writer. The one before `last` stays, in case a disk spoils `last`.
+`checkpoint.json` has the hashes of the other files. `seq2seq.checkpoint.storage` replaces a checkpoint atomically.
 """
 
 import hashlib
@@ -34,11 +32,11 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import sync_folder
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 
-FORMAT = 3  # raise it when the same names come to mean other things
+FORMAT = 3  # raise it when the meaning of a name changes
 DESCRIPTION = "checkpoint.json"
 SEAL = f"{DESCRIPTION}.sha256"  # as `sha256sum` writes it, and `sha256sum --check` reads it
 WEIGHTS, TRAINING, SOURCE, TARGET = "weights.safetensors", "training.safetensors", "source.model", "target.model"
-# In bytes: ours are far smaller, and what is larger costs memory to take apart.
+# Limits in bytes. Real files are far smaller; parsing larger ones would take much memory.
 LONGEST_DESCRIPTION = 2**20
 LONGEST_TOKENIZER = 2**27
 LONGEST_HEADER = 2**20  # a safetensors file's table of its tensors
@@ -47,18 +45,19 @@ log = logging.getLogger(__name__)
 
 
 class Training(NamedTuple):
-    """What training needs to go on: tensors of the optimiser and of the random generators by name, and numbers."""
+    """What resuming needs: tensors of the optimiser and the random generators, by name, and the training state."""
 
     tensors: dict[str, Tensor]
     state: State
 
 
 class Checkpoint(NamedTuple):
-    """Everything a model needs to translate; with `training`, all that a run needs to go on.
+    """A trained model; with `training`, also the state of its training run.
 
-    `weights` are the model's parameters by name, a shared one under its first name only. `configuration` is the
-    training run's; `positions` the greatest source length in tokens that it was built for. `scores` are those of a
-    validation at this step, if there was one.
+    - `configuration` is that of the training run
+    - `weights` are the model's parameters by name; a shared one is under its first name only
+    - `positions` is the greatest source length in tokens that the model was built for
+    - `scores` are those of the validation at this step; empty without one
     """
 
     configuration: dict[str, Any]
@@ -71,7 +70,7 @@ class Checkpoint(NamedTuple):
 
 
 class Description(Numbers):
-    """`checkpoint.json`. `files` has the SHA-256 of each other file."""
+    """The content of `checkpoint.json`. `files` has the SHA-256 of each other file."""
 
     format: int
     step: NonNegativeInt
@@ -84,7 +83,7 @@ class Description(Numbers):
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
-    """Writes the checkpoint to `folder`, and does not return before the disk has it."""
+    """Writes the checkpoint to `folder`, which it replaces, and flushes it to the disk."""
     contents = {WEIGHTS: save(_plain(checkpoint.weights)), SOURCE: checkpoint.tokenizers.source.model}
     if not checkpoint.tokenizers.joint:
         contents[TARGET] = checkpoint.tokenizers.target.model
@@ -111,13 +110,13 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         sync_folder(folder)
-    except OSError as error:  # such as a full disk, which half a checkpoint should not keep full
+    except OSError as error:  # such as a full disk: half a checkpoint must not use up its space
         shutil.rmtree(folder, ignore_errors=True)
-        raise OSError(error.errno, error.strerror, str(folder)) from error  # a disk that is full names no file
+        raise OSError(error.errno, error.strerror, str(folder)) from error  # the error of a full disk names no file
 
 
 def seal(description: bytes) -> bytes:
-    """What `checkpoint.json.sha256` holds beside this `checkpoint.json`."""
+    """The content of `checkpoint.json.sha256` for this content of `checkpoint.json`."""
     return f"{hashlib.sha256(description).hexdigest()}  {DESCRIPTION}\n".encode()
 
 
@@ -126,9 +125,12 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read(folder: Path, training: bool) -> Checkpoint:
+    """Reads a checkpoint, with its training state if `training`. Raises InputError where a file is damaged."""
     description = read_description(folder)
     if training and description.state is None:
-        raise InputError(f"checkpoint {folder} holds no state of training: give a run, whose checkpoints/last does")
+        raise InputError(
+            f"checkpoint {folder} holds no training state: give a run folder, whose checkpoints/last has one"
+        )
     try:
         _check_files(folder, description, training)
         source = Tokenizer((folder / SOURCE).read_bytes())
@@ -144,21 +146,21 @@ def read(folder: Path, training: bool) -> Checkpoint:
             if training and description.state
             else None,
         )
-    except InputError as error:  # from a tokenizer, which knows no file
+    except InputError as error:  # its message names no folder
         raise InputError(f"checkpoint {folder} is damaged: {error}") from None
     except (OSError, SafetensorError) as error:
         raise InputError(f"checkpoint {folder} is damaged: {type(error).__name__}: {error}") from None
 
 
 def _check_files(folder: Path, description: Description, training: bool) -> None:
-    """Raises InputError where a file is missing, is another than was written, or is no plain file."""
-    wanted = {WEIGHTS, SOURCE} | ({TARGET} if TARGET in description.files or (folder / TARGET).exists() else set())
+    """Raises InputError where a file is missing, has changed since it was written, or is not a plain file."""
+    expected = {WEIGHTS, SOURCE} | ({TARGET} if TARGET in description.files or (folder / TARGET).exists() else set())
     if description.state is not None:
-        wanted.add(TRAINING)
+        expected.add(TRAINING)
     hashed = description.format > 1
-    if hashed and (differing := wanted ^ description.files.keys()):
+    if hashed and (differing := expected ^ description.files.keys()):
         raise InputError(f"{DESCRIPTION} and the folder do not agree on {', '.join(sorted(differing))}")
-    for name in sorted(wanted if training else wanted - {TRAINING}):
+    for name in sorted(expected if training else expected - {TRAINING}):
         _check_plain(folder / name)
         if name in (SOURCE, TARGET):
             _check_size(name, (folder / name).stat().st_size, LONGEST_TOKENIZER)
@@ -171,25 +173,26 @@ def _check_files(folder: Path, description: Description, training: bool) -> None
 
 
 def _check_plain(path: Path) -> None:
+    """Raises InputError for a link, a folder, a pipe or a device."""
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise InputError(f"{path.name} is no plain file")
+        raise InputError(f"{path.name} is not a plain file")
 
 
-def _check_size(name: str, size: int, most: int) -> None:
-    if size > most:
-        raise InputError(f"{name} has {size:,} bytes, and at most {most:,} make sense")
+def _check_size(name: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise InputError(f"{name} has {size:,} bytes, and the limit is {limit:,}")
 
 
 def read_description(folder: Path) -> Description:
+    """Reads `checkpoint.json`, upgraded from older formats. Raises InputError where it is missing or damaged."""
     path = folder / DESCRIPTION
     if not folder.is_dir():
         raise InputError(f"no checkpoint at {folder}: give a folder such as runs/NAME/checkpoints/best")
     if not path.is_file():
-        inside = sorted(
-            str(one.parent) for way in ("[!.]*", "checkpoints/[!.]*") for one in folder.glob(f"{way}/{DESCRIPTION}")
-        )
+        patterns = (f"[!.]*/{DESCRIPTION}", f"checkpoints/[!.]*/{DESCRIPTION}")
+        inside = sorted(str(file.parent) for pattern in patterns for file in folder.glob(pattern))
         raise InputError(
-            f"{folder} is no checkpoint (it has no {DESCRIPTION}); "
+            f"{folder} is not a checkpoint (it has no {DESCRIPTION}); "
             + (f"there are checkpoints in {', '.join(inside)}" if inside else "give runs/NAME/checkpoints/best")
         )
     try:
@@ -197,10 +200,10 @@ def read_description(folder: Path) -> Description:
         _check_size(DESCRIPTION, path.stat().st_size, LONGEST_DESCRIPTION)
         content = path.read_bytes()
         _check_seal(folder / SEAL, content)
-        values = json.loads(content.decode(), object_pairs_hook=_each_once)
-        found = values.get("format") if isinstance(values, dict) else None
-        if type(found) is int and 1 <= found <= FORMAT:
-            if found > 2 and not (folder / SEAL).exists():
+        values = json.loads(content.decode(), object_pairs_hook=_unique_keys)
+        version = values.get("format") if isinstance(values, dict) else None
+        if type(version) is int and 1 <= version <= FORMAT:
+            if version > 2 and not (folder / SEAL).exists():
                 raise InputError(f"{SEAL} is missing")
             return Description.model_validate_json(json.dumps(upgrade(values)))
     except ValidationError as error:
@@ -211,12 +214,12 @@ def read_description(folder: Path) -> Description:
     except InputError as error:
         raise InputError(f"checkpoint {folder} is damaged: {error}") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION} is no JSON of ours ({error})") from None
-    raise InputError(f"checkpoint {folder} has format {found}; this version of seq2seq reads formats 1 to {FORMAT}")
+        raise InputError(f"checkpoint {folder} is damaged: {DESCRIPTION} is not valid JSON ({error})") from None
+    raise InputError(f"checkpoint {folder} has format {version}; this version of seq2seq reads formats 1 to {FORMAT}")
 
 
 def _check_seal(path: Path, description: bytes) -> None:
-    """Raises InputError where the hash is not that of the description; checkpoints of formats 1 and 2 have none."""
+    """Raises InputError where the hash is not that of the description. Checkpoints of formats 1 and 2 have no hash."""
     if os.path.lexists(path):
         _check_plain(path)
         expected = seal(description)
@@ -225,9 +228,9 @@ def _check_seal(path: Path, description: bytes) -> None:
                 raise InputError(f"{DESCRIPTION} is not what was written (its SHA-256 differs from {SEAL})")
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Of a key that stands twice, two readers may see two different values."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice")
-    return found
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for a duplicate key, of which two readers may take two different values."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return values

@@ -1,9 +1,9 @@
-"""Plain numbers in a checkpoint."""
+"""The base class of the numbers in a checkpoint."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Numbers(BaseModel):
-    """Frozen, strict, and closed, since it comes from a file."""
+    """Frozen and strict, and refuses unknown keys, because the values come from a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

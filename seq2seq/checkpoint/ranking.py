@@ -1,4 +1,4 @@
-"""The ranking of validations: which checkpoints are best, and how long patience has waited."""
+"""The ranking of validations: which checkpoints are best, and how many validations brought no new best."""
 
 import math
 from typing import Annotated, Any
@@ -9,17 +9,19 @@ from seq2seq.checkpoint.numbers import Numbers
 
 
 def _with_loss(ranked: Any) -> Any:
-    """A validation as (value, step, loss); runs older than the third have no loss, which is worse than any."""
+    """A validation as (value, step, loss). Older checkpoints have no loss; infinity ranks it last among equals."""
     if not isinstance(ranked, list | tuple):
         return ranked
     return (*ranked, math.inf) if len(ranked) == 2 else tuple(ranked)
 
 
 class ValidationRanking(Numbers):
-    """The best validations, (value, step, loss), best first, and how many there were since the first of them.
+    """The best validations, and the counts that patience and a warning need.
 
-    `latest` are the value and the loss of the last validation; `unchanged` counts those in a row, the last included,
-    whose value was the one before while the loss fell.
+    - `ranking`: the best validations as (value, step, loss), best first
+    - `waited`: the number of validations since the best one
+    - `latest`: the value and the loss of the last validation
+    - `unchanged`: the number of validations in a row, up to the last, that kept the value while the loss fell
     """
 
     ranking: tuple[Annotated[tuple[float, NonNegativeInt, float], BeforeValidator(_with_loss)], ...] = ()
@@ -28,15 +30,14 @@ class ValidationRanking(Numbers):
     unchanged: NonNegativeInt = 0
 
     def after(self, step: int, value: float, *, loss: float, keep: int, higher_is_better: bool) -> "ValidationRanking":
-        """The standing after another validation, of which the `keep` best are remembered.
+        """The ranking after another validation; it keeps the `keep` best.
 
-        Of equal values the lower loss wins, then the first; NaN, as a model gives whose training went astray, is worse
-        than any number.
+        Of equal values the lower loss ranks first, then the earlier step. NaN, from a model that diverged, ranks last.
         """
         sign = 1 if higher_is_better else -1
         if math.isnan(value):
             value = -sign * math.inf
-        rank = sum((sign * other, -its_loss) >= (sign * value, -loss) for other, _, its_loss in self.ranking)
+        rank = sum((sign * other, -other_loss) >= (sign * value, -loss) for other, _, other_loss in self.ranking)
         ranking = (*self.ranking[:rank], (value, step, loss), *self.ranking[rank:])[:keep]
         stuck = self.latest is not None and self.latest[0] == value and loss < self.latest[1]
         return ValidationRanking(

@@ -1,4 +1,4 @@
-"""The numbers that exact resume needs. The tensors are stored separately, by name."""
+"""The training state: the numbers that exact resume needs. Tensors are stored separately, by name."""
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -7,7 +7,7 @@ from seq2seq.checkpoint.ranking import ValidationRanking
 
 
 class Sums(Numbers):
-    """Sums over the steps since the last line of the log; `seconds` are of training alone."""
+    """Sums over the steps since the last log line; `seconds` excludes validation and saving."""
 
     loss: float = 0.0
     likelihood: float = 0.0
@@ -18,7 +18,7 @@ class Sums(Numbers):
 
 
 class Counts(Numbers):
-    """Target tokens and seconds up to the last line of the log, what came since, and steps that were skipped."""
+    """Target tokens and seconds up to the last log line, the sums since then, and the number of skipped steps."""
 
     tokens: NonNegativeInt = 0
     seconds: NonNegativeFloat = 0.0
@@ -28,10 +28,15 @@ class Counts(Numbers):
 
 
 class State(Numbers):
-    """`text` is the fingerprint of what the run learns from and is measured on, `events` TensorBoard's files' sizes.
+    """The state of a training run.
 
-    `splits` are the fingerprints of the raw text of each split, which checkpoints had not from the beginning.
-    As many `processes` must go on: each has its own part of the batches and its own random numbers.
+    - `text`: the fingerprint of the encoded training text and the scored pairs
+    - `splits`: the fingerprint of the raw text of each split; older checkpoints have none
+    - `processes`: their number. A run is resumed by as many, as each has its share of the batches and its own random
+      numbers
+    - `events`: the size in bytes of each TensorBoard file
+    - `counts`: for log lines and totals
+    - `standing`: the ranking of the validations
     """
 
     text: str

@@ -1,8 +1,8 @@
-"""What older versions described, as this one would."""
+"""Upgrades the `checkpoint.json` of older versions."""
 
 from typing import Any
 
-# Options that a checkpoint may be older than, with what training did before there was a choice.
+# Options that were added later, with the values that training used before.
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}},
@@ -16,7 +16,7 @@ ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none", "header": Fa
 
 
 def upgrade(values: dict[str, Any]) -> dict[str, Any]:
-    """What an older version described, as this one would: format 1 knew no resuming."""
+    """The values with everything that was added since. A checkpoint of format 1 cannot be resumed."""
     if values["format"] == 1:
         values = {**values, "files": {}, "state": None}
     configuration = values.get("configuration")

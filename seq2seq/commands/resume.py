@@ -161,7 +161,7 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     """Brings the run to the checkpoint that the loop starts from, and returns it.
 
     For a new run that is a checkpoint of step 0 with the state `fresh`, written now, so that there always is one.
-    For a resumed run the weights, the optimizer and the random generators are restored. A changed configuration is
+    For a resumed run the weights, the optimiser and the random generators are restored. A changed configuration is
     written to `checkpoints/last` before `results.json` is removed: so an interruption in between loses neither.
     """
     if resumed is None:

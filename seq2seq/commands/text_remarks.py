@@ -1,4 +1,4 @@
-"""What a person should know of the text before a model is trained on it or scored by it, a sentence each."""
+"""Remarks on the text, one sentence each, before a model is trained on it or scored by it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
@@ -11,11 +11,11 @@ from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
 from seq2seq.text.tokenizer import Tokenizers
 
 SAMPLE = 10_000
-"""Training pairs that are looked at."""
+"""The number of training pairs that are examined."""
 
 
 def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mapping[str, str]) -> Iterator[str]:
-    """Remarks on the training split; `fingerprints` are those of the splits by name."""
+    """Remarks on the training split; `fingerprints` are those of all splits, by name."""
     if isinstance(text.train, Concatenated):
         yield f"training pairs: {text.train.counts()}"
         parts = [(split.fingerprint(), split.name) for split in text.train.splits]
@@ -26,7 +26,7 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
             f"warning: {' and '.join(same)} and the training split are the same text, which scores what was memorised"
         )
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):
-        return  # nothing else wants the text read once more
+        return  # the rest reads the text once more
     sample = list(islice(text.train, SAMPLE))
     if isinstance(dataset, config.Tsv):
         if dataset.quoting == "none" and (quoted := sum(any(map(looks_quoted, pair)) for pair in sample)):
@@ -48,6 +48,7 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
 
 
 def _absent(symbols: Iterable[str], lines: Iterable[str]) -> list[str]:
+    """The symbols that are in none of the lines."""
     missing = list(symbols)
     for line in lines:
         if not missing:

@@ -1,4 +1,4 @@
-"""Beam search over a step function: it knows no model, only rows that can be selected."""
+"""Beam search over a step function. It depends on no model: states are rows that can be selected."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -25,18 +25,19 @@ Step = Callable[
     [Int[Tensor, "rows"], State, Memory],
     tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]],
 ]
-"""(last tokens, state, memory) -> (log-probabilities of the next token, the state after it, attention weights).
+"""(last tokens, state, memory) -> (log-probabilities of the next token, next state, attention weights).
 
-Tokens and states have a row for each hypothesis, those of a sentence together; the memory has one for each sentence.
+Tokens and states have a row for each hypothesis; those of one sentence are neighbours. The memory has a row for each
+sentence.
 """
 
 
 PART = 64
-"""So many words of the vocabulary are passed over at once where the best of them is none of the best."""
+"""The number of words in a part of the vocabulary. Search skips parts whose best word cannot be among the best."""
 
 
 class Hypothesis(NamedTuple):
-    """One translation. `tokens` and the rows of `weights` leave BOS out and keep EOS, where it was reached."""
+    """One translation. `tokens` and the rows of `weights` exclude BOS and include EOS, where it was reached."""
 
     tokens: list[int]
     log_probability: float
@@ -45,14 +46,17 @@ class Hypothesis(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """One step of the search, a list entry for each row: the token it read and the row it came from."""
+    """One step of the search. For each row: the token that it reads, and its parent row in the step before."""
 
     tokens: list[int]
     parents: list[int]
 
 
 class _End(NamedTuple):
-    """Where a hypothesis stopped: its last token, and the row of step `length` that put it out."""
+    """The end of a hypothesis: its last token, and the row of step `length` that emitted it.
+
+    `complete` is False where the length limit cut it.
+    """
 
     length: int
     row: int
@@ -78,12 +82,14 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """The `n_best` best hypotheses of each sentence, best first, by `log p(y) / |y|^length_penalty`.
 
-    |y| counts tokens, EOS included; `first` holds each sentence's BOS, `limits` its greatest |y|. A sentence is done
-    as soon as `size` of its hypotheses have ended and `n_best` of them score better than all that go on, or at its
-    limit, where what has not ended is cut and ranks behind what has. Finished sentences leave the batch at once, and
-    no sentence's course depends on another's. A beam of 1 is greedy search.
+    |y| is the number of tokens, including EOS. `first` holds the BOS of each sentence, `limits` its greatest |y|.
+    A beam of size 1 is greedy search.
+
+    A sentence is finished when `size` of its hypotheses have ended and `n_best` of them score better than all open
+    ones, or at its limit. Hypotheses without EOS at the limit are cut, and rank behind complete ones. A finished
+    sentence leaves the batch at once. The result of a sentence does not depend on the others.
     """
-    sentences = list(range(len(limits)))  # those still open, in the order of the rows
+    sentences = list(range(len(limits)))  # the unfinished ones, in the order of their rows
     ends: list[list[_End]] = [[] for _ in limits]
     tokens, total = first, torch.zeros(len(limits), 1, device=first.device)
     rows = [_Row(tokens.tolist(), sentences)]
@@ -92,18 +98,18 @@ def beam_search(
         log_probabilities, state, step_weights = step(tokens, state, memory)
         weights.append(step_weights.cpu().numpy())
         count, length = len(total), len(weights)
-        # Each row has one EOS, so among 2 x size candidates at least `size` go on (where there are as many).
+        # Each row has one EOS, so at least `size` of 2 x size candidates are open hypotheses (if there are as many).
         best, row, token = _best_words(total, log_probabilities, 2 * size)
         is_end = token == end
         at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=best.device)
         stops = (is_end | at_limit.unsqueeze(1)) & best.isfinite()
         stops[:, size:] = False
         stopped = stops.nonzero()[:, 0], row[stops], token[stops], best[stops], is_end[stops]
-        for index, *found in zip(*(column.tolist() for column in stopped), strict=True):
-            ends[sentences[index]].append(_End(length, *found))
-        going = best.masked_fill(is_end, float("-inf"))
-        # Else `size` short poor hypotheses would end the search before a confident model's one good one is complete.
-        rivals = (going.amax(dim=1) / length**length_penalty).tolist()
+        for index, *values in zip(*(column.tolist() for column in stopped), strict=True):
+            ends[sentences[index]].append(_End(length, *values))
+        open_scores = best.masked_fill(is_end, float("-inf"))
+        # Without rivals, `size` short and poor hypotheses could end the search before a good one is complete.
+        rivals = (open_scores.amax(dim=1) / length**length_penalty).tolist()
         indices = [
             index
             for index, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
@@ -116,7 +122,7 @@ def beam_search(
         if not indices:
             break
         keep = torch.tensor(indices, device=best.device)
-        total, order = going[keep].topk(min(size, best.shape[1]))
+        total, order = open_scores[keep].topk(min(size, best.shape[1]))
         parents, tokens = row[keep].gather(1, order).flatten(), token[keep].gather(1, order).flatten()
         state = state.select(parents)
         if len(indices) < count:
@@ -125,18 +131,18 @@ def beam_search(
         rows.append(_Row(tokens.tolist(), parents.tolist()))
 
     return [
-        [_trace(hypothesis, rows, weights, length_penalty) for hypothesis in _best(found, n_best, length_penalty)]
-        for found in ends
+        [_trace(end, rows, weights, length_penalty) for end in _best(sentence_ends, n_best, length_penalty)]
+        for sentence_ends in ends
     ]
 
 
 def _best_words(
     total: Float[Tensor, "count beam"], log_probabilities: Float[Tensor, "rows vocabulary"], number: int
 ) -> tuple[Float[Tensor, "count best"], Int[Tensor, "count best"], Int[Tensor, "count best"]]:
-    """The `number` best sums of each sentence (all, where there are fewer), best first: the sum, its row, its token.
+    """The `number` best sums of each sentence (all, if there are fewer), best first: the sums, their rows and tokens.
 
-    They are in the parts of the vocabulary with the best maxima. `topk` of these, not of all words: that of all
-    would take as long as the output layer does.
+    They are in the `number` parts of the vocabulary with the best maxima. So `topk` runs over these parts only: over
+    all words it would take as long as the output layer.
     """
     (count, beam), vocabulary = total.shape, log_probabilities.shape[1]
     if vocabulary % PART:
@@ -153,13 +159,14 @@ def _best_words(
 
 
 def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
-    return sorted(ends, key=lambda e: (e.complete, e.score(length_penalty)), reverse=True)[:n_best]
+    """The best ends, best first; complete hypotheses rank before cut ones."""
+    return sorted(ends, key=lambda end: (end.complete, end.score(length_penalty)), reverse=True)[:n_best]
 
 
 def _trace(
     end: _End, rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]], length_penalty: float
 ) -> Hypothesis:
-    """Walks from the last token back to the first."""
+    """The hypothesis with this end, read from its last token back to its first."""
     tokens, row, path = [end.token], end.row, []
     for step in range(end.length - 1, -1, -1):
         path.append(weights[step][row])

@@ -1,4 +1,4 @@
-"""Raw sentences in, raw sentences out: tokenizer, model and beam search behind one call."""
+"""Translates raw sentences to raw sentences: tokenizer, model and beam search in one call."""
 
 import copy
 import re
@@ -19,14 +19,14 @@ from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""C0, DEL, C1, and the line ends of Unicode. Joiners and marks of direction are none: scripts and emoji need them."""
+"""Control characters: C0, DEL, C1, and Unicode's line ends. Not joiners and marks of direction, which text needs."""
 
 
 class Translation(NamedTuple):
-    """One hypothesis as text, with what it was made of.
+    """One hypothesis as text, with its scores, its subwords and its attention.
 
-    `weights` has a row for each target piece and one for EOS (where it was reached), a column for each source piece
-    and one for EOS.
+    `weights` has a row for each target piece and for EOS (where it was reached), and a column for each source piece and
+    for EOS.
     """
 
     text: str
@@ -42,7 +42,7 @@ BLANK = Translation("", 0.0, 0.0, [], [], np.zeros((0, 0), dtype=np.float32))
 
 
 class TooLong(NamedTuple):
-    """A source that was not translated: its length, and the greatest that would be, in subwords."""
+    """A source that was too long to translate: its length and the limit, in subwords."""
 
     length: int
     longest: int
@@ -55,7 +55,7 @@ class TooLong(NamedTuple):
 
 
 def next_token(model: Model) -> Step[State, Memory]:
-    """The model as a search steps through it."""
+    """The step function of a search with this model."""
 
     def step(
         tokens: Int[Tensor, "rows"], state: State, memory: Memory
@@ -68,26 +68,26 @@ def next_token(model: Model) -> Step[State, Memory]:
 
 @torch.no_grad()
 def for_search(model: Model) -> Model:
-    """The model, each of whose products has its weight in memory as it multiplies: `[in, out]`, not `[out, in]`.
+    """A copy of the model whose weight matrices are laid out in memory for search: `[in, out]` instead of `[out, in]`.
 
-    Training multiplies by a weight and by its transpose, search only forwards, and a few rows at a time: for 5 to 128
-    rows this takes up to half of the time from a product on a CPU. Embeddings and biases are the model's own; on other
-    devices so is everything.
+    Training multiplies by a weight and by its transpose. Search only multiplies forward, and few rows at a time: on a
+    CPU, products of 5 to 128 rows take up to half as long with this layout. Embeddings and biases are shared with the
+    model; on other devices, all weights are.
     """
     copied = copy.deepcopy(model, {id(weight): weight for weight in model.parameters()}).eval()
     if next(model.parameters()).device.type != "cpu":  # cuDNN's GRU refuses weights that are transposed views
         return copied
     for module in copied.modules():
         for name, weight in list(module.named_parameters(recurse=False)):
-            if weight.dim() == 2 and not isinstance(module, nn.Embedding):  # which looks rows up
+            if weight.dim() == 2 and not isinstance(module, nn.Embedding):  # it looks up rows
                 setattr(module, name, nn.Parameter(weight.t().contiguous().t(), requires_grad=False))
     return copied
 
 
 class Translator:
-    """Translates lists of sentences; what comes of one does not depend on those beside it.
+    """Translates lists of sentences. The translation of a sentence does not depend on the others.
 
-    The model is laid out for search once, here: when it has learned more, it needs another translator.
+    The weights are copied for search when the translator is made. After more training, make another translator.
     """
 
     def __init__(
@@ -104,10 +104,10 @@ class Translator:
         too_long: str,
         normalization: str = "none",
     ) -> None:
-        """`size`, `length_penalty` and `n_best` are the beam's; `batch` is the number of sentences at a time.
+        """`size`, `length_penalty` and `n_best` are those of `beam_search`. `batch` sentences are translated at a time.
 
-        A source of more than `longest_source` subwords (or than a location-based rule can score) is not translated,
-        or cut to that length with `too_long="truncate"`. `normalization` is that of the training text.
+        A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
+        `too_long="truncate"` it is cut to that length. `normalization` is that of the training text.
         """
         self.model = for_search(model)
         self.tokenizers = tokenizers
@@ -119,7 +119,7 @@ class Translator:
         self.normalize = NORMALIZATIONS[normalization]
 
     def __call__(self, sentences: Sequence[str]) -> list[list[Translation] | TooLong]:
-        """The `n_best` translations of each sentence, best first; a blank line's only translation is a blank line.
+        """The `n_best` translations of each sentence, best first. The only translation of a blank line is `BLANK`.
 
         Raises TypeError for a single string.
         """
@@ -134,16 +134,16 @@ class Translator:
             elif sentence.strip():
                 todo.append(i)
         sources = [source[: self.longest] for source in sources]
-        todo.sort(key=lambda i: len(sources[i]))  # neighbours of like length share a batch
+        todo.sort(key=lambda i: len(sources[i]))  # sentences of similar length share a batch
         batches = [todo[start : start + self.batch] for start in range(0, len(todo), self.batch)]
-        found = distributed.map_across_ranks(lambda batch: self._translate([sources[i] for i in batch]), batches)
-        for batch, translations in zip(batches, found, strict=True):
-            for i, some in zip(batch, translations, strict=True):
-                results[i] = some
+        translated = distributed.map_across_ranks(lambda batch: self._translate([sources[i] for i in batch]), batches)
+        for batch, batch_translations in zip(batches, translated, strict=True):
+            for i, translations in zip(batch, batch_translations, strict=True):
+                results[i] = translations
         return results
 
     def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
-        # A model whose weights are no numbers (training that went astray) has no hypothesis at all.
+        # A model with NaN weights, after training that diverged, has no hypothesis.
         return [
             [self._translation(source, hypothesis) for hypothesis in hypotheses] or [BLANK]
             for source, hypotheses in zip(sources, self._search(sources), strict=True)
@@ -158,7 +158,7 @@ class Translator:
             torch.full((len(sources),), BOS, device=self.device),
             state,
             memory,
-            limits=[2 * len(ids) + 10 for ids in sources],  # far above what any pair of languages needs
+            limits=[2 * len(ids) + 10 for ids in sources],  # far more than any language pair needs
             end=EOS,
             size=self.size,
             length_penalty=self.length_penalty,
@@ -179,10 +179,10 @@ class Translator:
 
 
 def _printable(text: str, pieces: Sequence[str]) -> str:
-    """The text without line ends, and without control characters but for those that a piece has.
+    """The text without line ends, and without control characters except those in the pieces themselves.
 
-    Pieces have the characters of the training text; with bytes (`<0x1B>`) an untrained model spells anything. A
-    control character of theirs becomes U+FFFD, or a space where it is one of white space.
+    Pieces have the characters of the training text. But with byte pieces (`<0x1B>`) a model can spell any character:
+    such a control character becomes a space if it is white space, else U+FFFD.
     """
     known = {*"".join(pieces)} - {"\n"}
 

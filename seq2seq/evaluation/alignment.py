@@ -1,4 +1,4 @@
-"""Links from attention, the alignment error rate, and what attention does."""
+"""Word links from attention, the alignment error rate, and diagnostics of attention."""
 
 import math
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from seq2seq.text.alignment import Link
 
 
 def links(weights: Float[np.ndarray, "target_words source_words"]) -> set[tuple[int, int]]:
-    """`(source, target)` of each target word and its most attended source word; of equals, the first.
+    """A link `(source, target)` of each target word with its most attended source word; of equal weights, the first.
 
-    A target word whose row is 0 (all its mass is on EOS) has no link.
+    A target word whose weights are all 0 (they are on EOS) has no link.
     """
     if weights.shape[1] == 0:
         return set()
@@ -24,36 +24,36 @@ def links(weights: Float[np.ndarray, "target_words source_words"]) -> set[tuple[
 
 @dataclass(frozen=True)
 class AlignmentError:
-    """The sums of the alignment error rate: add them over sentences, divide once.
+    """The counts of the alignment error rate: add them over sentences, divide once.
 
-    A are the links found, S the sure and P the possible gold links, S a part of P (Och & Ney 2003).
+    A are the links of attention, S the sure gold links, P the possible gold links; S is a subset of P (Och & Ney 2003).
     """
 
-    sure_found: int = 0  # |A ∩ S|
-    possible_found: int = 0  # |A ∩ P|
-    found: int = 0  # |A|
+    sure_hits: int = 0  # |A ∩ S|
+    possible_hits: int = 0  # |A ∩ P|
+    predicted: int = 0  # |A|
     sure: int = 0  # |S|
 
     @classmethod
-    def of(cls, found: AbstractSet[tuple[int, int]], gold: Iterable[Link]) -> "AlignmentError":
-        """Count one sentence; `found` are pairs `(source, target)`, and a sure link is possible too."""
+    def of(cls, predicted: AbstractSet[tuple[int, int]], gold: Iterable[Link]) -> "AlignmentError":
+        """The counts of one sentence. `predicted` are pairs `(source, target)`; a sure link counts as possible too."""
         gold = frozenset(gold)
         possible = {(link.source, link.target) for link in gold}
         sure = {(link.source, link.target) for link in gold if link.sure}
-        return cls(len(found & sure), len(found & possible), len(found), len(sure))
+        return cls(len(predicted & sure), len(predicted & possible), len(predicted), len(sure))
 
     def __add__(self, other: "AlignmentError") -> "AlignmentError":
         return AlignmentError(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def rate(self) -> float:
-        """`1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|)`, from 0 (best) to 1; NaN where nothing was found nor sure."""
-        return 1 - _ratio(self.sure_found + self.possible_found, self.found + self.sure)
+        """`1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|)`, from 0 (best) to 1; NaN where A and S are empty."""
+        return 1 - _ratio(self.sure_hits + self.possible_hits, self.predicted + self.sure)
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """Sums that say how attention behaves, with their counts: add them over sentences, divide once."""
+    """Sums over attention weights, with their counts: add them over sentences, divide once (see `means`)."""
 
     rows: int = 0
     entropy: float = 0.0
@@ -66,7 +66,7 @@ class Diagnostics:
 
     @classmethod
     def of(cls, weights: Float[np.ndarray, "target_pieces source_pieces_and_end"]) -> "Diagnostics":
-        """Measure one sentence; the last column is the source's EOS, the rows are target pieces without EOS."""
+        """The sums of one sentence. The last column is the source's EOS; the rows are target pieces without EOS."""
         weights = weights.astype(np.float64)
         pieces = weights[:, :-1]
         logarithms = np.log(weights, where=weights > 0, out=np.zeros_like(weights))
@@ -86,15 +86,15 @@ class Diagnostics:
         return Diagnostics(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     def means(self) -> dict[str, float]:
-        """The measures by name; NaN where there was nothing to measure.
+        """The means by name; NaN where the count is 0.
 
-        - entropy: of a target piece's weights, EOS included, in nats; 0 is one-hot
-        - greatest_weight: of a target piece, EOS included
-        - mass_on_end: a target piece's weight on the source's EOS
-        - coverage: `min(sum over target of w_tj, 1)` of a source piece; the term of Wu et al. 2016, equation 14,
-          without its logarithm, so that a piece never looked at counts 0 and not minus infinity
+        - entropy: of the weights of a target piece, including EOS, in nats; 0 is one-hot
+        - greatest_weight: of a target piece, including EOS
+        - mass_on_end: the weight of a target piece on the source's EOS
+        - coverage: `min(sum over target of w_tj, 1)` of a source piece; this is the term of Wu et al. 2016, equation
+          14, without its logarithm, so a piece without attention counts 0 instead of minus infinity
         - monotonicity: the share of steps from one target piece to the next at which the most attended source piece
-          does not lie further left; pieces with all their mass on EOS are passed over
+          stays or moves right; target pieces with all their weight on EOS are skipped
         """
         return {
             "entropy": _ratio(self.entropy, self.rows),

@@ -1,4 +1,4 @@
-"""A split under teacher forcing: how likely its references are, and where the model looks while it reads them."""
+"""A split under teacher forcing: the likelihood of its references, and the attention on the way."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,19 +18,19 @@ from seq2seq.text.units import merge, merge_segments, words
 
 
 class Likelihood(NamedTuple):
-    """A sum of negative log-likelihoods in nats, and the target tokens (EOS counted) it is over."""
+    """A sum of negative log-likelihoods in nats, and the number of target tokens, including EOS."""
 
     total: float
     tokens: int
 
     @property
     def loss(self) -> float:
-        """Nats a token."""
+        """Nats per token; NaN without tokens."""
         return self.total / self.tokens if self.tokens else math.nan
 
     @property
     def perplexity(self) -> float:
-        """`exp(loss)`; infinity where that is more than a float can hold."""
+        """`exp(loss)`; infinity where a float cannot hold it."""
         try:
             return math.exp(self.loss)
         except OverflowError:
@@ -38,12 +38,12 @@ class Likelihood(NamedTuple):
 
 
 def format_perplexity(value: float) -> str:
-    """Two decimals, or a power of ten where the number would be longer than what it says: `12.34`, `1.2e+250`."""
+    """Two decimals, or from a million on scientific notation: `12.34`, `1.2e+250`."""
     return f"{value:.2f}" if value < 1e6 else f"{value:.1e}"
 
 
 class TeacherForcingResult(NamedTuple):
-    """What came of a split: sums over it, and for each pair the word links of attention (None: left out)."""
+    """Sums over a split, and for each pair the word links of attention (None: the pair was left out)."""
 
     likelihood: Likelihood
     diagnostics: Diagnostics
@@ -51,20 +51,20 @@ class TeacherForcingResult(NamedTuple):
 
 
 LONGEST = 4000
-"""Subwords of a reference: four times what a source may have by default. 64 longer ones might not fit into memory."""
+"""The most subwords of a reference, four times the default for a source: 64 longer ones may not fit in memory."""
 
 UNITS: dict[str, tuple[Callable[[list[str]], list[Any]], Callable[..., np.ndarray]]] = {
     "words": (words, merge),
     "characters": (list, merge_segments),
 }
-"""How a sentence's pieces are grouped once, and how attention between them becomes attention between units."""
+"""For each kind of unit: the function that groups pieces into units, and the one that merges attention weights."""
 
 
 class References:
-    """A split encoded once, in batches of like length.
+    """A split, encoded once, in batches of `size` pairs of similar length.
 
-    Pairs with a source of more than `longest` subwords or a target of more than `LONGEST` are left out. Links are
-    between what the split's gold counts.
+    Leaves out pairs with a source of more than `longest` or a target of more than `LONGEST` subwords.
+    Links are between the split's `units`.
     """
 
     def __init__(self, split: LoadedSplit, tokenizers: Tokenizers, *, longest: int, size: int = 64) -> None:
@@ -75,40 +75,40 @@ class References:
         group, self.merge = UNITS[split.units]
         self.source_units = [group(tokenizers.source.pieces(ids)) for ids in sources]
         self.target_units = [group(tokenizers.target.pieces(ids)) for ids in targets]
-        fits = [len(one) <= longest and len(other) <= LONGEST for one, other in zip(sources, targets, strict=True)]
-        kept = sorted(compress(range(self.count), fits), key=lambda i: len(targets[i]))
+        fits = [source <= longest and target <= LONGEST for source, target in self.lengths]
+        by_length = sorted(compress(range(self.count), fits), key=lambda i: len(targets[i]))
         self.batches = [
             (indices, batch_pairs([sources[i] for i in indices], [targets[i] for i in indices]))
-            for indices in (kept[start : start + size] for start in range(0, len(kept), size))
+            for indices in (by_length[start : start + size] for start in range(0, len(by_length), size))
         ]
 
     def read(self, model: Model, device: torch.device) -> TeacherForcingResult:
-        """Each reference word given the words before it; no label smoothing, no dropout."""
+        """Predicts each reference token from the tokens before it, without label smoothing and dropout."""
         model.eval()
         total, tokens, diagnostics = 0.0, 0, Diagnostics()
-        found: list[set[tuple[int, int]] | None] = [None] * self.count
-        read = distributed.map_across_ranks(lambda batch: self._read(model, device, *batch), self.batches)
-        for (indices, batch), (loss, sentences) in zip(self.batches, read, strict=True):
+        all_links: list[set[tuple[int, int]] | None] = [None] * self.count
+        results = distributed.map_across_ranks(lambda batch: self._read(model, device, *batch), self.batches)
+        for (indices, batch), (loss, sentences) in zip(self.batches, results, strict=True):
             total += loss
             tokens += batch.target_tokens
-            for i, (seen, linked) in zip(indices, sentences, strict=True):
-                diagnostics += seen
-                found[i] = linked
-        return TeacherForcingResult(Likelihood(total, tokens), diagnostics, found)
+            for i, (sentence_diagnostics, sentence_links) in zip(indices, sentences, strict=True):
+                diagnostics += sentence_diagnostics
+                all_links[i] = sentence_links
+        return TeacherForcingResult(Likelihood(total, tokens), diagnostics, all_links)
 
     @torch.no_grad()
     def _read(
         self, model: Model, device: torch.device, indices: Sequence[int], batch: Batch
     ) -> tuple[float, list[tuple[Diagnostics, set[tuple[int, int]]]]]:
-        """A batch's negative log-likelihood, and what attention does in each of its sentences."""
-        moved = batch.to(device)
-        outputs, weights = model(moved.source, moved.source_mask, moved.target_input)
-        found = []
-        for i, sentence in zip(indices, weights.float().cpu().numpy(), strict=True):
+        """The negative log-likelihood of a batch, and the diagnostics and links of each of its sentences."""
+        batch = batch.to(device)
+        outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+        sentences = []
+        for i, padded in zip(indices, weights.float().cpu().numpy(), strict=True):
             source_length, target_length = self.lengths[i]
-            attended = sentence[:target_length, : source_length + 1]  # EOS is no target word, but a place to look at
+            attention = padded[:target_length, : source_length + 1]  # without the row of EOS, with its column
             source, target = self.source_units[i], self.target_units[i]
-            linked = links(self.merge(attended, source, target)) if source and target else set()
-            found.append((Diagnostics.of(attended), linked))
-        loss = model.loss(outputs, moved.target_output, moved.target_mask, smoothing=0.0)
-        return float(loss.negative_log_likelihood), found
+            word_links = links(self.merge(attention, source, target)) if source and target else set()
+            sentences.append((Diagnostics.of(attention), word_links))
+        loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=0.0)
+        return float(loss.negative_log_likelihood), sentences

@@ -1,24 +1,24 @@
-"""Signs of tokenised text: BLEU and chrF are of detokenised text, and of other text they compare with nobody's."""
+"""A warning about tokenised text: BLEU and chrF can be compared with others' only on detokenised text."""
 
 import logging
 import re
 from collections.abc import Sequence
 
-# Only what no language writes: French has spaces before ! and ?, Dutch writes "in 't huis".
+# Only patterns that no language writes: French has spaces before ! and ?, Dutch writes "in 't huis".
 SIGNS = re.compile(
-    r" \.\s*$"  # what sacreBLEU itself looks for, in hypotheses
-    r"|&(?:apos|quot|amp|lt|gt|#39|#91|#93|#124);"  # what Moses's tokenizer escapes
+    r" \.\s*$"  # sacreBLEU looks for this in hypotheses
+    r"|&(?:apos|quot|amp|lt|gt|#39|#91|#93|#124);"  # escapes of the Moses tokenizer
     r"|\w n't\b|\b(?:ca|wo|do|does|did|is|was|are|were|have|has|had|could|would|should|must)n ['’]t\b",
     re.IGNORECASE,
 )
 MANY, SHARE = 100, 0.1
-"""So many lines are a sign (sacreBLEU's own number), and so large a share of fewer."""
+"""The number of lines that gives a warning (sacreBLEU's threshold), or the share of all lines if that is fewer."""
 
-logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # three lines for each score, where one is enough
+logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # it prints three lines for each score
 
 
 def tokenization_warning(name: str, references: Sequence[str], hypotheses: Sequence[str]) -> str | None:
-    """A sentence where many references of the split `name`, or many of their translations, look tokenised."""
+    """A warning where many references or translations of the split `name` look tokenised, else None."""
     counts, example = [], ""
     for kind, lines in (("references", references), ("translations", hypotheses)):
         signs = [line for line in lines if SIGNS.search(line)]

@@ -259,7 +259,7 @@ def test_only_plain_files_are_read(tmp_path: Path, tokenizers: Tokenizers, kind:
     path = (tmp_path / "best" / "weights.safetensors").rename(tmp_path / "elsewhere")
     place = tmp_path / "best" / path.with_name("weights.safetensors").name
     {"link": lambda: place.symlink_to(path), "pipe": lambda: os.mkfifo(place), "folder": place.mkdir}[kind]()
-    with pytest.raises(InputError, match=r"best is damaged: weights\.safetensors is no plain file"):
+    with pytest.raises(InputError, match=r"best is damaged: weights\.safetensors is not a plain file"):
         checkpoint.load(tmp_path / "best")
 
 
@@ -312,7 +312,7 @@ def test_translation_does_without_the_state_of_training(tmp_path: Path, tokenize
     with pytest.raises(InputError, match=r"last is damaged: training\.safetensors is not what was written"):
         checkpoint.load(tmp_path / "last", training=True)
     checkpoint.store(trained(tokenizers), tmp_path / "best")
-    with pytest.raises(InputError, match="best holds no state of training"):
+    with pytest.raises(InputError, match="best holds no training state"):
         checkpoint.load(tmp_path / "best", training=True)
 
 

@@ -186,7 +186,7 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
     "NaN": (with_value(float("nan"), "configuration", "model", "dropout"), ["model.dropout"]),
     "a key that stands twice": (
         with_text(lambda text: text.replace('"format": 3', '"format": 3, "format": 3')),
-        [DAMAGED, "a key stands twice"],
+        [DAMAGED, "a key occurs twice"],
     ),
     "a nest": (with_text(lambda text: text.replace('"format": 3', f'"format": {"[" * 10**5}')), [DAMAGED]),
     "a small nest": (with_text(lambda text: text.replace('"seed": 1', f'"seed": {"[" * 250 + "]" * 250}')), [DAMAGED]),
@@ -195,7 +195,7 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
     "a link to weights": (with_link("weights.safetensors"), ["link"]),
     "a link to a tokenizer": (with_link("source.model"), ["link"]),
     "a link to a description": (with_link("checkpoint.json"), ["link"]),
-    "a pipe": (with_pipe("source.model"), ["source.model is no plain file"]),
+    "a pipe": (with_pipe("source.model"), ["source.model is not a plain file"]),
 }
 
 
@@ -203,7 +203,7 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
 def test_is_refused_by_every_program(warm: Warm, here: Path, name: str) -> None:
     spoil, words = CASES[name]
     if "link" in words:  # two words for it: of a run folder, a link is told before the checkpoint is opened
-        refused(warm, here, spoil, words=["no plain file"], programs=["evaluate", "translate"])
+        refused(warm, here, spoil, words=["not a plain file"], programs=["evaluate", "translate"])
         before = listing(here)
         ended = warm("train", "resume=run", folder=here)
         assert (ended.status, ended.told.count("\n"), listing(here)) == (2, 1, before)
@@ -220,7 +220,7 @@ def test_format_1_which_had_no_hashes_has_no_links_either(warm: Warm, here: Path
         (checkpoint / "checkpoint.json").write_text(json.dumps(description | {"format": 1}))
         (checkpoint / "checkpoint.json.sha256").unlink()
 
-    refused(warm, here, older, words=["weights.safetensors is no plain file"], programs=["evaluate", "translate"])
+    refused(warm, here, older, words=["weights.safetensors is not a plain file"], programs=["evaluate", "translate"])
 
 
 def test_other_files_are_not_opened(warm: Warm, here: Path) -> None:

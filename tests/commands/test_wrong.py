@@ -138,7 +138,7 @@ def change(key: str, value: object) -> Spoil:
     ("program", "spoil", "words"),
     [
         ("evaluate", shutil.rmtree, ["no checkpoint at spoilt", "checkpoints/best"]),
-        ("translate", lambda here: (here / "checkpoint.json").unlink(), ["spoilt is no checkpoint"]),
+        ("translate", lambda here: (here / "checkpoint.json").unlink(), ["spoilt is not a checkpoint"]),
         ("evaluate", change("format", 4), ["spoilt", "format 4", "formats 1 to 3"]),
         ("translate", lambda here: os.truncate(here / "weights.safetensors", 999), ["spoilt is damaged"]),
     ],
@@ -246,8 +246,8 @@ def test_a_model_without_numbers_is_the_model(sweep: Path, rule: str) -> None:
         ("evaluate", [], ["checkpoint", "not set"]),
         ("evaluate", ["checkpoint={}", "source=test.de", "target=dev.en"], ["test.de has 31", "dev.en has 23"]),
         ("evaluate", ["checkpoint={}", "source=a", "target=b", "split=validation"], ["split=validation: source=FILE"]),
-        ("evaluate", ["checkpoint=."], [". is no checkpoint"]),
-        ("translate", ["checkpoint=/"], ["/ is no checkpoint"]),
+        ("evaluate", ["checkpoint=."], [". is not a checkpoint"]),
+        ("translate", ["checkpoint=/"], ["/ is not a checkpoint"]),
         ("evaluate", ["checkpoint={}", "search.sise=3"], ["search.sise", "did you mean search.size?"]),
         ("translate", ["checkpoint={}", "plot=picture.bmp"], ["picture.bmp", ".png"]),
         (

@@ -164,7 +164,7 @@ def test_a_bleu_of_zero_comes_with_its_reason() -> None:
     assert USUAL.scores(["", " "], REFERENCES[8:10])["bleu_note"] == "all 2 translations are empty"
     assert not USUAL.can_measure(short)
     assert USUAL.can_measure([*short, "Thank you, all."])
-    assert "no token (13a) of any translation is right" in USUAL.scores(["a b c d"], ["e f g h"])["bleu_note"]
+    assert "no token (13a) of any translation is correct" in USUAL.scores(["a b c d"], ["e f g h"])["bleu_note"]
     assert "bleu_note" not in USUAL.scores(REFERENCES, REFERENCES)
 
 

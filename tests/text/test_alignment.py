@@ -93,7 +93,7 @@ def test_links_outside_the_sentences_are_refused() -> None:
 def test_alignment_error_by_hand() -> None:
     gold = [Link(0, 0), Link(1, 1), Link(2, 1, sure=False)]
     one = AlignmentError.of({(0, 0), (2, 1), (3, 3)}, gold)
-    assert one == AlignmentError(sure_found=1, possible_found=2, found=3, sure=2)
+    assert one == AlignmentError(sure_hits=1, possible_hits=2, predicted=3, sure=2)
     assert one.rate == pytest.approx(1 - (1 + 2) / (3 + 2))
 
 
