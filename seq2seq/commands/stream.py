@@ -1,4 +1,4 @@
-"""A checkpoint as a filter: one line out for each line in, in order, as it goes."""
+"""What `translate.py` does: a filter that writes one line for each line it reads, in order, as soon as it can."""
 
 import os
 import sys
@@ -66,7 +66,7 @@ def line_groups(source: int, *, prompt: str = "") -> Iterator[list[bytes]]:
     Drops a byte order mark before the first line. Cuts a line to little more than `LONGEST_LINE` bytes.
     Raises InputError for compressed text and for encodings other than UTF-8.
     """
-    rest = bytearray()  # the line that has begun
+    rest = bytearray()  # the beginning of an incomplete line
     mark = BYTE_ORDER_MARK
     _ask(prompt)
     first = True
@@ -99,7 +99,7 @@ def _decode(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
     for i, line in enumerate(lines):
         if len(line) > LONGEST_LINE:
             texts.append("")
-            problems[i] = f"more than {LONGEST_LINE:,} bytes, which is no sentence"
+            problems[i] = f"more than {LONGEST_LINE:,} bytes, too long for a sentence"
             continue
         try:
             texts.append(line.removesuffix(b"\r").decode())

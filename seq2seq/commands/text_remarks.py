@@ -20,11 +20,9 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         yield f"training pairs: {text.train.counts()}"
         parts = [(split.fingerprint(), split.name) for split in text.train.splits]
         if len({fingerprint for fingerprint, _ in parts}) < len(parts):
-            yield "warning: one corpus stands twice in dataset.train, and counts twice"
+            yield "warning: the same corpus occurs twice in dataset.train, and counts twice"
     if same := [name for name in fingerprints if name != "train" and fingerprints[name] == fingerprints["train"]]:
-        yield (
-            f"warning: {' and '.join(same)} and the training split are the same text, which scores what was memorised"
-        )
+        yield (f"warning: {' and '.join(same)} and the training split are the same text: scores measure memorisation")
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):
         return  # the rest reads the text once more
     sample = list(islice(text.train, SAMPLE))
@@ -32,18 +30,18 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         if dataset.quoting == "none" and (quoted := sum(any(map(looks_quoted, pair)) for pair in sample)):
             yield (
                 f"warning: {quoted:,} of the first {len(sample):,} training pairs look quoted, as spreadsheets write "
-                "fields with quotation marks, and are learned as they stand; dataset.quoting=csv takes the quotes away"
+                "fields with quotation marks, and are learned with them; dataset.quoting=csv removes the quotes"
             )
         if not dataset.header and looks_like_header(sample[0], (dataset.source, dataset.target)):
             yield (
                 f"warning: the first training pair, {sample[0].source!r} and {sample[0].target!r}, looks like names of "
-                "columns, and is learned as it stands; dataset.header=true leaves the first line of each file out"
+                "columns, and is learned as text; dataset.header=true leaves the first line of each file out"
             )
     lines = chain.from_iterable(sample)
     if absent := _absent(dataset.symbols, lines):
         yield (
             f"warning: {', '.join(map(repr, absent))} of dataset.symbols "
-            f"{'is' if len(absent) == 1 else 'are'} nowhere in the first {len(sample):,} training pairs"
+            f"{'is' if len(absent) == 1 else 'are'} in none of the first {len(sample):,} training pairs"
         )
 
 
@@ -61,8 +59,8 @@ def scored_remarks(split: LoadedSplit, tokenizers: Tokenizers, *, normalization:
     """Remarks on a split that is scored."""
     if blank := sum(not pair.has_both_sides for pair in split.pairs):
         yield (
-            f"warning: {split.name}: {blank:,} of {len(split.pairs):,} pairs have an empty side and are scored as they "
-            "stand, where an empty translation is right for an empty reference; leave them out of the files"
+            f"warning: {split.name}: {blank:,} of {len(split.pairs):,} pairs have an empty side and are scored all "
+            "the same: an empty translation of an empty reference counts as correct; leave them out of the files"
         )
     if normalization == "none" and (sentence := describe_forms(split.pairs, tokenizers, split.name)):
         yield f"warning: {sentence}"

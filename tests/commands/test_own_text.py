@@ -153,7 +153,7 @@ def test_pairs_with_an_empty_side_that_are_scored_are_counted(warm: Warm, tmp_pa
     write_pairs(tmp_path, "dev", [*pairs(tmp_path, "dev"), ("", ""), ("Ja.", " ")])
     log, _ = train(warm, tmp_path, "run", *TEXT)
     (warning,) = [line for line in log.splitlines() if "warning" in line]
-    assert "validation: 2 of 25 pairs have an empty side and are scored as they stand" in warning
+    assert "validation: 2 of 25 pairs have an empty side and are scored all the same" in warning
     ended = warm("evaluate", "checkpoint=run/checkpoints/best", "device=cpu", "split=validation", folder=tmp_path)
     assert ended.printed.decode().count("validation: 2 of 25 pairs have an empty side") == 1
 
@@ -162,17 +162,17 @@ def test_the_same_text_twice_is_said(warm: Warm, tmp_path: Path) -> None:
     write_corpus(tmp_path)
     options = ["dataset=files", "dataset.train=[dev,dev]", "dataset.validation=dev", "dataset.test=test", *COMMON]
     log, _ = train(warm, tmp_path, "twice", *options)
-    assert "one corpus stands twice in dataset.train" in log
+    assert "the same corpus occurs twice in dataset.train" in log
     options[1] = "dataset.train=dev"
     log, _ = train(warm, tmp_path, "same", *options)
     assert "warning: validation and the training split are the same text" in log
-    assert "stands twice" not in log
+    assert "occurs twice" not in log
 
 
 def test_symbols_that_the_text_has_not_are_said(warm: Warm, tmp_path: Path) -> None:
     write_corpus(tmp_path)
     log, _ = train(warm, tmp_path, "run", *TEXT, "dataset.symbols=['<b>',Hund]")
-    assert "warning: '<b>' of dataset.symbols is nowhere in the first 300 training pairs" in log
+    assert "warning: '<b>' of dataset.symbols is in none of the first 300 training pairs" in log
 
 
 def test_gold_alignments_without_a_link_are_refused(warm: Warm, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
         [DAMAGED, "not a finite number"],
     ),
     "NaN": (with_value(float("nan"), "configuration", "model", "dropout"), ["model.dropout"]),
-    "a key that stands twice": (
+    "a key that occurs twice": (
         with_text(lambda text: text.replace('"format": 3', '"format": 3, "format": 3')),
         [DAMAGED, "a key occurs twice"],
     ),
