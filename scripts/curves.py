@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seq2seq.reporting.curves import curve
+from seq2seq.reporting.curves import read_curve
 from seq2seq.reporting.heatmap import save
 from seq2seq.runtime.errors import InputError, print_errors
 
@@ -26,10 +26,10 @@ def main() -> None:
         name, _, folder = run.partition("=")
         if not folder:
             raise InputError(f"{run}: give NAME=FOLDER, the name in the picture and the run")
-        steps, values = curve(Path(folder), options.tag)
+        steps, values = read_curve(Path(folder), options.tag)
         across: list[int] | list[float] = steps
         if options.across == "seconds":
-            clock = dict(zip(*curve(Path(folder), "train/seconds"), strict=True))
+            clock = dict(zip(*read_curve(Path(folder), "train/seconds"), strict=True))
             if strange := [step for step in steps if step not in clock]:
                 raise InputError(f"{folder}: no time is known of step {strange[0]}, where {options.tag} has a point")
             across = [clock[step] for step in steps]

@@ -11,7 +11,7 @@ from seq2seq.commands.train_and_score import flat
 from seq2seq.config.schema import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant
-from seq2seq.reporting.curves import curve
+from seq2seq.reporting.curves import read_curve
 from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
@@ -127,7 +127,7 @@ def _read(run: Planned, texts: Mapping[tuple[str, int], list[str]], *, baseline:
         seed=run.seed,
         results=results,
         p_value=None if other is None else _metrics(results["test"]).paired_bootstrap(other, own, references),
-        curve=curve(run.folder, "validation/bleu"),
+        curve=read_curve(run.folder, "validation/bleu"),
     )
 
 

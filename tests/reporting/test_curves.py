@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.reporting.curves import COLOURS, HEIGHT, WIDTH, Curve, Series, average, chart, curve, ticks
+from seq2seq.reporting.curves import COLOURS, HEIGHT, WIDTH, Curve, Series, average, chart, read_curve, ticks
+from seq2seq.reporting.html import templates
 from seq2seq.reporting.tensorboard import Board
 from seq2seq.runtime.errors import InputError
 
@@ -16,7 +17,8 @@ SVG = ElementTree.Element
 
 
 def drawn(series: list[Series]) -> SVG:
-    return ElementTree.fromstring(chart(series, across="steps", up="BLEU"))
+    layout = chart(series, x_label="steps", y_label="BLEU")
+    return ElementTree.fromstring(templates().get_template("chart.svg.jinja").render(chart=layout))
 
 
 def points(line: SVG) -> list[tuple[float, float]]:
@@ -27,14 +29,14 @@ def test_a_curve_is_read_as_it_was_written(tmp_path: Path) -> None:
     with Board(tmp_path / "tensorboard") as board:
         for step in range(1, 30):
             board.scalars({"validation/bleu": step / 4, "train/loss": 1 / step}, step)
-    assert curve(tmp_path, "validation/bleu") == Curve(list(range(1, 30)), [step / 4 for step in range(1, 30)])
+    assert read_curve(tmp_path, "validation/bleu") == Curve(list(range(1, 30)), [step / 4 for step in range(1, 30)])
     with pytest.raises(InputError, match="no curve validation/chrf"):
-        curve(tmp_path, "validation/chrf")
+        read_curve(tmp_path, "validation/chrf")
 
 
 def test_a_folder_without_events_has_no_curve(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no curve"):
-        curve(tmp_path, "validation/bleu")
+        read_curve(tmp_path, "validation/bleu")
 
 
 def test_the_average_is_over_the_steps_that_all_have() -> None:

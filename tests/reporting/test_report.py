@@ -2,20 +2,23 @@
 
 import math
 import re
+import tomllib
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
 from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant, by_kind, markdown, notes, runs, summary
-from seq2seq.reporting.curves import Curve
+from seq2seq.reporting.curves import COLOURS, Curve
 from seq2seq.reporting.heatmap import Attention
-from seq2seq.reporting.html import page
+from seq2seq.reporting.html import page, templates
 from tests.support.pages import check_alone
+from tests.support.programs import ROOT
 
-HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\""
+HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\"\n{{ 7 * 7 }} نحن\u202e نذهب"
 
 
 def results(bleu: float, *, aer: float | None = None) -> dict[str, Any]:
@@ -135,6 +138,7 @@ def test_a_heat_map_has_a_cell_for_each_weight_and_is_told_in_words() -> None:
         assert picture["aria-label"] == "Attention of dot: a from ein; dog from Hund; . from ein"
         assert picture["dir"] == "ltr"
         assert picture["tabindex"] == "0"  # the keyboard can scroll it
+    source = re.sub(r">\s+<", "><", source)
     maps = re.findall(r'<thead lang="de"><tr>(.*?)</tr></thead><tbody lang="en">(.*?)</tbody>', source)
     assert len(maps) == 2
     for head, body in maps:
@@ -169,6 +173,31 @@ def test_text_cannot_become_markup() -> None:
     lines = [line for line in markdown(hostile).splitlines() if not line.startswith("    ")]  # that is code
     assert len([line for line in lines if "\\<script" in line]) >= 6
     assert "<script" not in "\n".join(lines).replace("\\<", "")
+
+
+@pytest.mark.parametrize("name", ["report.html.jinja", "chart.svg.jinja"])
+def test_a_template_without_its_variables_raises(name: str) -> None:
+    with pytest.raises(UndefinedError, match="is undefined"):
+        templates().get_template(name).render()
+
+
+def test_the_wheel_contains_the_templates() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folder = ROOT / "seq2seq" / "reporting"
+    packaged = {
+        path.name for pattern in setuptools["package-data"]["seq2seq.reporting"] for path in folder.glob(pattern)
+    }
+    assert packaged == set(templates().list_templates(extensions=["jinja"])) == {"report.html.jinja", "chart.svg.jinja"}
+
+
+def test_each_series_has_a_colour_in_both_themes() -> None:
+    """The chart counts the colours, the template lists them."""
+    source = page(report(*(Variant(f"rule {number}", GENERAL.runs) for number in range(COLOURS + 1))))
+    styles = set(re.findall(r'class="(series-\d+)', source))
+    assert len(styles) == COLOURS
+    for style in styles:
+        assert f".{style} {{ stroke: var(--{style}); }}" in source
+        assert len(re.findall(rf"--{style}: #[0-9a-f]{{6}};", source)) == 2
 
 
 @pytest.mark.parametrize("name", ["a|b", "back\\slash|", "`code`", "local_p"])
