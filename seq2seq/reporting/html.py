@@ -4,37 +4,31 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from seq2seq.reporting.comparison import KINDS, KINDS_NOTE, Report, by_kind, facts, notes, runs, summary
+from seq2seq.reporting.comparison import KINDS_HEADING, KINDS_NOTE, Report, bleu_by_kind, facts, notes, runs, summary
 from seq2seq.reporting.curves import Series, chart
 from seq2seq.reporting.heatmap import Attention
 
 
 def page(report: Report) -> str:
     """The whole page; the template escapes every text in it."""
-    return (
-        templates()
-        .get_template("report.html.jinja")
-        .render(
-            report=report,
-            facts=facts(report),
-            summary=summary(report),
-            notes=notes(report),
-            by_kind=by_kind(report),
-            by_kind_heading=KINDS,
-            by_kind_note=KINDS_NOTE,
-            chart=chart(
-                [Series(variant.name, [run.curve for run in variant.runs]) for variant in report.variants],
-                x_label="optimiser steps",
-                y_label="BLEU",
-            ),
-            runs=runs(report),
-        )
+    series = [Series(variant.name, [run.curve for run in variant.runs]) for variant in report.variants]
+    template = templates().get_template("report.html.jinja")
+    return template.render(
+        report=report,
+        facts=facts(report),
+        summary=summary(report),
+        notes=notes(report),
+        kinds=bleu_by_kind(report),
+        kinds_heading=KINDS_HEADING,
+        kinds_note=KINDS_NOTE,
+        chart=chart(series, x_label="optimiser steps", y_label="BLEU"),
+        runs=runs(report),
     )
 
 
 @cache
 def templates() -> Environment:
-    """The templates beside this file. A variable that is missing raises `jinja2.UndefinedError`."""
+    """The templates beside this file. A missing variable raises `jinja2.UndefinedError`."""
     environment = Environment(
         loader=PackageLoader("seq2seq.reporting", "."),
         autoescape=True,
