@@ -59,17 +59,19 @@ def plan(request: Request) -> Iterator[tuple[PlannedRun, list[str]]]:
     others = [axis for axis in request.axes if axis.key != SEED]
     for seed in itertools.product(*(axis.values for axis in seeds)):
         for values in itertools.product(*(axis.values for axis in others)):
-            differing = [f"{axis.key}={value}" for axis, value in zip([*others, *seeds], [*values, *seed], strict=True)]
-            overrides = [*request.fixed, *differing]
+            run_overrides = [
+                f"{axis.key}={value}" for axis, value in zip([*others, *seeds], [*values, *seed], strict=True)
+            ]
+            overrides = [*request.fixed, *run_overrides]
             composed = OmegaConf.to_container(compose("train", overrides), resolve=True, throw_on_missing=True)
             try:
                 configuration = load(Train, composed)
             except InputError as error:
-                raise InputError(f"{','.join(differing)}: {error}") from None
+                raise InputError(f"{','.join(run_overrides)}: {error}") from None
             if not seeds:
-                differing.append(f"{SEED}={configuration.training.seed}")
+                run_overrides.append(f"{SEED}={configuration.training.seed}")
             name = ", ".join(_label(axis.key, value) for axis, value in zip(others, values, strict=True))
-            folder = request.output / "runs" / quote(",".join(differing), safe="=,+@")
+            folder = request.output / "runs" / quote(",".join(run_overrides), safe="=,+@")
             yield PlannedRun(name, folder, configuration), overrides
 
 

@@ -37,7 +37,7 @@ class PlannedRun(NamedTuple):
 
 
 def check_comparable(plan: Sequence[PlannedRun]) -> None:
-    """Raises InputError if two runs have different test splits, a run has none, or its scores are of another one."""
+    """Raises InputError if two runs have different test splits, or if a run has none or was scored on another one."""
     pairs: dict[config.Dataset, list[Pair]] = {}
     for run in plan:
         dataset = run.configuration.dataset

@@ -139,8 +139,8 @@ def notes(report: Report) -> list[str]:
         )
     sentences += [
         "Scores on the test split, of the checkpoint with the best score on the validation split.",
-        "Training speed excludes validation. Decoding speed is that on the test split, tokenization included. "
-        "Parallel runs (jobs=2) slow one another down.",
+        "Training speed excludes validation. Decoding speed is measured on the test split and includes "
+        "tokenization. Parallel runs (jobs=2) slow one another down.",
     ]
     tests = [run.results["test"] for variant in report.variants for run in variant.runs]
     return sentences + list(dict.fromkeys(f"{test['bleu_note']}." for test in tests if "bleu_note" in test))

@@ -48,7 +48,7 @@ class Line(NamedTuple):
 class Chart(NamedTuple):
     """The layout of a line chart, which the template `chart.svg.jinja` draws.
 
-    `legend` has the style and the name of each series. `has_means` is true if some series has several curves.
+    `legend` has the style and the name of each series. `has_means` is true if a series has several curves.
     """
 
     description: str

@@ -129,7 +129,9 @@ def test_every_run_has_its_row() -> None:
 
 def test_the_page_needs_no_other_file_and_contains_the_tables() -> None:
     comparison = report(DOT, GENERAL, examples=2, failures=("concat, seed 3, failed",))
-    parsed = check_alone(page(comparison))
+    source = page(comparison)
+    assert source.startswith("<!doctype html>\n")
+    parsed = check_alone(source)
     text = " ".join(parsed.text)
     for table in (summary(comparison), runs(comparison)):
         assert all(cell in parsed.text for row in [table.headings, *table.rows] for cell in row)
@@ -192,10 +194,12 @@ def test_text_cannot_become_markup() -> None:
     assert "<script" not in "\n".join(lines).replace("\\<", "")
 
 
-@pytest.mark.parametrize("name", ["report.html.jinja", "chart.svg.jinja"])
-def test_a_template_without_its_variables_raises(name: str) -> None:
-    with pytest.raises(UndefinedError, match="is undefined"):
-        templates().get_template(name).render()
+@pytest.mark.parametrize(
+    "source", ["{{ absent }}", "{{ report.absent }}", "{% for row in report.absent %}{% endfor %}"]
+)
+def test_an_undefined_variable_of_a_template_raises(source: str) -> None:
+    with pytest.raises(UndefinedError, match="absent"):
+        templates().from_string(source).render(report=report(DOT, GENERAL))
 
 
 def test_the_wheel_contains_the_templates() -> None:
