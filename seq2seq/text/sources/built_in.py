@@ -12,10 +12,10 @@ from seq2seq.text import grammar
 from seq2seq.text.alignment import Link
 from seq2seq.text.annotations import AnnotatedSplit, Annotations
 from seq2seq.text.corpus import Corpus, Pair
-from seq2seq.text.grammar.corpus import LEXICON, all_kept
+from seq2seq.text.grammar.corpus import LEXICON, without_garbage_collection
 
 
-@all_kept()
+@without_garbage_collection()
 def built_in(*, preset: str, seed: int, cache: Path) -> Corpus:
     """German-English from the grammar in `text/grammar`. Raises InputError for a bad lexicon."""
     path = cache / f"grammar-{_key(preset, seed)}.json.gz"

@@ -105,7 +105,7 @@ def test_no_order_of_hashes_gets_in_and_the_seed_decides(generated: Callable[...
 @pytest.mark.parametrize("preset", PRESETS)
 def test_sizes(generated: Callable[..., Grammar], preset: str) -> None:
     corpus, size = generated(preset), PRESETS[preset]
-    assert (len(corpus.train), len(corpus.validation), len(corpus.test)) == (size.train, size.held, size.held)
+    assert (len(corpus.train), len(corpus.validation), len(corpus.test)) == (size.train, size.held_out, size.held_out)
     assert list(corpus.challenges) == list(CHALLENGES)
     assert {len(examples) for examples in corpus.challenges.values()} == {size.challenge}
 
@@ -319,7 +319,7 @@ from seq2seq.text.grammar.german import clause_tokens
 dealer, _ = corpus._dealer("small", 1, LEXICON)
 drawn = [drawn for drawn, _ in dealer.training(8000)]
 trained = set().union(*[each.parts for each in drawn])
-fitting = [each.parts for each in dealer.left["pairs"] if all(dealer.words[word] >= 3 for word in each.words)]
+fitting = [each.parts for each in dealer.rejected["pairs"] if all(dealer.words[word] >= 3 for word in each.words)]
 inner = [clause for each in drawn for clause, _ in each.clauses]
 turned, examined = [], 0
 for clause in inner:
