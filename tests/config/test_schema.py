@@ -174,7 +174,7 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("dataset.source", "a b", ['found "a b"']),
         ("dataset.normalization", "nfd", ["no such choice 'nfd'", "nfc"]),
         ("dataset.character_coverage", 0.5, ["0.98"]),
-        ("dataset.symbols", ["a", "<b>", "a"], ["the symbol a stands there twice"]),
+        ("dataset.symbols", ["a", "<b>", "a"], ["the symbol a is listed twice"]),
         ("dataset.symbols", [""], ["one character or more"]),
         ("dataset.symbols", ["a b"], ["'a b'", "neither space"]),
         ("dataset.symbols", ["a\nb"], ["neither space"]),

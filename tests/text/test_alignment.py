@@ -53,7 +53,7 @@ def test_pharaoh_survives_writing_and_reading(found: frozenset[Link]) -> None:
     ["1", "1-", "-1", "1--2", "-1-2", "1-2-3", "a-b", "1_2", "1P2", "٣-٤", "²-1", "1.0-2", "9" * 5000 + "-1", "\0"],
 )
 def test_what_is_no_link_is_refused_by_file_and_line(token: str) -> None:
-    with pytest.raises(InputError, match=r"gold\.align, line 7: .* is no alignment link") as caught:
+    with pytest.raises(InputError, match=r"gold\.align, line 7: .* is not an alignment link") as caught:
         parse_pharaoh(f"0-0 {token} 1-1", file=HERE, line_number=7)
     assert len(str(caught.value)) < 200
     assert "\n" not in str(caught.value)

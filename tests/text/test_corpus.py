@@ -208,8 +208,8 @@ def test_a_line_without_exactly_two_columns_is_refused(write: Write, line: bytes
 @pytest.mark.parametrize(
     ("line", "advice"),
     [
-        (b"ein Satz;a sentence", "';' separates no columns"),
-        (b"ein Satz,a sentence", "',' separates no columns"),
+        (b"ein Satz;a sentence", "';' does not separate columns"),
+        (b"ein Satz,a sentence", "',' does not separate columns"),
         (b'"ein\tSatz"\ta sentence', "dataset.quoting=csv"),
         (b"1\ta\tb", r"dataset.columns=\[1,2\]"),
     ],
@@ -236,7 +236,9 @@ def test_lines_that_end_in_a_carriage_return_alone_are_refused(write: Write, tex
 def test_a_file_in_the_place_of_a_prefix_is_named(write: Write) -> None:
     path = write("train.de", b"a\n")
     corpus = files(train=path, validation=path, test=None, source="de", target="en")
-    with pytest.raises(InputError, match=r"found neither .*train\.de\.de .*train\.de is one file, and the prefix"):
+    with pytest.raises(
+        InputError, match=r"found neither .*train\.de\.de .*train\.de is one file, but expected the prefix"
+    ):
         corpus.train.fingerprint()
 
 

@@ -177,7 +177,7 @@ def test_another_text_is_refused_with_what_to_do(server: Server, tmp_path: Path,
     refusal = str(raised.value)
     assert f"the text of {folder / name} is not Multi30k's (SHA-256 " in refusal
     assert "delete" not in refusal
-    options = shlex.split(refusal.partition("to take the text as it is: ")[2])
+    options = shlex.split(refusal.partition("to use the text unchecked: ")[2])
     assert options[0] == "dataset=files"
     assert {f"dataset.validation={folder}/val", "dataset.source=de", "dataset.target=en"} < {*options}
     assert (folder / name).read_bytes() == b"the val.en of another release\n"
@@ -195,7 +195,8 @@ def test_what_cannot_be_checked_is_left_alone(server: Server, tmp_path: Path) ->
     text = gzip.decompress(CONTENT["train.fr"])
     (tmp_path / "train.fr").write_bytes(text)
     with pytest.raises(
-        InputError, match=r"train\.fr cannot be checked: only of the published train\.fr\.gz .*dataset=files"
+        InputError,
+        match=r"train\.fr cannot be checked: only the SHA-256 of the published train\.fr\.gz .*dataset=files",
     ):
         lengths(multi30k(folder=tmp_path, source="fr", target="de", address=None))
     server.misbehaviour = ("train.fr", "404")
@@ -212,7 +213,7 @@ def test_what_cannot_be_checked_is_left_alone(server: Server, tmp_path: Path) ->
 
 @pytest.mark.parametrize(("source", "target"), [("de", "de"), ("de", "it"), ("", "en"), ("EN", "de")])
 def test_unknown_languages_are_refused(tmp_path: Path, source: str, target: str) -> None:
-    with pytest.raises(InputError, match="two different ones of cs, de, en, fr"):
+    with pytest.raises(InputError, match="two different languages of cs, de, en, fr"):
         multi30k(folder=tmp_path, source=source, target=target, address="http://127.0.0.1:9")
 
 
