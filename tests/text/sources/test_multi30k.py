@@ -1,4 +1,4 @@
-"""Multi30k from the folder and over HTTP: all of a file with the right content, or nothing and a word of advice."""
+"""Multi30k from a folder and over HTTP: a file has the expected content, or there is none and an error with advice."""
 
 import bz2
 import gzip
@@ -29,7 +29,7 @@ CONTENT = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `CONTENT` on loopback; `misbehaviour` says how the answer for one file goes wrong."""
+    """Serves `CONTENT` on loopback; `misbehaviour` is a file name and the fault of its answer."""
 
     misbehaviour: tuple[str, str] = ("", "")
 
@@ -87,7 +87,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def lengths(corpus: Corpus) -> list[int]:
-    """Of the splits, which must be read for that."""
+    """The number of pairs of each split."""
     return [len(list(split)) for split in corpus.splits().values()]
 
 
@@ -191,7 +191,7 @@ def test_a_right_file_beside_another_is_taken(server: Server, tmp_path: Path) ->
 
 
 def test_what_cannot_be_checked_is_left_alone(server: Server, tmp_path: Path) -> None:
-    """Of French and Czech the hash of the text is not known."""
+    """For French and Czech the hash of the text is not known."""
     text = gzip.decompress(CONTENT["train.fr"])
     (tmp_path / "train.fr").write_bytes(text)
     with pytest.raises(
