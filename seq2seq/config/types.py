@@ -42,7 +42,7 @@ def as_text(value: object) -> object:
     if isinstance(value, bool) or (isinstance(value, float) and not math.isnan(value)):
         kind = "boolean" if isinstance(value, bool) else "number"
         raise ValueError(
-            f'found the {kind} {show(value)} and not text; put text in quotes: "TEXT" in YAML, '
+            f'found the {kind} {show(value)} and not text; for text, put quotes around it: "TEXT" in YAML, '
             "'KEY=\"TEXT\"' on the command line"
         )
     return str(value).lower() if isinstance(value, int | float) else value

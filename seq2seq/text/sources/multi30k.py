@@ -126,7 +126,7 @@ def _checked(folder: Path, prefix: str, language: str, address: str | None, alte
     if problem and (address is None or published.exists() or name in TEXT_SHA256):
         raise InputError(f"{problem}; {alternative}")
     if address is None:
-        raise InputError(f"{published} is not there; set dataset.folder to the folder of Multi30k, or to a new one")
+        raise InputError(f"{published} is not there; set dataset.folder=FOLDER to the folder with Multi30k")
     try:
         _download(f"{address}/{name}.gz", published, sha256=SHA256[name])
     except InputError as error:

@@ -85,7 +85,7 @@ class TabSeparated:
         """The error message for a row that does not have `width` columns."""
         counts = f"found {len(row)} column{'s'[: len(row) != 1]}, need {width}"
         if self.columns is not None:
-            return f"{counts}: with dataset.columns={list(self.columns)} all lines need as many as the first"
+            return f"{counts}: dataset.columns is {list(self.columns)}, and all lines need as many as the first"
         advice = ""
         if self.quoting == "none" and any(cell.startswith('"') for cell in row):
             advice = "; dataset.quoting=csv reads cells in quotation marks, as spreadsheets write them"
