@@ -1,8 +1,8 @@
-"""Print or write the built-in corpus, or trace how one pair of it comes about.
+"""Print or write the built-in corpus, or trace how one of its pairs is made.
 
 python scripts/grammar.py --show --number 20          pairs with tags and links
 python scripts/grammar.py --preset full --write out   train.de, train.en, train.align, train.tags, validation.de, ...
-python scripts/grammar.py --trace 7                   the frame, both sides with their units of meaning, and the links
+python scripts/grammar.py --trace 7                   the frame, the words of both sides with their units, and the links
 """
 
 import argparse
@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from seq2seq.runtime.errors import InputError, print_errors
+from seq2seq.text.alignment import format_pharaoh
 from seq2seq.text.grammar import PRESETS, Example, Grammar, generate, training_frame
 from seq2seq.text.grammar.alignment import Token
 from seq2seq.text.grammar.english import translations
@@ -17,20 +18,16 @@ from seq2seq.text.grammar.example import Drawn, translate
 
 
 def splits(corpus: Grammar) -> dict[str, list[Example]]:
-    named = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
-    return named | {f"challenge-{name}": examples for name, examples in corpus.challenges.items()}
-
-
-def pharaoh(example: Example) -> str:
-    """`i-j` for a sure link, `ipj` for a possible one."""
-    return " ".join(f"{link.source}{'-' if link.sure else 'p'}{link.target}" for link in example.links)
+    """The examples of each split, by its name."""
+    challenges = {f"challenge-{name}": examples for name, examples in corpus.challenges.items()}
+    return {"train": corpus.train, "validation": corpus.validation, "test": corpus.test, **challenges}
 
 
 def show(example: Example) -> None:
     print(f"{example.source}\n{example.target}")
     for text in example.acceptable:
         print(f"  or: {text}")
-    print(f"  links: {pharaoh(example)}\n  tags: {' '.join(example.tags)}\n")
+    print(f"  links: {format_pharaoh(example.links)}\n  tags: {' '.join(example.tags)}\n")
 
 
 def write(folder: Path, corpus: Grammar) -> None:
@@ -39,7 +36,7 @@ def write(folder: Path, corpus: Grammar) -> None:
         columns = {
             "de": [example.source for example in examples],
             "en": [example.target for example in examples],
-            "align": [pharaoh(example) for example in examples],
+            "align": [format_pharaoh(example.links) for example in examples],
             "tags": [" ".join(example.tags) for example in examples],
         }
         for ending, lines in columns.items():
@@ -49,12 +46,12 @@ def write(folder: Path, corpus: Grammar) -> None:
 
 
 def outline(value: object, depth: int = 0) -> list[str]:
-    """A frame as indented lines; what is empty or left at its default is not shown."""
+    """A frame as indented lines, without empty fields."""
     lines = []
     for entry in fields(value):  # type: ignore[arg-type]
         inner = getattr(value, entry.name)
-        named = inner.items() if isinstance(inner, dict) else [(entry.name, part) for part in _listed(inner)]
-        for name, part in named:
+        parts = inner.items() if isinstance(inner, dict) else [(entry.name, part) for part in _as_list(inner)]
+        for name, part in parts:
             if part in ("", None, (), False) or name == "antecedent":
                 continue
             if (
@@ -69,12 +66,12 @@ def outline(value: object, depth: int = 0) -> list[str]:
     return lines
 
 
-def _listed(value: object) -> list[object]:
+def _as_list(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
 def _word(value: object) -> str:
-    """An entry of the lexicon by its German word, anything else as it is."""
+    """An entry of the lexicon by its German word or its name, another value as text."""
     for attribute in ("german", "text", "name"):
         value = getattr(value, attribute, value)
     return " ".join(_word(part) for part in value) if isinstance(value, tuple) else str(value)
@@ -90,7 +87,7 @@ def trace(drawn: Drawn) -> None:
         for number, token in enumerate(tokens):
             possible = f"   possibly {', '.join(token.possible)}" if token.possible else ""
             print(f"  {number:2} {token.text:16} {', '.join(token.sure)}{possible}")
-    print(f"\nlinks: {pharaoh(example)}\ntags: {' '.join(example.tags)}")
+    print(f"\nlinks: {format_pharaoh(example.links)}\ntags: {' '.join(example.tags)}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -99,13 +96,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--preset", choices=list(PRESETS), default="tiny", help=f"{presets} training pairs (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the corpus, as dataset.seed (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the seed, as dataset.seed (default: %(default)s)")
     parser.add_argument("--split", default="train", help="train, validation, test or challenge-NAME (default: train)")
     parser.add_argument("--number", type=int, default=10, metavar="N", help="how many pairs to print (default: 10)")
-    parser.add_argument("--show", action="store_true", help="with acceptable variants, links and tags")
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--write", type=Path, metavar="FOLDER", help="write every split instead")
-    instead.add_argument("--trace", type=int, metavar="N", help="take the training pair N (from 0) apart instead")
+    parser.add_argument("--show", action="store_true", help="print other translations, links and tags, too")
+    actions = parser.add_mutually_exclusive_group()
+    actions.add_argument("--write", type=Path, metavar="FOLDER", help="write every split to files instead")
+    actions.add_argument("--trace", type=int, metavar="N", help="show how the training pair N (from 0) is made instead")
     options = parser.parse_args(arguments)
     if options.number < 1:
         raise InputError(f"--number: found {options.number}, expected 1 or more")
@@ -116,10 +113,10 @@ def main(arguments: list[str] | None = None) -> None:
     if options.write is not None:
         write(options.write, corpus)
         return
-    named = splits(corpus)
-    if options.split not in named:
-        raise InputError(f"--split: found '{options.split}', expected one of: {', '.join(named)}")
-    for example in named[options.split][: options.number]:
+    examples = splits(corpus)
+    if options.split not in examples:
+        raise InputError(f"--split: found '{options.split}', expected one of: {', '.join(examples)}")
+    for example in examples[options.split][: options.number]:
         if options.show:
             show(example)
         else:

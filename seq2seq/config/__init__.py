@@ -1,4 +1,4 @@
-"""The typed configuration of each program, read through one door: `load`."""
+"""The typed configuration of each program; `load` is the only way to read it."""
 
 from seq2seq.config.dataset import DATASETS, Dataset, Files, Grammar, Multi30k, Tsv
 from seq2seq.config.loading import keys, load, search_as_given

@@ -2,27 +2,21 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
 from seq2seq.config.messages import show
-from seq2seq.config.types import Column, Language, Paths, Place, Section, Symbol, as_text, one_of
+from seq2seq.config.types import Column, Language, PathOption, Paths, Section, Symbol, as_text, one_of
 from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.sources.tsv import QUOTINGS
 from seq2seq.text.tokenizer import check_symbols
 
 
 class Text(Section):
-    """What every dataset has: two languages, and how their text becomes subwords.
+    """The options of every dataset: its languages, its tokenizers, and which pairs are left out.
 
     `character_coverage` is the share of the training text's characters that have a piece; the others become bytes.
-    `symbols` are pieces that are never split. `longest` is the greatest number of subwords a side may have in training;
-    longer pairs are left out and counted.
+    `symbols` are pieces that are never split. `longest` is the maximum number of subwords of a side in training; longer
+    pairs are left out and counted.
     """
 
     source: Language
@@ -34,15 +28,15 @@ class Text(Section):
     symbols: Annotated[tuple[Symbol, ...], AfterValidator(check_symbols)]
     joint: bool
     longest: PositiveInt
-    cache: Place
+    cache: PathOption
 
     @model_validator(mode="after")
-    def _symbols_are_read(self) -> "Text":
+    def _check_symbols_are_normalized(self) -> "Text":
         for symbol in self.symbols:
             if (text := NORMALIZATIONS[self.normalization](symbol)) != symbol:
                 raise ValueError(
-                    f"dataset.symbols: dataset.normalization={self.normalization} makes {show(text)} of "
-                    f"{show(symbol)}, so the text never has it"
+                    f"dataset.symbols: dataset.normalization={self.normalization} changes {show(symbol)} to "
+                    f"{show(text)}, so the text never contains it; use the normalised form"
                 )
         return self
 
@@ -53,7 +47,7 @@ class Grammar(Text):
     seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _languages(self) -> "Grammar":
+    def _check_languages(self) -> "Grammar":
         if (self.source, self.target) != ("de", "en"):
             raise ValueError("the built-in corpus is German-English: dataset.source=de dataset.target=en")
         return self
@@ -61,7 +55,7 @@ class Grammar(Text):
 
 class Multi30k(Text):
     name: Literal["multi30k"]
-    folder: Place
+    folder: PathOption
     test: Annotated[str, BeforeValidator(as_text)] | None
 
 
@@ -70,25 +64,28 @@ class Files(Text):
 
     name: Literal["files"]
     train: Paths
-    validation: Place
-    test: Place | None
+    validation: PathOption
+    test: PathOption | None
 
 
 class Tsv(Text):
-    """`columns` are those of source and target, counted from 1; null where there are two. A `header` is no pair."""
+    """`columns` are the columns of source and target, counted from 1; null for a file with two columns.
+
+    With `header` the first line names the columns and is skipped.
+    """
 
     name: Literal["tsv"]
     train: Paths
-    validation: Place
-    test: Place | None
+    validation: PathOption
+    test: PathOption | None
     columns: tuple[Column, Column] | None
     quoting: Annotated[str, one_of(QUOTINGS)]
     header: bool
 
     @model_validator(mode="after")
-    def _two_columns(self) -> "Tsv":
+    def _check_columns(self) -> "Tsv":
         if self.columns is not None and self.columns[0] == self.columns[1]:
-            raise ValueError(f"dataset.columns={list(self.columns)} is one column, and source and target are two")
+            raise ValueError(f"dataset.columns={list(self.columns)} names one column twice; expected two columns")
         return self
 
 

@@ -1,30 +1,30 @@
-"""What may be configured: names, types and limits. The one door for YAML, command line and checkpoint.
+"""The options of each program: names, types and limits.
 
-Values stand in `configs/`, never here: a field without a value is an error, so that no default stands in two places.
+No option has a default here: all values are in `configs/`, so that no default is written twice.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, PositiveInt, model_validator
 
 from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.dataset import Dataset
-from seq2seq.config.types import Fraction, Place, Positive, Section, Width, one_of
+from seq2seq.config.types import Fraction, PathOption, Positive, Section, Width, one_of
 from seq2seq.evaluation.metrics import TOKENIZERS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
 from seq2seq.runtime.precision import PRECISIONS
 
-MOST_HYPOTHESES = 2**17  # of all sentences that are translated at a time
+MOST_HYPOTHESES = 2**17  # limit of beam size times sentences in a batch
 
 
 class Attention(Section):
-    """`heads` is for multihead, `window` for local_m and local_p (tokens to each side), what follows it for hard."""
+    """An attention rule and its distribution.
+
+    `heads` is for score multihead; `window`, in tokens to each side, for the distributions local_m and local_p;
+    `estimator`, `temperature` and `soft` for the distribution hard.
+    """
 
     score: Annotated[str, one_of(SCORES)]
     distribution: Annotated[str, one_of(DISTRIBUTIONS)]
@@ -35,10 +35,10 @@ class Attention(Section):
     soft: Fraction
 
     @model_validator(mode="after")
-    def _chooses(self) -> "Attention":
+    def _check_hard_scores(self) -> "Attention":
         if SCORES[self.score].is_uniform and DISTRIBUTIONS[self.distribution].is_hard:
             raise ValueError(
-                f"distribution={self.distribution} takes the best score and score={self.score} has none: all are equal"
+                f"distribution={self.distribution} chooses by score, but with score={self.score} all are equal"
             )
         return self
 
@@ -48,26 +48,30 @@ class Decoder(Section):
 
 
 class Encoder(Section):
-    """A GRU, whose outputs attend to one another where `attention` is given."""
+    """A bidirectional GRU; with `attention`, self-attention over its outputs."""
 
     layers: Annotated[int, Field(gt=0, le=100)]
     attention: Attention | None
 
     @model_validator(mode="after")
-    def _stands_still(self) -> "Encoder":
-        if self.attention is not None and DISTRIBUTIONS[self.attention.distribution].follows_target:
+    def _check_attention_without_target(self) -> "Encoder":
+        attention = self.attention
+        if attention is None:
+            return self
+        if DISTRIBUTIONS[attention.distribution].follows_target:
             raise ValueError(
-                f"encoder.attention.distribution={self.attention.distribution} follows the target's words, which the "
-                "encoder does not see; local_p finds its own place"
+                f"encoder.attention.distribution={attention.distribution} depends on the target position, which the "
+                "encoder does not have; local_p predicts its own position"
             )
-        found = self.attention
-        if found is not None and found.distribution == "hard" and found.estimator == "reinforce":
-            raise ValueError("encoder.attention.estimator=reinforce: no target word rewards the encoder")
+        if attention.distribution == "hard" and attention.estimator == "reinforce":
+            raise ValueError(
+                "encoder.attention.estimator=reinforce needs rewards from target words, which the encoder does not have"
+            )
         return self
 
 
 class Model(Section):
-    """Widths. `encoder_hidden` is one direction's, so encoder outputs are twice as wide."""
+    """Widths of the layers. `encoder_hidden` is the width of one direction; encoder outputs are twice as wide."""
 
     embedding: Width
     embedding_scale: Positive
@@ -78,7 +82,7 @@ class Model(Section):
 
 
 class Batch(Section):
-    """`size` counts padded tokens of the longer side (`unit=tokens`) or sentences."""
+    """`size` is in sentences, or with `unit=tokens` in padded tokens of the longer side."""
 
     size: PositiveInt
     unit: Annotated[str, one_of(("tokens", "sentences"))]
@@ -113,26 +117,26 @@ class Device(Section):
 
 
 class Search(Section):
-    """`longest_source` counts tokens; a longer line is refused or cut, as `too_long` says."""
+    """`longest_source` is in tokens; `too_long` says whether a longer line is an error or is cut."""
 
     size: Annotated[int, Field(ge=1, le=1000)]
-    length_penalty: Annotated[float, Field(ge=0, le=10)]  # a length to a high power is no float
+    length_penalty: Annotated[float, Field(ge=0, le=10)]  # a greater exponent of the length would overflow
     n_best: PositiveInt
     batch: PositiveInt
     longest_source: PositiveInt
     too_long: Annotated[str, one_of(("refuse", "truncate"))]
 
     @model_validator(mode="after")
-    def _enough(self) -> "Search":
+    def _check_sizes(self) -> "Search":
         if self.n_best > self.size:
             raise ValueError(
-                f"search.n_best={self.n_best} is more than the beam of search.size={self.size} holds: set search.size="
+                f"search.n_best={self.n_best} is more than the beam has with search.size={self.size}: set search.size="
                 f"{self.n_best} or more"
             )
         if self.size * self.batch > MOST_HYPOTHESES:
             raise ValueError(
-                f"search.size={self.size} and search.batch={self.batch} are {self.size * self.batch:,} hypotheses at a "
-                f"time, and {MOST_HYPOTHESES:,} fit into memory"
+                f"search.size={self.size} times search.batch={self.batch} is {self.size * self.batch:,} hypotheses; "
+                f"set them so that there are at most {MOST_HYPOTHESES:,}"
             )
         return self
 
@@ -143,13 +147,13 @@ def search_name(search: Search) -> str:
 
 
 class Evaluation(Section):
-    """`tokenize` is BLEU's and TER's tokenizer by sacreBLEU's name; null is the usual one of the target language."""
+    """`tokenize` is sacreBLEU's name of the tokenizer for BLEU and TER; null chooses it by the target language."""
 
     tokenize: Annotated[str, one_of(TOKENIZERS)] | None
 
 
 class Train(Section):
-    """Everything that decides a training run."""
+    """The options of a training run."""
 
     attention: Attention
     decoder: Decoder
@@ -162,7 +166,7 @@ class Train(Section):
     evaluation: Evaluation
 
     @model_validator(mode="after")
-    def _fits(self) -> "Train":
+    def _check_widths(self) -> "Train":
         if self.model.tie == "all" and not self.dataset.joint:
             raise ValueError("model.tie=all needs one vocabulary for both languages: dataset.joint=true")
         value = 2 * self.model.encoder_hidden
@@ -190,57 +194,55 @@ class Train(Section):
         return self
 
 
-class Places(Section):
-    """Where an evaluation may write for its dataset, whatever the checkpoint says, and where null is as it says.
+class DatasetPaths(Section):
+    """Paths that replace those of the checkpoint's dataset; null keeps the path of the checkpoint.
 
-    `test` is another test split for the checkpoint's dataset, of the same kind as its own.
+    `test` is another test split of the same kind of dataset.
     """
 
-    cache: Place
-    folder: Place | None
-    test: Place | None
+    cache: PathOption
+    folder: PathOption | None
+    test: PathOption | None
 
 
 class Evaluate(Section):
-    """A checkpoint scored on a split of its own dataset, or on a person's own pair of files.
+    """A checkpoint to score on a split of its own dataset, or on a pair of files.
 
-    What `search` and `evaluation` leave null is as the checkpoint was trained with: see `search_as_given`.
-    `alignment_units` is what the gold links of `alignments` count.
+    Options of `search` and `evaluation` that are null have the values of the training run (see `search_as_given`).
+    `alignment_units` is the unit of the positions in the gold links of `alignments`.
     """
 
-    checkpoint: Place
+    checkpoint: PathOption
     split: Annotated[str, one_of(("validation", "test"))]
-    source: Place | None
-    target: Place | None
-    alignments: Place | None
+    source: PathOption | None
+    target: PathOption | None
+    alignments: PathOption | None
     alignment_units: Annotated[str, one_of(("words", "characters"))]
-    output: Place | None
-    dataset: Places
+    output: PathOption | None
+    dataset: DatasetPaths
     evaluation: Evaluation
     search: dict[str, Any]
     device: Device
 
     @model_validator(mode="after")
-    def _pair(self) -> "Evaluate":
+    def _check_one_text(self) -> "Evaluate":
         if (self.source is None) != (self.target is None):
-            raise ValueError("source=FILE and target=FILE go together")
+            raise ValueError("source=FILE and target=FILE must be set together")
         if self.source is not None and self.split == "validation":
-            raise ValueError("split=validation: source=FILE and target=FILE would be scored in its place")
+            raise ValueError("split=validation: source=FILE and target=FILE would be scored in its place; set only one")
         if self.dataset.test is not None and (self.source is not None or self.split == "validation"):
             other = "split=validation" if self.source is None else "source=FILE and target=FILE"
-            raise ValueError(
-                f"dataset.test={self.dataset.test}: {other} would be scored in its place; give one of them"
-            )
+            raise ValueError(f"dataset.test={self.dataset.test}: {other} would be scored in its place; set only one")
         return self
 
 
 class Translate(Section):
-    """A filter: standard input to standard output."""
+    """The options of translation from standard input to standard output."""
 
-    checkpoint: Place
+    checkpoint: PathOption
     scores: bool
     alignments: bool
     units: bool
-    plot: Place | None
+    plot: PathOption | None
     search: dict[str, Any]
     device: Device

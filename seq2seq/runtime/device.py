@@ -1,4 +1,4 @@
-"""Where the numbers are computed: which device, how many threads, what keeps the memory warm."""
+"""The device, the number of threads, and settings of the memory allocator."""
 
 import ctypes
 import os
@@ -10,57 +10,59 @@ from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 
 THREADS = torch.get_num_threads()
-"""PyTorch's own choice."""
+"""PyTorch's default."""
 
 
 def choose_device(kind: str) -> torch.device:
-    """`auto` is a GPU where there is one, else the CPU; `cuda` without a GPU is an InputError.
+    """The device of a kind: `auto` is a GPU if there is one, else the CPU.
 
-    Several processes on a machine take one GPU each; InputError where these are too few.
+    Each process on a machine uses its own GPU. Raises InputError if there is no GPU for `cuda`, or if there are fewer
+    GPUs than processes.
     """
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda: PyTorch finds no GPU on this machine; use device=cpu or device=auto")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
     if kind == "cuda":
-        _take_one(*distributed.local_rank())
+        _select_gpu(*distributed.local_rank())
     return torch.device(kind)
 
 
-def _take_one(rank: int, processes: int) -> None:
-    """Makes the GPU of this process its current one."""
-    if processes > (found := torch.cuda.device_count()):
+def _select_gpu(rank: int, processes: int) -> None:
+    """Makes the GPU with the number of this process its current device."""
+    if processes > (gpus := torch.cuda.device_count()):
         raise InputError(
-            f"{processes} processes on this machine and {found} GPU{'s' * (found > 1)}: start as many with "
-            f"--nproc_per_node={found}, or use device=cpu"
+            f"{processes} processes on this machine and {gpus} GPU{'s' * (gpus > 1)}: start {gpus} with "
+            f"--nproc_per_node={gpus}, or use device=cpu"
         )
     torch.cuda.set_device(rank)
 
 
 def set_up_device(threads: int | None, *, deterministic: bool = False) -> None:
-    """Before a run's first tensor: the number of threads (None: PyTorch's own choice), and the memory.
+    """Sets the number of threads (None: PyTorch's default) and the memory allocator. Call it before the first tensor.
 
-    `deterministic` keeps a GPU to algorithms that give the same numbers each time; those of a CPU all do.
+    `deterministic` restricts a GPU to algorithms that give the same numbers each time; on a CPU all do.
     """
-    if threads is not None or torch.get_num_threads() != THREADS:  # which a run before this one may have changed
+    if threads is not None or torch.get_num_threads() != THREADS:  # an earlier run of this process may have changed it
         torch.set_num_threads(threads or THREADS)
     _keep_freed_memory()
-    # A saturated softmax gives many numbers under 1e-38, and processors take a hundred times as long for one of these.
+    # A saturated softmax gives many denormal numbers (below 1e-38), which are a hundred times as slow to compute with.
     torch.set_flush_denormal(True)
-    torch.backends.cudnn.allow_tf32 = False  # PyTorch's choice for a GPU's GRUs; see seq2seq.precision
+    torch.backends.cudnn.allow_tf32 = False  # PyTorch's default for GRUs is True; see seq2seq.runtime.precision
     if torch.cuda.is_available():
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.use_deterministic_algorithms(deterministic)
-        # We read nothing that we have not written.
+        # No code here reads uninitialised memory, so there is no need to fill it.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _keep_freed_memory() -> None:
-    """Tells glibc to keep freed memory in the process, so that each step writes to pages that are there already.
+    """Tells glibc to keep freed memory in the process, so that each step reuses the same pages.
 
-    By default glibc gives every large buffer back to the kernel, which zeroes it anew at the next step; page faults
-    are dear on virtual machines. The constants are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_MAX of malloc.h.
+    By default glibc returns every large buffer to the kernel, and the next step needs new pages, which the kernel fills
+    with zeros; page faults are slow on virtual machines. The options are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_MAX of
+    malloc.h.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # absent from other C libraries

@@ -1,4 +1,4 @@
-"""The one error for what a person can mend."""
+"""Errors that a user can correct, and how the programs print errors."""
 
 import os
 import sys
@@ -8,18 +8,18 @@ from typing import NoReturn
 
 
 class InputError(Exception):
-    """Bad input: the message names the file, line or key, says what was found and what would do.
+    """An error in the user's input: the message names the file, line or key, what was found and what is expected.
 
-    The programs print the message as one line and exit with status 2; it never carries a traceback to the prompt.
-    What is our own mistake is an `assert`, not an `InputError`.
+    The programs print the message on one line, without a traceback, and exit with status 2. An error of our own code
+    is an `assert`, not an `InputError`.
     """
 
 
 @contextmanager
 def print_errors() -> Iterator[None]:
-    """Around a program that takes its own arguments: what is wrong ends it with one sentence.
+    """Prints an error of a script as one line and exits.
 
-    Status 2 for `InputError`, 1 for what the system refuses, 130 for Ctrl-C.
+    The exit status is 2 for `InputError`, 1 for an error of the operating system, and 130 for Ctrl-C.
     """
     try:
         yield
@@ -37,12 +37,12 @@ def print_errors() -> Iterator[None]:
 
 
 def describe_os_error(error: OSError) -> str:
-    """`runs/a/checkpoints: no space left on device`, without the number and the brackets."""
-    said = (error.strerror or str(error)).lower()
-    return said if error.filename is None else f"{error.filename}: {said}"
+    """The error as `runs/a/checkpoints: no space left on device`, without its number."""
+    message = (error.strerror or str(error)).lower()
+    return message if error.filename is None else f"{error.filename}: {message}"
 
 
 def exit_without_reader() -> NoReturn:
-    """Ends a program whose reader has gone, as in `translate.py ... | head`, with status 1."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+    """Exits with status 1 when the reader of standard output has ended, as in `translate.py ... | head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python prints an error at exit
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""Files of results, whole or not at all."""
+"""Atomic writing: a reader sees the whole file or none."""
 
 import json
 import math
@@ -11,13 +11,13 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, renamed to it at the end, so that a reader sees the whole file or none.
+    """Yields a temporary path in the same folder, which is renamed to `path` at the end of the block.
 
-    Where writing fails nothing is left behind, and the OSError names `path`: that of a full disk names no file.
+    If writing fails, the temporary file is deleted, and the OSError names `path` (that of a full disk names no file).
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.unlink(missing_ok=True)  # through a link it would be another file that is written
+        partial.unlink(missing_ok=True)  # a symbolic link of this name would redirect the writing
         yield partial
         partial.replace(path)
     except OSError as error:
@@ -28,27 +28,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file in UTF-8, whole or not at all."""
+    """Writes a file in UTF-8, atomically."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """`write_text` of the values; what is no number, such as the mean of nothing, is null."""
-    write_text(path, json.dumps(_numbers(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Writes the values as JSON, atomically. NaN and infinity become null."""
+    write_text(path, json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _numbers(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _numbers(inner) for key, inner in value.items()}
+        return {key: _finite(inner) for key, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the disk know the names in a folder."""
+    """Writes the entries of a folder to the disk (fsync), so that renamed files survive a power failure."""
     if os.name == "posix":
-        opened = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(opened)
+            os.fsync(descriptor)
         finally:
-            os.close(opened)
+            os.close(descriptor)

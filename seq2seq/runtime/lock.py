@@ -1,4 +1,4 @@
-"""One process trains in a run folder at a time."""
+"""A lock on a run folder, so that only one process trains in it."""
 
 import os
 from collections.abc import Iterator
@@ -15,17 +15,20 @@ except ImportError:  # Windows
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Raises InputError where another process is in here. The lock goes with the process, however that ends."""
+    """Holds the lock of a folder. Raises InputError if another process holds it.
+
+    The operating system releases the lock when the process ends, even after a crash.
+    """
     if fcntl is None:
         yield
         return
-    opened = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system that has no locks
+        with suppress(OSError):  # some file systems have no locks
             try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(f"{folder}: another process is training in it") from None
         yield
     finally:
-        os.close(opened)
+        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Errors of memory in a sentence."""
+"""Lack of memory as an error that a user can correct."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from seq2seq.runtime.errors import InputError
 
 @contextmanager
 def memory_or(sentence: str) -> Iterator[None]:
-    """Raises InputError with the sentence where there is no memory, on a CPU or a GPU."""
+    """Raises InputError with the sentence if the block runs out of memory, on the CPU or a GPU."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not known and "allocate memory" not in str(error):  # what a CPU's allocator says
+        # On the CPU the error is a plain RuntimeError that says "can't allocate memory".
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
             raise
         raise InputError(sentence) from error

@@ -1,4 +1,4 @@
-"""How exactly training multiplies matrices. Everything else is float32, and so is all of validation and search."""
+"""The precision of matrix products in training. All else, and all of validation and search, is float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +10,20 @@ PRECISIONS = ("auto", "float32")
 
 @contextmanager
 def products(precision: str, device: torch.device) -> Iterator[None]:
-    """`auto`: factors are rounded where the device has matrix units for that, on a CPU with AMX to bfloat16, on a GPU
-    to TF32. `float32`: nowhere.
+    """Sets the precision of matrix products in the block.
 
-    Weights, activations, gradients and the sums within a product are float32 in either case.
+    `auto` rounds the factors if the device has matrix units for it: to bfloat16 on a CPU with AMX, to TF32 on a GPU.
+    `float32` rounds nothing. Weights, activations, gradients and the sums within a product are float32 in both cases.
     """
-    quick = precision == "auto" and _has_matrix_units(device)
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("medium" if quick else "highest")
-    torch.backends.cudnn.allow_tf32 = quick  # of the GRUs, which follow a switch of their own
+    rounded = precision == "auto" and _has_matrix_units(device)
+    matmul_precision, allow_tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("medium" if rounded else "highest")
+    torch.backends.cudnn.allow_tf32 = rounded  # the switch for GRUs on a GPU
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
+        torch.set_float32_matmul_precision(matmul_precision)
+        torch.backends.cudnn.allow_tf32 = allow_tf32
 
 
 def _has_matrix_units(device: torch.device) -> bool:

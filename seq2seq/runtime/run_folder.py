@@ -1,4 +1,4 @@
-"""Every file name of a run folder."""
+"""The names of all files in a run folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths in `runs/NAME`. Nothing here reads or writes."""
+    """The paths in a run folder, `runs/NAME`."""
 
     path: Path
 
@@ -27,7 +27,7 @@ class RunFolder:
 
     @property
     def results(self) -> Path:
-        """The scores of a finished run; written last, so that it says that the run is finished."""
+        """The scores of a finished run. It is the last file written, so it exists only when the run is finished."""
         return self.path / "results.json"
 
     def translations(self, language: str) -> Path:
@@ -36,7 +36,7 @@ class RunFolder:
 
     @property
     def evaluation(self) -> Path:
-        """The scores of the last `evaluate.py`."""
+        """The scores of the latest run of `evaluate.py`."""
         return self.path / "evaluation.json"
 
     def hypotheses(self, split: str, language: str) -> Path:
@@ -50,24 +50,27 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """What the run printed."""
+        """The log of the run."""
         return self.path / "train.log"
 
     @property
     def hydra(self) -> Path:
-        """The folder with the configuration as Hydra composed it when the run was started."""
+        """The folder with the configuration that Hydra composed at the start of the run."""
         return self.path / ".hydra"
 
     def holds_run(self) -> bool:
-        """Whether another run would mix with what is here."""
+        """Whether the folder contains results of a run, with which another run would mix."""
         return any(path.exists() for path in (self.last, self.tensorboard, self.results))
 
     def is_unused(self) -> bool:
-        """Whether nothing is here but what stands before the first checkpoint."""
+        """Whether the folder contains only files that are written before the first checkpoint."""
         return {path.name for path in self.path.iterdir()} <= {self.hydra.name, self.log.name}
 
 
 def run_folder_of(checkpoint: Path) -> RunFolder:
-    """`runs/NAME` of `runs/NAME/checkpoints/best`; where a checkpoint stands alone, the folder that it stands in."""
+    """The run folder of a checkpoint: `runs/NAME` of `runs/NAME/checkpoints/best`.
+
+    For a checkpoint outside a folder `checkpoints`, its parent folder.
+    """
     parent = checkpoint.resolve().parent
     return RunFolder(parent.parent if parent.name == "checkpoints" else parent)

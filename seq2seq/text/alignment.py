@@ -1,4 +1,4 @@
-"""Word alignment: links from attention, gold links in the Pharaoh format, the alignment error rate, diagnostics."""
+"""Links between the words of a sentence pair, and the Pharaoh format in which files store them."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -12,7 +12,7 @@ PHARAOH = re.compile("([0-9]{1,6})([-p])([0-9]{1,6})")
 
 
 class Link(NamedTuple):
-    """A link of a source and a target word, counted from 0: `sure`, or merely possible."""
+    """A link between a source and a target word, by their positions from 0. A link that is not `sure` is possible."""
 
     source: int
     target: int
@@ -20,44 +20,45 @@ class Link(NamedTuple):
 
 
 def parse_pharaoh(line: str, *, file: Path, line_number: int) -> frozenset[Link]:
-    """Read one line of the Pharaoh format: `0-0 1p2` is a sure and a possible link, source first, counted from 0.
+    """The links in one line of the Pharaoh format: `0-0 1p2` is a sure and a possible link, source position first.
 
     Raises:
-        InputError: a token is not of that form.
+        InputError: a token does not have this form.
     """
-    found = []
+    links = []
     for token in line.split():
         match = PHARAOH.fullmatch(token)
         if match is None:
-            shown = token if len(token) <= 40 else token[:39] + "…"
+            excerpt = token if len(token) <= 40 else token[:39] + "…"
             raise InputError(
-                f"{file}, line {line_number}: {shown!r} is no alignment link like 0-0 (sure) or 1p2 (possible)"
+                f"{file}, line {line_number}: {excerpt!r} is not an alignment link; expected links like 0-0 (sure) or "
+                "1p2 (possible)"
             )
-        found.append(Link(int(match[1]), int(match[3]), sure=match[2] == "-"))
-    return frozenset(found)
+        links.append(Link(int(match[1]), int(match[3]), sure=match[2] == "-"))
+    return frozenset(links)
 
 
 def read_pharaoh(path: Path) -> list[frozenset[Link]]:
-    """Read one sentence's links from each line; an empty line is a sentence without links.
+    """The links of each sentence pair, one line each; an empty line is a pair without links.
 
     Raises:
-        InputError: `read_lines` refuses the file or `parse_pharaoh` a line.
+        InputError: from `read_lines` or `parse_pharaoh`.
     """
     return [parse_pharaoh(line, file=path, line_number=number) for number, line in enumerate(read_lines(path), start=1)]
 
 
-def format_pharaoh(found: Iterable[Link]) -> str:
-    """Write links in the Pharaoh format, in order."""
-    return " ".join(f"{link.source}{'-' if link.sure else 'p'}{link.target}" for link in sorted(found))
+def format_pharaoh(links: Iterable[Link]) -> str:
+    """One line of the Pharaoh format; links are sorted."""
+    return " ".join(f"{link.source}{'-' if link.sure else 'p'}{link.target}" for link in sorted(links))
 
 
 def check(
     gold: Collection[Link], *, source: int, target: int, file: Path, line_number: int, units: str = "words"
 ) -> None:
-    """Refuse links that point outside their sentence pair, which has so many source and target `units`.
+    """Checks that all links are inside a sentence pair of `source` and `target` units (the name of which is `units`).
 
     Raises:
-        InputError: an index is not below its sentence's number of units.
+        InputError: a position is not less than its sentence's number of units.
     """
     for link in sorted(gold):
         for side, index, count in (("source", link.source, source), ("target", link.target, target)):

@@ -1,4 +1,4 @@
-"""What is known of a sentence pair beyond its text, and splits that bring it along."""
+"""Gold annotations of sentence pairs, and splits that contain them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,7 +8,10 @@ from seq2seq.text.corpus import InMemory, Pair, Split
 
 
 class Annotations(NamedTuple):
-    """What is known of a pair beyond its text: word links, other right translations, what it is an example of."""
+    """Gold annotations of a pair: word links, other correct translations, and tags that name its constructions.
+
+    `links` is None where a pair has no gold alignment.
+    """
 
     links: frozenset[Link] | None
     acceptable: tuple[str, ...] = ()
@@ -16,9 +19,10 @@ class Annotations(NamedTuple):
 
 
 class LoadedSplit(NamedTuple):
-    """A split in memory, with the gold of each pair where there is any.
+    """A split in memory, with the annotations of each pair in `gold`, or None without annotations.
 
-    `units` is what gold links count: "words", or "characters" in scripts without spaces (see `seq2seq.text.units`).
+    `units` is the unit of the positions in gold links: "words", or "characters" for scripts without spaces (see
+    `seq2seq.text.units`).
     """
 
     name: str
@@ -29,12 +33,12 @@ class LoadedSplit(NamedTuple):
 
 @dataclass(frozen=True)
 class AnnotatedSplit(InMemory):
-    """A split in memory whose every pair has its gold."""
+    """A split in memory with the annotations of each pair."""
 
     gold: tuple[Annotations, ...]
 
 
 def load_split(split: Split) -> LoadedSplit:
-    """Reads a split into memory, its text checked; raises what its `fingerprint` raises."""
+    """Checks the text of a split and reads it into memory. Raises what its `fingerprint` raises."""
     split.fingerprint()
     return LoadedSplit(split.name, list(split), list(split.gold) if isinstance(split, AnnotatedSplit) else None)

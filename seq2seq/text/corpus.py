@@ -24,19 +24,19 @@ class Pair(NamedTuple):
 
 @runtime_checkable
 class Split(Protocol):
-    """Part of a corpus. It can be read again and again, and each time it streams the same pairs in the same order."""
+    """A part of a corpus. Each iteration streams the same pairs in the same order."""
 
     @property
     def name(self) -> str:
-        """What messages call this split."""
+        """The name of the split in messages."""
 
     def __iter__(self) -> Iterator[Pair]: ...
 
     def fingerprint(self) -> str:
-        """SHA-256 (hexadecimal) over all that decides the pairs; equal texts have equal fingerprints, plain or gzipped.
+        """A SHA-256 (hexadecimal) of the pairs. Equal text has the same fingerprint, compressed or not.
 
-        Reads every line once, so that errors in the text are reported before it is used. Raises
-        `InputError` for a file that is missing, unreadable, cut short, empty, not UTF-8 or not aligned.
+        Reads every line, so that errors in the text are reported before training starts. Raises `InputError` for a
+        file that is missing, unreadable, cut short, empty, not UTF-8 or not aligned.
         """
 
 
@@ -44,7 +44,7 @@ class Split(Protocol):
 class Corpus:
     """The splits of a translation task; `source` and `target` are the names of the languages.
 
-    `test` is None where there is none. `challenges` are further test splits, each of one difficulty.
+    `challenges` are additional test splits, each with one kind of difficulty.
     """
 
     source: str
@@ -55,15 +55,15 @@ class Corpus:
     challenges: tuple[Split, ...] = ()
 
     def splits(self) -> dict[str, Split]:
-        """What training learns from and is measured on, by name."""
+        """The training, validation and test splits that exist, by name."""
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in splits.items() if split is not None}
 
 
 class OnDemand:
-    """A split whose files are looked for when it is first read, so that it can be scored where others are missing.
+    """A split whose files are located when it is first read, so that the files of unused splits may be missing.
 
-    The text is read once for its fingerprint, however often that is asked for.
+    The fingerprint is computed once.
     """
 
     def __init__(self, name: str, find: Callable[[], Split]) -> None:
@@ -71,7 +71,7 @@ class OnDemand:
 
     @cached_property
     def split(self) -> Split:
-        """The split itself; raises what finding it raises."""
+        """The split itself. Raises `InputError` where its files are missing."""
         return self._find()
 
     @cached_property
@@ -97,17 +97,17 @@ class Concatenated:
         return chain.from_iterable(self.splits)
 
     def fingerprint(self) -> str:
-        """See `Split.fingerprint`; where one split ends and the next begins counts too."""
+        """See `Split.fingerprint`. It also depends on where one split ends and the next begins."""
         return digest_lines(split.fingerprint() for split in self.splits)[0]
 
     def counts(self) -> str:
-        """How many pairs each split has, by its name; reads them all."""
+        """The number of pairs of each split, as text: `1,000 in a.tsv, 20 in b.tsv`. Reads every pair."""
         return ", ".join(f"{sum(1 for _ in split):,} in {split.name}" for split in self.splits)
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """Pairs that are made rather than read."""
+    """A split whose pairs are in memory."""
 
     pairs: Sequence[Pair]
     name: str
@@ -121,7 +121,7 @@ class InMemory:
 
 
 def concatenate(paths: Path | Sequence[Path], split: Callable[[Path, str], Split]) -> Split:
-    """The training split of one path, or of several, which are then named by them."""
+    """The training split of one path or of several; each of several parts is named by its path."""
     if isinstance(paths, Path):
         return split(paths, "train")
     if len(paths) == 1:

@@ -1,4 +1,4 @@
-"""What a text file is, by its first bytes and not by its name: compressed text is unpacked, other formats are named."""
+"""The format of a text file by its first bytes: compressed text is unpacked, other formats are refused by name."""
 
 import bz2
 import codecs
@@ -15,11 +15,12 @@ from typing import Any, BinaryIO
 from seq2seq.runtime.errors import InputError
 
 SUFFIXES = ("", ".gz", ".xz", ".bz2")
-"""Ends of the names under which a text file is looked for."""
+"""The suffixes of a text file's name."""
 DAMAGE = (OSError, zlib.error, lzma.LZMAError)
-"""What reading a damaged file raises; `EOFError` where a compressed one lacks its end."""
+"""The errors of reading a damaged file. A compressed file without its end raises `EOFError` instead."""
 
-_BZIP2 = [b"BZh%d" % level + block for level in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90")]  # "BZh" is text
+# With the start of the first block, or the end of an empty file: "BZh" alone could be text.
+_BZIP2 = [b"BZh%d" % level + block for level in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90")]
 _UNPACK: list[tuple[tuple[bytes, ...], Callable[[BinaryIO], Any]]] = [
     ((b"\x1f\x8b",), gzip.open),
     ((b"\xfd7zXZ\0",), lzma.open),
@@ -30,7 +31,7 @@ _OTHER = {
     b"(\xb5/\xfd": "compressed with zstd: unpack it, or compress it with gzip, xz or bzip2",
 }
 _MARKS = {
-    codecs.BOM_UTF32_LE: "UTF-32",  # begins with the mark of UTF-16
+    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark is its beginning
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
@@ -40,15 +41,15 @@ _HEAD = 4096  # bytes
 
 @contextmanager
 def open_text(path: Path) -> Iterator[io.BufferedReader]:
-    """The bytes of a text file, those of a gzip, xz or bzip2 file unpacked.
+    """Opens a text file for reading bytes; gzip, xz and bzip2 are unpacked.
 
-    Raises `InputError` for UTF-16, UTF-32, zip and zstd, which are not read, and what reading raises.
+    Raises `InputError` for UTF-16, UTF-32, zip and zstd. Reading may raise one of `DAMAGE`.
     """
     with path.open("rb") as file:
         head = file.peek(_HEAD)
         for magic, unpack in _UNPACK:
             if head.startswith(magic):
-                # GzipFile splits lines in Python; a buffer around it is 2.5 times faster.
+                # GzipFile splits lines in Python code; a buffer around it is 2.5 times as fast.
                 with io.BufferedReader(unpack(file)) as unpacked:
                     _check(path, unpacked.peek(_HEAD)[:_HEAD])
                     yield unpacked
@@ -67,7 +68,7 @@ def _check(path: Path, head: bytes) -> None:
 
 
 def check_stream(head: bytes) -> None:
-    """Raises InputError where the first bytes of a stream are compressed or in another encoding than UTF-8."""
+    """Raises InputError where the first bytes of standard input are compressed or not UTF-8."""
     if any(head.startswith(magic) for magics, _ in _UNPACK for magic in magics):
         raise InputError(
             "standard input is compressed: unpack it first, as in `gzip -dc FILE | python translate.py ...`"
@@ -83,9 +84,10 @@ def check_stream(head: bytes) -> None:
 
 
 def _encoding(head: bytes) -> str | None:
-    """UTF-16 or UTF-32, by the byte order mark; without one, UTF-16 by its line ends, of which half is a NUL.
+    """The encoding if it is UTF-16 or UTF-32, else None.
 
-    And only where it is no UTF-8, or a third of the bytes are control characters, as in most scripts' UTF-16.
+    The byte order mark decides. Without one, text is UTF-16 if it is not UTF-8 or a third of its bytes are control
+    characters, and if it decodes as UTF-16 with line ends that account for at least half of all bytes 0x0A.
     """
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
@@ -101,7 +103,7 @@ def _encoding(head: bytes) -> str | None:
 
 
 def _decoded(head: bytes, encoding: str) -> str | None:
-    """The text, whose last character may be cut; None where it is not in this encoding."""
+    """The text without an incomplete last character; None where it is not in this encoding."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError:

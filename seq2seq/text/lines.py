@@ -1,4 +1,4 @@
-"""The lines of a file."""
+"""Reading the lines of a text file."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -10,26 +10,26 @@ from seq2seq.text.encodings import DAMAGE, open_text
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 2**20
-"""Bytes: no sentence is that long, and a small compressed file can hold a line as long as the memory."""
+"""In bytes. No sentence is that long, and a small compressed file can contain a line larger than the memory."""
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    r"""The lines of a UTF-8 file, one at a time; what gzip, xz or bzip2 compressed is unpacked, whatever its name.
+    r"""The lines of a UTF-8 file, one at a time. Files that are compressed with gzip, xz or bzip2 are unpacked.
 
-    Lines end at `\n` only (a sentence may hold U+0085 or U+2028), a `\r` before it and a byte order mark are dropped.
-    Raises `InputError` where the file is missing, unreadable, cut short, empty, no plain file or not UTF-8 (UTF-16 is
-    named), or has a line of more than `LONGEST_LINE` bytes.
+    Only `\n` ends a line, since a sentence may contain U+0085 or U+2028. A `\r` before it and a byte order mark are
+    removed. Raises `InputError` for a file that is missing, unreadable, cut short, empty, not a plain file or not
+    UTF-8, and for a line of more than `LONGEST_LINE` bytes.
     """
     if path.is_fifo() or path.is_char_device():
-        raise InputError(f"{path} is a pipe or a device: text is read more than once, so give a plain file")
+        raise InputError(f"{path} is a pipe or a device, but text is read more than once: name a plain file")
     number = 0
     try:
         with open_text(path) as file:
             for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 2), b""), start=1):
                 if len(line.removesuffix(b"\n")) > LONGEST_LINE:
                     raise InputError(
-                        f"{path}, line {number}: more than {LONGEST_LINE:,} bytes, which is no sentence; is this text, "
-                        "one sentence a line?"
+                        f"{path}, line {number}: more than {LONGEST_LINE:,} bytes; expected text with one sentence on "
+                        "each line"
                     )
                 if number == 1:
                     line = line.removeprefix(BYTE_ORDER_MARK)
@@ -47,22 +47,22 @@ def read_lines(path: Path) -> Iterator[str]:
         raise InputError(
             f"{path} is cut short after line {number}: the compressed file lacks its end; copy it again"
         ) from error
-    except MemoryError as error:  # the header of an xz file says how much
-        raise InputError(f"cannot read {path}: unpacking it takes more memory than there is") from error
+    except MemoryError as error:  # the header of an xz file says how much memory unpacking needs
+        raise InputError(f"cannot read {path}: unpacking it needs more memory than there is") from error
     except DAMAGE as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot read {path}{f' after line {number}' if number else ''}: {reason}") from error
     if number == 0:
-        raise InputError(f"{path} is empty: it must hold at least one line")
+        raise InputError(f"{path} is empty; expected at least one line")
 
 
 def text_digest(path: Path) -> str:
-    """SHA-256 of the lines of a file, each with a line feed, whatever compressed it and however its lines end."""
+    r"""The SHA-256 of the lines of a file, each with `\n`: independent of compression and of `\r` before `\n`."""
     return digest_lines(read_lines(path))[0]
 
 
 def digest_lines(lines: Iterable[str]) -> tuple[str, int]:
-    """SHA-256 over the lines, each with its end, and their number."""
+    r"""The SHA-256 of the lines, each with `\n`, and the number of lines."""
     digest, number = hashlib.sha256(), 0
     for number, line in enumerate(lines, start=1):  # noqa: B007
         digest.update(line.encode() + b"\n")

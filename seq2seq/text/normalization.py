@@ -1,4 +1,4 @@
-"""Unicode normalisation: the same letters in the same code points, composed or not, wherever text is read."""
+"""Unicode normalisation of text, so that composed and decomposed forms of a letter are the same code points."""
 
 import hashlib
 import unicodedata
@@ -22,14 +22,14 @@ ADVICE = "convert the text to {}, or train with dataset.normalization=nfc"
 
 @dataclass(frozen=True)
 class Normalized:
-    """A split, both of whose sides are normalised as they are read."""
+    """A split whose sides are normalised while they are read."""
 
     split: Split
     normalization: str
 
     @property
     def name(self) -> str:
-        """What messages call this split."""
+        """The name of the split in messages."""
         return self.split.name
 
     def __iter__(self) -> Iterator[Pair]:
@@ -42,7 +42,7 @@ class Normalized:
 
 
 def normalized(corpus: Corpus, normalization: str) -> Corpus:
-    """The corpus with each split normalised; with "none", as it stands."""
+    """The corpus with each split normalised; with "none" its text is unchanged."""
     return replace(
         corpus,
         train=normalized_split(corpus.train, normalization),
@@ -53,7 +53,7 @@ def normalized(corpus: Corpus, normalization: str) -> Corpus:
 
 
 def normalized_split(split: Split, normalization: str) -> Split:
-    """The split, which keeps its parts and its gold."""
+    """The split with normalised text, its parts and annotations preserved."""
     if normalization == "none":
         return split
     if isinstance(split, Concatenated):
@@ -71,28 +71,28 @@ def normalized_split(split: Split, normalization: str) -> Split:
 def better_forms(texts: Sequence[str], tokenizer: Tokenizer) -> list[str | None]:
     """For each text the normal form, "NFC" or "NFD", in which the tokenizer knows more of its characters.
 
-    Of characters that its training text did not have, a tokenizer writes the bytes. So text in another form than the
-    training text has more bytes than it would have in that one. None where neither form has fewer bytes.
+    A tokenizer writes characters that are not in its training text as bytes. So text has more bytes if its normal form
+    is not that of the training text. None where neither form would have fewer bytes.
     """
-    found: list[str | None] = [None] * len(texts)
+    result: list[str | None] = [None] * len(texts)
     for i, count in enumerate(tokenizer.count_bytes(texts)):
         if count:
             forms = {form: unicodedata.normalize(form, texts[i]) for form in ("NFC", "NFD")}
-            others = {form: text for form, text in forms.items() if text != texts[i]}
-            counts = dict(zip(others, tokenizer.count_bytes(list(others.values())), strict=True))
-            found[i] = next((form for form, other in counts.items() if other < count), None)
-    return found
+            candidates = {form: text for form, text in forms.items() if text != texts[i]}
+            counts = dict(zip(candidates, tokenizer.count_bytes(list(candidates.values())), strict=True))
+            result[i] = next((form for form, bytes_left in counts.items() if bytes_left < count), None)
+    return result
 
 
 def describe_forms(pairs: Sequence[Pair], tokenizers: Sequence[Tokenizer], name: str) -> str | None:
-    """A sentence on the sides of these pairs that are in another normal form than the training text, if any are."""
+    """A warning if some sides of the pairs are in another normal form than the training text, else None."""
     sides = [
         Counter(filter(None, better_forms(texts, tokenizer)))
         for texts, tokenizer in zip(zip(*pairs, strict=True), tokenizers, strict=True)
     ]
-    if not (both := sides[0] + sides[1]):
+    if not (forms := sides[0] + sides[1]):
         return None
-    form = both.most_common(1)[0][0]
+    form = forms.most_common(1)[0][0]
     return (
         f"{name}: {sides[0].total():,} sources and {sides[1].total():,} targets of {len(pairs):,} are not in {form}, "
         f"the Unicode normalisation form of the training text, and are read as bytes; {ADVICE.format(form)}"

@@ -18,14 +18,14 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Split
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 
-FORMAT = 1  # raise it when the same text and options come to mean other files
-CHUNK = 10_000  # pairs that are encoded at once
-NARROW = 2**16  # vocabularies smaller than this fit into two bytes an id
+FORMAT = 1  # raise it when the same text and options give different files
+CHUNK = 10_000  # pairs that are encoded together
+NARROW = 2**16  # with a smaller vocabulary an id fits into two bytes
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences of subword ids, with neither BOS nor EOS: sequence i is `ids[offsets[i]:offsets[i + 1]]`."""
+    """Sequences of subword ids without BOS and EOS: sequence i is `ids[offsets[i]:offsets[i + 1]]`."""
 
     ids: np.ndarray
     offsets: np.ndarray
@@ -43,14 +43,14 @@ class Sequences:
 
 
 class Filtered(NamedTuple):
-    """How many pairs were left out: with an empty side, and with a side of too many subwords."""
+    """The number of pairs left out because a side is empty, and because a side has too many subwords."""
 
     empty: int
     too_long: int
 
 
 class Store(NamedTuple):
-    """Aligned encoded sentences; `len(store.source)` of them."""
+    """The encoded training corpus: `len(store.source)` aligned sentence pairs."""
 
     source: Sequences
     target: Sequences
@@ -58,7 +58,7 @@ class Store(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """All that training needs of the text."""
+    """The tokenizers and the encoded training corpus."""
 
     tokenizers: Tokenizers
     store: Store
@@ -75,13 +75,13 @@ def prepare(
     coverage: float = 1.0,
     symbols: Sequence[str] = (),
 ) -> Prepared:
-    """Trains the tokenizers on the split and encodes it, once: later calls open what the first one left in `folder`.
+    """Trains the tokenizers on the split and encodes it; later calls open the entry that this made in `folder`.
 
     Pairs with an empty side, or with a side of more than `longest` subwords, are left out and counted.
-    Every call reads the text for its fingerprint; other text or options make another entry. An entry that is not whole
-    is made anew. Any number of processes may call this at once.
+    Every call reads the text for its fingerprint; different text or options make a different entry. An incomplete
+    entry is made again. Several processes may call this at the same time.
 
-    Raises `InputError` where the text or the vocabulary will not do, or `folder` cannot be written.
+    Raises `InputError` if the text cannot be read or cannot give the vocabulary, or if `folder` cannot be written.
     """
     options = {
         "format": FORMAT,
@@ -108,7 +108,7 @@ def prepare(
             _build(train, tokenizers, folder=built, longest=longest)
             return _publish(built, entry)
     except OSError as error:
-        reason = error.strerror or f"{error}: is the disk full?"  # numpy says how much it could write
+        reason = error.strerror or f"{error}: is the disk full?"  # numpy's error has no strerror
         raise InputError(f"cannot write the prepared text to {folder}: {reason}") from error
 
 
@@ -142,26 +142,26 @@ def _dtype(tokenizer: Tokenizer) -> type[np.integer[Any]]:
 
 
 def _build(train: Split, tokenizers: Tokenizers, *, folder: Path, longest: int) -> None:
-    """Writes an entry: models, ids, offsets, and last `entry.json`, which knows the sizes of all the others."""
+    """Writes an entry: models, ids, offsets, and last `entry.json`, with the sizes of all other files."""
     for side, tokenizer in zip(_sides(tokenizers.joint), tokenizers, strict=False):
         (folder / f"{side}.model").write_bytes(tokenizer.model)
     pairs = iter(train)
-    empty = too_long = kept = 0
+    empty = too_long = written = 0
     with (
         closing(_Writer(folder, "source", tokenizers.source)) as source,
         closing(_Writer(folder, "target", tokenizers.target)) as target,
     ):
         while chunk := list(islice(pairs, CHUNK)):
-            full = [pair for pair in chunk if pair.has_both_sides]
-            sources = tokenizers.source.encode_batch([pair.source for pair in full])
-            targets = tokenizers.target.encode_batch([pair.target for pair in full])
-            fits = [max(len(one), len(other)) <= longest for one, other in zip(sources, targets, strict=True)]
+            complete = [pair for pair in chunk if pair.has_both_sides]
+            sources = tokenizers.source.encode_batch([pair.source for pair in complete])
+            targets = tokenizers.target.encode_batch([pair.target for pair in complete])
+            fits = [max(map(len, sides)) <= longest for sides in zip(sources, targets, strict=True)]
             source.append(list(compress(sources, fits)))
             target.append(list(compress(targets, fits)))
-            empty += len(chunk) - len(full)
-            too_long += len(full) - sum(fits)
-            kept += sum(fits)
-    if not kept:
+            empty += len(chunk) - len(complete)
+            too_long += len(complete) - sum(fits)
+            written += sum(fits)
+    if not written:
         raise InputError(
             f"no pair of {train.name} is left to train on: {empty} have an empty side and {too_long} a side of more "
             f"than {longest} subwords (dataset.longest)"
@@ -176,23 +176,23 @@ def _sides(joint: bool) -> tuple[str, ...]:
 
 
 def _publish(built: Path, entry: Path) -> Prepared:
-    """Renames the folder to its place, or takes what another process put there first."""
-    prepared = _open(built)  # before the renaming: what is mapped stays, whatever others do with the name
+    """Renames the folder `built` to `entry`, or opens the entry if another process has published it first."""
+    prepared = _open(built)  # before the rename: mapped files stay readable if another process replaces the entry
     assert prepared is not None
     for _ in range(10):
         try:
             built.rename(entry)
             return prepared
         except OSError:
-            if (other := _open(entry)) is not None:
-                return other
-            with suppress(FileNotFoundError):  # a damaged entry goes where the cleaning up finds it
+            if (published := _open(entry)) is not None:
+                return published
+            with suppress(FileNotFoundError):  # move a damaged entry into the temporary folder, which is deleted
                 entry.rename(Path(tempfile.mkdtemp(dir=built.parent)) / "damaged")
     raise InputError(f"cannot replace the damaged {entry}: delete it by hand")
 
 
 def _open(entry: Path) -> Prepared | None:
-    """The entry, or None where it is not whole."""
+    """The entry, or None where it is missing or damaged."""
     try:
         description = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
         if any((entry / name).stat().st_size != size for name, size in description["sizes"].items()):
@@ -203,11 +203,13 @@ def _open(entry: Path) -> Prepared | None:
         source = _sequences(entry, "source", tokenizers.source)
         target = _sequences(entry, "target", tokenizers.target)
         return Prepared(tokenizers, Store(source, target, filtered))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, InputError):  # whatever damage can bring
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, InputError):  # what damaged files can raise
         return None
 
 
 def _sequences(entry: Path, side: str, tokenizer: Tokenizer) -> Sequences:
     ids = np.memmap(entry / f"{side}.ids", dtype=_dtype(tokenizer), mode="r")
     offsets = np.memmap(entry / f"{side}.offsets", dtype=np.int64, mode="r")
-    return Sequences(np.asarray(ids), np.asarray(offsets))  # plain arrays: a memmap's every slice is five times slower
+    return Sequences(
+        np.asarray(ids), np.asarray(offsets)
+    )  # slices of a plain array are five times as fast as a memmap's

@@ -1,4 +1,4 @@
-"""Subwords: SentencePiece models, trained on raw text and reversible to the character."""
+"""Subword tokenizers: SentencePiece models, trained on raw text. Decoding restores the text."""
 
 import io
 import random
@@ -17,65 +17,65 @@ from seq2seq.text.corpus import Split
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 BYTES_END = len(SPECIAL) + 256
-META_SPACE = "\u2581"  # the model's sign for a space
-COVERAGES = (0.9995, 0.999, 0.995, 0.99, 0.98)
-SENTENCES = 1_000_000  # as many lines, drawn evenly, train a tokenizer: 100 MB of text took unigram 46 s and 2.7 GB
-THREADS = 16  # decides how SentencePiece splits its sums, so that it is the same number on every machine
+META_SPACE = "\u2581"  # SentencePiece's character for a space
+COVERAGES = (0.9995, 0.999, 0.995, 0.99, 0.98)  # values of dataset.character_coverage that an error may suggest
+SENTENCES = 1_000_000  # lines at most, a random sample, train a tokenizer; unigram took 46 s and 2.7 GB for 100 MB
+THREADS = 16  # the same on every machine: SentencePiece splits its sums by it, so it decides how they are rounded
 
 
 def check_symbols(symbols: Sequence[str]) -> Sequence[str]:
-    """The symbols; raises ValueError where one is empty, has a space, stands twice, or is the name of another piece."""
+    """Returns the symbols. Raises ValueError for one that is empty, has a space, repeats, or names a special piece."""
     for i, symbol in enumerate(symbols):
         if symbol.split() != [symbol] or META_SPACE in symbol:
-            raise ValueError(f"the symbol {symbol!a} must have one character or more, and neither space nor U+2581")
+            raise ValueError(f"the symbol {symbol!a} must have one character or more, and neither spaces nor U+2581")
         if symbol in SPECIAL or re.fullmatch("<0x[0-9A-F]{2}>", symbol):
-            raise ValueError(f"the symbol {symbol} is the name of one of SentencePiece's own pieces")
+            raise ValueError(f"the symbol {symbol} is one of SentencePiece's own pieces; choose another symbol")
         if symbol in symbols[:i]:
-            raise ValueError(f"the symbol {symbol} stands there twice")
+            raise ValueError(f"the symbol {symbol} is listed twice")
     return symbols
 
 
 class Tokenizer:
     """Text to subword ids and back, by a SentencePiece model (Kudo and Richardson 2018).
 
-    No text gives `UNK` or any of the other special ids: characters that the model has no piece for become bytes, and
-    a "</s>" in the text is four characters. `decode(encode(text))` is `text`, with two exceptions: U+2581, the
-    model's own sign for a space, comes back as a space; a lone surrogate, which no UTF-8 file can hold, as U+FFFD.
+    Encoding never gives `UNK` or another special id: characters without a piece become bytes, and "</s>" in a text is
+    four characters. `decode(encode(text))` is `text`, with two exceptions: U+2581, which stands for a space in the
+    model, becomes a space; a lone surrogate, which UTF-8 cannot encode, becomes U+FFFD.
 
-    Raises `InputError` where `model` is not a SentencePiece model or numbers the special pieces differently.
+    Raises `InputError` if `model` is not a SentencePiece model, or has other ids for the special pieces.
     """
 
     def __init__(self, model: bytes) -> None:
         self.model = model
         try:
-            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model or b"\0")  # b"" would be no model
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model or b"\0")  # b"" means "no model"
             self._processor.id_to_piece(list(range(len(self))))
         except (RuntimeError, UnicodeDecodeError) as error:
             raise InputError(f"the {len(model)} bytes of the tokenizer are not a SentencePiece model") from error
         processor = self._processor
-        found = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
-        if found != (PAD, UNK, BOS, EOS):
+        special_ids = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
+        if special_ids != (PAD, UNK, BOS, EOS):
             raise InputError(
-                f"the tokenizer numbers padding, unknown, begin and end of sentence {found}, "
-                f"but they must be {(PAD, UNK, BOS, EOS)}: train it with this program"
+                f"the tokenizer's ids of padding, unknown, begin and end of sentence are {special_ids}, "
+                f"but they must be {(PAD, UNK, BOS, EOS)}: train the tokenizer with train.py"
             )
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
 
     def encode(self, text: str) -> list[int]:
-        """Subword ids, without BOS and EOS."""
+        """The subword ids of a text, without BOS and EOS."""
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` for each text, on all cores. Raises TypeError for a single string, whose items are letters."""
+        """`encode` for each text, on all cores. Raises TypeError for a single string."""
         if isinstance(texts, str):
             raise TypeError(f"expected a list of texts, found the string {texts[:40]!r}: put it into a list")
         ids: list[list[int]] = self._processor.encode([_encodable(text) for text in texts])
         return ids
 
     def count_bytes(self, texts: Sequence[str]) -> list[int]:
-        """How many bytes of each text are pieces of their own: those of characters that the model has no piece for."""
+        """The number of byte pieces in each text: the bytes of characters that have no piece in the model."""
         return [sum(index in self._bytes for index in ids) for ids in self.encode_batch(list(texts))]
 
     @cached_property
@@ -83,7 +83,7 @@ class Tokenizer:
         return frozenset(index for index in range(len(self)) if self._processor.is_byte(index))
 
     def decode(self, ids: list[int]) -> str:
-        """The text of the ids; special ids have none. Bytes that are not UTF-8 become U+FFFD."""
+        """The text of the ids; special ids are left out. Bytes that are not UTF-8 become U+FFFD."""
         text: str = self._processor.decode([index for index in ids if index > EOS])
         return text
 
@@ -94,7 +94,7 @@ class Tokenizer:
 
 
 class Tokenizers(NamedTuple):
-    """The tokenizers of both languages: one object, or two."""
+    """The tokenizers of both languages; with a joint vocabulary they are one object."""
 
     source: Tokenizer
     target: Tokenizer
@@ -108,25 +108,29 @@ class Tokenizers(NamedTuple):
 def train_tokenizers(
     train: Split, *, vocabulary_size: int, kind: str, joint: bool, coverage: float = 1.0, symbols: Sequence[str] = ()
 ) -> Tokenizers:
-    """`train_tokenizer` on each side of the split, or once on both sides together. Give it the training split only."""
-    one_of = partial(train_tokenizer, vocabulary_size=vocabulary_size, kind=kind, coverage=coverage, symbols=symbols)
+    """Trains a tokenizer for each side, or one on both sides if `joint`; the other options are `train_tokenizer`'s.
+
+    `train` must be the training split: a tokenizer must not see validation or test text.
+    """
+    fit = partial(train_tokenizer, vocabulary_size=vocabulary_size, kind=kind, coverage=coverage, symbols=symbols)
     if joint:
-        shared = one_of(chain.from_iterable(train))
+        shared = fit(chain.from_iterable(train))
         return Tokenizers(shared, shared)
-    return Tokenizers(one_of(pair.source for pair in train), one_of(pair.target for pair in train))
+    return Tokenizers(fit(pair.source for pair in train), fit(pair.target for pair in train))
 
 
 def train_tokenizer(
     lines: Iterable[str], *, vocabulary_size: int, kind: str, coverage: float = 1.0, symbols: Sequence[str] = ()
 ) -> Tokenizer:
-    """A tokenizer of exactly `vocabulary_size` pieces: 4 special ones, 256 bytes, the characters of the text, subwords.
+    """Trains a tokenizer with exactly `vocabulary_size` pieces.
 
-    `kind` is "unigram" (Kudo 2018) or "bpe" (Sennrich et al. 2016). `coverage` is the share of the text's characters
-    that have pieces, the most frequent ones first; the others are written as bytes. Each of `symbols` (see
-    `check_symbols`) is one piece wherever it stands. No normalisation: no character and no space is lost. The same
-    lines give the same model, byte for byte. Lines of more than 4192 bytes are left out.
+    The pieces are 4 special ones, 256 bytes, the symbols, the characters of the text, and subwords. `kind` is "unigram"
+    (Kudo 2018) or "bpe" (Sennrich et al. 2016). `coverage` is the share of the text's characters that have pieces, the
+    most frequent ones first; the others are written as bytes. Each of `symbols` (see `check_symbols`) is always one
+    piece. Text is not normalised, so that no character or space is lost. The same lines give the same model, byte for
+    byte. Lines of more than 4192 bytes are left out.
 
-    Raises `InputError` where the text cannot give a vocabulary of that size.
+    Raises `InputError` if the text cannot give a vocabulary of that size.
     """
     assert kind in ("unigram", "bpe"), kind
     sample = _sample(lines, SENTENCES)
@@ -150,27 +154,27 @@ def train_tokenizer(
             user_defined_symbols=list(symbols),
         )
     except RuntimeError as error:
-        raise InputError(_why(str(error), vocabulary_size, sample, symbols)) from error
+        raise InputError(_explain_failure(str(error), vocabulary_size, sample, symbols)) from error
     return Tokenizer(model.getvalue())
 
 
 def _sample(lines: Iterable[str], size: int) -> list[str]:
-    """At most `size` lines, each equally likely to be in (Vitter 1985, algorithm R), the same ones every time.
+    """At most `size` lines, a uniform random sample with a fixed seed (Vitter 1985, algorithm R).
 
-    Not SentencePiece's own sampling, whose seed is new in each process.
+    SentencePiece's own sampling has a different seed in each process.
     """
     draw = random.Random(0).random
     sample: list[str] = []
-    for seen, line in enumerate(lines):
-        if seen < size:
+    for position, line in enumerate(lines):
+        if position < size:
             sample.append(_encodable(line))
-        elif (index := int(draw() * (seen + 1))) < size:
+        elif (index := int(draw() * (position + 1))) < size:
             sample[index] = _encodable(line)
     return sample
 
 
-def _why(message: str, vocabulary_size: int, sample: Sequence[str], symbols: Sequence[str]) -> str:
-    """SentencePiece's refusal in our words. It ends in "<= 3345." or holds "100 vs 338."; other words are passed on."""
+def _explain_failure(message: str, vocabulary_size: int, sample: Sequence[str], symbols: Sequence[str]) -> str:
+    """Our message for SentencePiece's error: "... too high ... <= 3345.", "... 100 vs 338." or another."""
     if largest := re.search(r"too high.*<= (\d+)", message):
         return (
             f"dataset.vocabulary is {vocabulary_size}, but the training text gives at most {largest[1]} subwords: "
@@ -189,14 +193,16 @@ def _why(message: str, vocabulary_size: int, sample: Sequence[str], symbols: Seq
 
 
 def _fitting_coverage(sample: Sequence[str], size: int) -> float | None:
-    """The greatest of `COVERAGES` with which `size` characters are enough, if one is."""
+    """The greatest of `COVERAGES` that needs at most `size` characters, or None."""
     counts = Counter(chain.from_iterable(sample))
-    counts[" "] += len(sample)  # SentencePiece begins each line with one
-    before = list(accumulate(sorted(counts.values(), reverse=True), initial=0))
-    return next((one for one in COVERAGES if sum(seen < one * before[-1] for seen in before) <= size), None)
+    counts[" "] += len(sample)  # SentencePiece begins each line with a space
+    cumulative = list(accumulate(sorted(counts.values(), reverse=True), initial=0))
+    needed = {coverage: sum(count < coverage * cumulative[-1] for count in cumulative) for coverage in COVERAGES}
+    return next((coverage for coverage, characters in needed.items() if characters <= size), None)
 
 
 def _encodable(text: str) -> str:
+    """The text with U+FFFD in place of lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,9 +1,9 @@
-"""What counts as a word: in raw text, and among a tokenizer's pieces.
+"""Words and other units of text, and attention between them.
 
-A *word* is what spaces separate (U+0020, the one character that SentencePiece marks), counted from 0: the n-th of
-`text.split(" ")`, empty strings left out. Scripts that are written without spaces (Chinese, Japanese, Thai, Khmer, and
-others) have no such words: there the *unit* is the piece, and in raw text the *character*. In mixed text each part is
-counted as it is written. The end-of-sentence symbol (EOS) is no word.
+A *word* is the text between spaces (U+0020, the only space that SentencePiece marks). Words are counted from 0, without
+empty ones. Scripts without spaces (Chinese, Japanese, Thai, Khmer and others) have no such words: there a *unit* is a
+piece of the tokenizer, and a *segment* of raw text is a character. In mixed text each part follows its own script. The
+end-of-sentence token (EOS) is not a word.
 """
 
 import re
@@ -19,17 +19,17 @@ from jaxtyping import Float
 
 MARK = "▁"  # U+2581, SentencePiece's sign for the space before a word
 BYTE = re.compile("<0x([0-9A-F]{2})>")
-CONTINUATION = re.compile("<0x[89AB][0-9A-F]>")  # a byte of a UTF-8 character that is not its first
+CONTINUATION = re.compile("<0x[89AB][0-9A-F]>")  # a continuation byte of UTF-8
 
 KANA = ("HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA")
 WITHOUT_SPACES = frozenset(
     (*KANA, "CJK", "BOPOMOFO", "YI", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "JAVANESE", "BALINESE", "TAI")
 )
-"""Scripts, by the first word of their characters' Unicode names."""
+"""Scripts without spaces, by the first word of their characters' Unicode names."""
 
 
 class Word(NamedTuple):
-    """A word's text, and the pieces `[start, end)` that it is made of."""
+    """The text of a word, and its range of pieces `[start, end)`."""
 
     text: str
     start: int
@@ -41,13 +41,13 @@ class Word(NamedTuple):
 
 @cache
 def script(character: str) -> str:
-    """The first word of the character's Unicode name, which is its script where it is a letter; "" without a name."""
+    """The first word of the character's Unicode name, or "". For a letter this is its script."""
     return unicodedata.name(character, "").removeprefix("HALFWIDTH ").partition(" ")[0]
 
 
 @cache
 def is_unspaced(character: str) -> bool:
-    """Whether the character belongs to a script without spaces, its wide punctuation and digits included."""
+    """Whether the character belongs to a script without spaces; wide punctuation and digits do, too."""
     if script(character) in WITHOUT_SPACES:
         return True
     wide = unicodedata.east_asian_width(character) in ("W", "F") and script(character) != "HANGUL"
@@ -55,7 +55,7 @@ def is_unspaced(character: str) -> bool:
 
 
 def scripts(lines: Iterable[str]) -> Counter[str]:
-    """How many letters the lines have of each script."""
+    """The number of letters in each script."""
     return Counter(script(character) for line in lines for character in line if character.isalpha())
 
 
@@ -65,22 +65,23 @@ def count_words(text: str) -> int:
 
 
 def segments(text: str) -> list[str]:
-    """The words of raw text; in scripts without spaces its characters, each with its combining marks."""
+    """The words of raw text; in scripts without spaces the characters, each with its combining marks."""
     return [segment for word in text.split(" ") if word for segment in _characters(word)]
 
 
 def _characters(word: str) -> list[str]:
-    """One word without spaces, cut at each character of a script without spaces."""
-    found = [word[0]] if word else []
-    for before, character in pairwise(word):
-        if _is_mark(character) or not (is_unspaced(before) or is_unspaced(character)):
-            found[-1] += character
+    """The word, split before and after each character of a script without spaces."""
+    parts = [word[0]] if word else []
+    for previous, character in pairwise(word):
+        if _is_mark(character) or not (is_unspaced(previous) or is_unspaced(character)):
+            parts[-1] += character
         else:
-            found.append(character)
-    return found
+            parts.append(character)
+    return parts
 
 
 def _is_mark(character: str) -> bool:
+    """Whether the character is a combining mark."""
     return unicodedata.category(character).startswith("M")
 
 
@@ -88,15 +89,15 @@ def _is_mark(character: str) -> bool:
 
 
 def words(pieces: Sequence[str]) -> list[Word]:
-    """Group SentencePiece's `pieces` (without EOS) into words; together they cover every piece, in order.
+    """The words that SentencePiece's `pieces` (without EOS) form; each piece is in one word, in order.
 
-    A word starts at a piece with the mark. A lone mark belongs to what follows, or at the very end to the last word.
-    A text of spaces alone is one word without text. Bytes (`<0xE2>`) are decoded for display; what is no UTF-8 shows as
-    U+FFFD.
+    A word starts at a piece that starts with the mark "▁". A piece of marks only belongs to the word after it, or at
+    the end of the text to the last word. A text of spaces is one word with empty text. Bytes (`<0xE2>`) are decoded;
+    bytes that are not UTF-8 become U+FFFD.
     """
     last = max((index for index, piece in enumerate(pieces) if piece.strip(MARK)), default=0)
     starts: list[int] = []
-    blank = False  # the piece before is nothing but the mark
+    blank = False  # whether the previous piece consists of marks only
     for index, piece in enumerate(pieces[: last + 1]):
         if index == 0 or (piece.startswith(MARK) and not blank):
             starts.append(index)
@@ -106,25 +107,25 @@ def words(pieces: Sequence[str]) -> list[Word]:
 
 
 def units(pieces: Sequence[str]) -> list[Word]:
-    """As `words`, but in scripts without spaces each piece is a unit of its own."""
+    """Like `words`, but in scripts without spaces each piece is a unit."""
     return [unit for word in words(pieces) for unit in _divide(pieces, word)]
 
 
 def _divide(pieces: Sequence[str], word: Word) -> list[Word]:
     """The units of one word."""
-    first, *others = _atoms(pieces, word)
-    found = [first]
-    for atom in others:
-        last = found[-1]
+    first, *rest = _atoms(pieces, word)
+    parts = [first]
+    for atom in rest:
+        last = parts[-1]
         if _is_mark(atom.text[0]) or not (is_unspaced(last.text[-1]) or is_unspaced(atom.text[0])):
-            found[-1] = Word(last.text + atom.text, last.start, atom.end)
+            parts[-1] = Word(last.text + atom.text, last.start, atom.end)
         else:
-            found.append(atom)
-    return found
+            parts.append(atom)
+    return parts
 
 
 def _atoms(pieces: Sequence[str], word: Word) -> list[Word]:
-    """The word's pieces one by one, but those of one character's bytes together, and lone marks with their word."""
+    """The pieces of the word; the bytes of one character are one atom, and a piece of marks joins the next piece."""
     starts = [word.start]
     for index in range(word.start + 1, word.end):
         complete = any(piece.strip(MARK) for piece in pieces[starts[-1] : index])
@@ -134,6 +135,7 @@ def _atoms(pieces: Sequence[str], word: Word) -> list[Word]:
 
 
 def _text(pieces: Iterable[str]) -> str:
+    """The text of the pieces, without spaces and with bytes decoded."""
     matches = ((piece, BYTE.fullmatch(piece)) for piece in pieces)
     encoded = (bytes.fromhex(match[1]) if match else piece.encode() for piece, match in matches)
     return b"".join(encoded).decode(errors="replace").replace(MARK, "")
@@ -145,10 +147,10 @@ def _text(pieces: Iterable[str]) -> str:
 def merge(
     weights: Float[np.ndarray, "target_pieces source_pieces"], source: Sequence[Word], target: Sequence[Word]
 ) -> Float[np.ndarray, "target_words source_words"]:
-    """Attention between words: the sum over a source word's pieces, the mean over a target word's pieces.
+    """Attention between words: the sum over the pieces of a source word, the mean over the pieces of a target word.
 
-    A last column or row beyond the words' pieces is EOS and is left out. Nothing is scaled up in its place, so that a
-    row sums to 1 less the mass on EOS.
+    A last row or column after the words' pieces is EOS and is left out. The rest is not normalised again: a row sums to
+    1 minus the weight on EOS.
     """
     rows, columns = (side[-1].end if side else 0 for side in (target, source))
     assert weights.shape[0] - rows in (0, 1), f"{weights.shape[0]} rows for {rows} target pieces and perhaps EOS"
@@ -164,9 +166,10 @@ def merge(
 def merge_segments(
     weights: Float[np.ndarray, "target_pieces source_pieces"], source: Sequence[str], target: Sequence[str]
 ) -> Float[np.ndarray, "target_segments source_segments"]:
-    """Attention between the `segments` of raw text, from that between `source` and `target` pieces.
+    """Attention between the `segments` of raw text, computed from the attention between `source` and `target` pieces.
 
-    The characters of a target piece look where the piece looks, and those of a source piece share its weight evenly.
+    Each character of a target piece has the weights of the piece. The characters of a source piece share its weight
+    equally.
     """
     (source_atoms, source_segments), (target_atoms, target_segments) = map(_segmented, (source, target))
     by_atom = merge(weights, source_atoms, target_atoms)
@@ -176,7 +179,7 @@ def merge_segments(
 
 
 def _segmented(pieces: Sequence[str]) -> tuple[list[Word], list[Word]]:
-    """The atoms of a sentence's pieces, and its segments as spans `[start, end)` of characters, spaces left out."""
+    """The atoms of a sentence, and its segments with their ranges `[start, end)` of characters, without spaces."""
     by_word = [_atoms(pieces, word) for word in words(pieces)]
     texts = [segment for atoms in by_word for segment in _characters("".join(atom.text for atom in atoms))]
     ends = np.cumsum([len(text) for text in texts], dtype=np.intp).tolist()

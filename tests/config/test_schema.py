@@ -1,4 +1,4 @@
-"""The door: every YAML file passes it and builds a model, every value has one place, what is wrong is named in full."""
+"""The configuration: every YAML file loads and builds a model, no value is set twice, errors name the full key."""
 
 import copy
 import json
@@ -24,11 +24,13 @@ from tests.support.programs import CONFIGS, choices
 
 GROUPS = ("attention", "dataset", "decoder", "device", "encoder", "experiment", "model", "search")
 FILES = [(group, name) for group in GROUPS for name in choices(group) if name != "as_trained"]
-NEEDED = [f"dataset.{key}=there" for key in ("source", "target", "train", "validation", "test")]  # what has no value
+NEEDED = [
+    f"dataset.{key}=there" for key in ("source", "target", "train", "validation", "test")
+]  # options without a value
 
 
 def composed(program: str, *overrides: str) -> dict[str, Any]:
-    """What Hydra hands over."""
+    """The configuration that Hydra composes."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         values = OmegaConf.to_container(compose(program, overrides=list(overrides)), resolve=True)
     assert isinstance(values, dict)
@@ -70,11 +72,11 @@ def test_every_file_composes_and_builds_a_model(group: str, name: str, tokenizer
 def test_every_rule_goes_with_every_distribution_in_decoder_and_encoder(
     attention: str, distribution: str, tokenizers: Tokenizers
 ) -> None:
-    here = [f"attention={attention}", f"attention.distribution={distribution}"]
-    there = ["encoder=self_attention", f"encoder.attention.score={attention}"]
+    decoder = [f"attention={attention}", f"attention.distribution={distribution}"]
+    encoder = ["encoder=self_attention", f"encoder.attention.score={attention}"]
     if not DISTRIBUTIONS[distribution].follows_target:
-        there.append(f"encoder.attention.distribution={distribution}")
-    configuration = load(Train, composed("train", "model=tiny", *here, *there))
+        encoder.append(f"encoder.attention.distribution={distribution}")
+    configuration = load(Train, composed("train", "model=tiny", *decoder, *encoder))
     model = build.model(configuration, tokenizers, positions=17)
     assert type(model.decoder.attention.score) is SCORES[attention]
     assert type(model.decoder.attention.distribution) is DISTRIBUTIONS[distribution]
@@ -104,15 +106,15 @@ def test_what_is_in_the_tables_has_a_file_of_its_name() -> None:
 
 
 def sections(kind: Any) -> set[type[Section]]:
-    found = {kind} if isinstance(kind, type) and issubclass(kind, Section) else set()
-    inside = [field.annotation for field in kind.model_fields.values()] if found else getattr(kind, "__args__", ())
-    return found.union(*(sections(one) for one in inside)) if inside else found
+    own = {kind} if isinstance(kind, type) and issubclass(kind, Section) else set()
+    members = [field.annotation for field in kind.model_fields.values()] if own else getattr(kind, "__args__", ())
+    return own.union(*map(sections, members))
 
 
 def test_values_stand_in_yaml_alone() -> None:
-    found = sections(Train) | sections(Evaluate) | sections(Translate)
-    assert {Train, Evaluate, Translate, Search} < found
-    for section in found:
+    kinds = sections(Train) | sections(Evaluate) | sections(Translate)
+    assert {Train, Evaluate, Translate, Search} < kinds
+    for section in kinds:
         assert all(field.is_required() for field in section.model_fields.values()), section
     assert len(keys(Train)) > 40
 
@@ -142,7 +144,7 @@ def test_a_search_is_as_trained_where_nothing_else_is_asked() -> None:
 
 
 def with_value(key: str, value: object) -> dict[str, Any]:
-    """The default configuration, but for one value."""
+    """The default configuration with one value changed."""
     values = copy.deepcopy(TRAIN)
     *path, last = key.split(".")
     section = values
@@ -174,7 +176,7 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("dataset.source", "a b", ['found "a b"']),
         ("dataset.normalization", "nfd", ["no such choice 'nfd'", "nfc"]),
         ("dataset.character_coverage", 0.5, ["0.98"]),
-        ("dataset.symbols", ["a", "<b>", "a"], ["the symbol a stands there twice"]),
+        ("dataset.symbols", ["a", "<b>", "a"], ["the symbol a is listed twice"]),
         ("dataset.symbols", [""], ["one character or more"]),
         ("dataset.symbols", ["a b"], ["'a b'", "neither space"]),
         ("dataset.symbols", ["a\nb"], ["neither space"]),
@@ -196,9 +198,9 @@ def with_value(key: str, value: object) -> dict[str, Any]:
     ],
 )
 def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: object, words: list[str]) -> None:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         load(Train, with_value(key, value))
-    message = str(told.value)
+    message = str(raised.value)
     assert message.startswith(f"{key}: ")
     assert all(word in message for word in words), message
     assert "pydantic" not in message
@@ -228,9 +230,9 @@ def test_values_that_do_not_go_together(changes: dict[str, object], words: list[
         changed = with_value(key, value)
         section = key.split(".")[0]
         values = {**values, section: {**values[section], key.split(".")[1]: changed[section][key.split(".")[1]]}}
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         load(Train, values)
-    assert all(word in str(told.value) for word in words), told.value
+    assert all(word in str(raised.value) for word in words), raised.value
 
 
 @pytest.mark.parametrize(
@@ -248,10 +250,10 @@ def test_values_that_do_not_go_together(changes: dict[str, object], words: list[
 def test_values_of_text_in_files(kind: str, key: str, value: object, words: list[str]) -> None:
     values = composed("train", f"dataset={kind}", *NEEDED)
     values["dataset"][key] = value
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         load(Train, values)
-    assert str(told.value).startswith(f"dataset.{key}: ")
-    assert all(word in str(told.value) for word in words), told.value
+    assert str(raised.value).startswith(f"dataset.{key}: ")
+    assert all(word in str(raised.value) for word in words), raised.value
 
 
 def test_numbers_are_the_text_that_was_typed() -> None:
@@ -270,9 +272,9 @@ def test_a_missing_value_is_named() -> None:
 
 
 def test_many_mistakes_are_not_all_told_at_once() -> None:
-    with pytest.raises(InputError, match=r"; and \d+ more$") as told:
+    with pytest.raises(InputError, match=r"; and \d+ more$") as raised:
         load(Train, {})
-    assert str(told.value).count(";") <= 7
+    assert str(raised.value).count(";") <= 7
 
 
 def test_a_configuration_cannot_be_changed() -> None:
@@ -301,7 +303,7 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
 
 
 @pytest.mark.parametrize(
-    ("word", "found"),
+    ("word", "suggestion"),
     [
         ("training.epoch", "did you mean training.epochs?"),
         ("epochs", "did you mean training.epochs?"),
@@ -314,5 +316,5 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
         ("lr", "choose one of attention, dataset, decoder, device, encoder, evaluation, model, search, training"),
     ],
 )
-def test_near(word: str, found: str) -> None:
-    assert near(word, keys(Train)) == found
+def test_near(word: str, suggestion: str) -> None:
+    assert near(word, keys(Train)) == suggestion

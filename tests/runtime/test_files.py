@@ -1,4 +1,4 @@
-"""Files of results: whole or not at all, and never through a link."""
+"""Atomic writing: the whole file or none, and never through a symbolic link."""
 
 import errno
 import json

@@ -12,7 +12,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.lock import exclusive_lock
 from tests.support.programs import ROOT, start
 
-HOLD = """
+LOCK = """
 import pathlib, sys
 from seq2seq.runtime.lock import exclusive_lock
 with exclusive_lock(pathlib.Path(sys.argv[1])):
@@ -22,9 +22,9 @@ with exclusive_lock(pathlib.Path(sys.argv[1])):
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process is in the folder."""
-    words = [sys.executable, "-c", HOLD, str(folder)]
+def locked(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process holds the lock of the folder."""
+    words = [sys.executable, "-c", LOCK, str(folder)]
     with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
         first.stdout.readline()
@@ -33,7 +33,7 @@ def held(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
-    with held(tmp_path) as first:
+    with locked(tmp_path) as first:
         with pytest.raises(InputError, match="another process is training in it"), exclusive_lock(tmp_path):
             raise AssertionError
         first.kill()
@@ -47,7 +47,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> 
 def test_a_run_that_has_only_begun_keeps_its_folder(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "run" / ".hydra").mkdir(parents=True)
     (tmp_path / "run" / ".hydra" / "config.yaml").write_text("of the first")
-    with held(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         ended = start("train", "hydra.run.dir=run", *options, folder=tmp_path, status=2)
         assert "run: another process is training in it" in ended.stderr.decode()
     assert (tmp_path / "run" / ".hydra" / "config.yaml").read_text() == "of the first"
@@ -56,7 +56,7 @@ def test_a_run_that_has_only_begun_keeps_its_folder(tmp_path: Path, options: lis
 def test_two_comparisons_do_not_share_a_folder(tmp_path: Path) -> None:
     (tmp_path / "both").mkdir()
     tiny = ["dataset.preset=tiny", "dataset.vocabulary=1000", "model=tiny", "output=both"]
-    with held(tmp_path / "both"):
+    with locked(tmp_path / "both"):
         ended = start("scripts/compare", "attention=dot,general", *tiny, folder=tmp_path, status=2)
     assert "both: another process is training in it" in ended.stderr.decode()
     assert list((tmp_path / "both").iterdir()) == []

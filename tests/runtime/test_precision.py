@@ -1,4 +1,4 @@
-"""Products in fewer bits: where there are units for them, in training, and nowhere else."""
+"""Rounded matrix products: only in training, and only on a device with matrix units."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -24,20 +24,20 @@ CPU = torch.device("cpu")
 
 
 def now() -> tuple[bool, bool]:
-    """Whether products are rounded, and those of a GPU's GRUs."""
+    """Whether matrix products are rounded, and those of GRUs on a GPU."""
     return torch.get_float32_matmul_precision() == "medium", torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.parametrize("units", [True, False])
-@pytest.mark.parametrize("chosen", ["auto", "float32"])
+@pytest.mark.parametrize("setting", ["auto", "float32"])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_products_are_rounded_where_there_are_units_and_as_before_afterwards(
-    monkeypatch: pytest.MonkeyPatch, device: str, chosen: str, units: bool
+    monkeypatch: pytest.MonkeyPatch, device: str, setting: str, units: bool
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
-    rounded = chosen == "auto" and (units or device == "cuda")
+    rounded = setting == "auto" and (units or device == "cuda")
     before = now()
-    with suppress(KeyboardInterrupt), products(chosen, torch.device(device)):
+    with suppress(KeyboardInterrupt), products(setting, torch.device(device)):
         assert now() == (rounded, rounded)
         raise KeyboardInterrupt
     assert now() == before
@@ -50,35 +50,35 @@ def test_the_processor_is_asked() -> None:
     assert precision._has_matrix_units(CPU) == (" amx_tile" in described.read_text())
 
 
-@pytest.mark.parametrize("chosen", ["auto", "float32"])
-def test_training_rounds_and_what_comes_between_steps_does_not(monkeypatch: pytest.MonkeyPatch, chosen: str) -> None:
+@pytest.mark.parametrize("setting", ["auto", "float32"])
+def test_training_rounds_and_what_comes_between_steps_does_not(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
     model = tiny_model()
-    seen: list[tuple[str, bool]] = []
-    model.encoder.register_forward_pre_hook(lambda *_: seen.append(("forward", now()[0])))
-    next(model.encoder.parameters()).register_hook(lambda _: seen.append(("backward", now()[0])))
+    calls: list[tuple[str, bool]] = []
+    model.encoder.register_forward_pre_hook(lambda *_: calls.append(("forward", now()[0])))
+    next(model.encoder.parameters()).register_hook(lambda _: calls.append(("backward", now()[0])))
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = Schedule(peak=0.01, warmup=0, total=2, decay="constant")
     groups = [[ragged_batch()], [ragged_batch()]]
-    for _ in updates(model, optimizer, groups, schedule=schedule, smoothing=0.1, clip=1.0, precision=chosen):
+    for _ in updates(model, optimizer, groups, schedule=schedule, smoothing=0.1, clip=1.0, precision=setting):
         assert not now()[0]
-    assert seen == [("forward", chosen == "auto"), ("backward", chosen == "auto")] * 2
+    assert calls == [("forward", setting == "auto"), ("backward", setting == "auto")] * 2
 
 
-@pytest.mark.parametrize("chosen", ["auto", "float32"])
-def test_a_run_rounds_in_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str) -> None:
+@pytest.mark.parametrize("setting", ["auto", "float32"])
+def test_a_run_rounds_in_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
-    seen = set()
+    calls = set()
     encode = Model.encode
 
     def watched(model: Model, *arguments: Any) -> Any:
-        seen.add((model.training, now()[0]))
+        calls.add((model.training, now()[0]))
         return encode(model, *arguments)
 
     monkeypatch.setattr(Model, "encode", watched)
     monkeypatch.chdir(tmp_path)
     write_corpus(tmp_path)
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        values = compose("train", [*TEXT, *SMALL, "training.steps=2", f"device.precision={chosen}"])
+        values = compose("train", [*TEXT, *SMALL, "training.steps=2", f"device.precision={setting}"])
     run.train(load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True)), tmp_path / "run")
-    assert seen == {(True, chosen == "auto"), (False, False)}
+    assert calls == {(True, setting == "auto"), (False, False)}

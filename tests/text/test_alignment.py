@@ -34,9 +34,9 @@ def test_of_equals_the_first_and_of_nothing_none() -> None:
 
 
 def test_pharaoh_by_eye() -> None:
-    found = parse_pharaoh(" 0-0\t1p2  10-3\r", file=HERE, line_number=1)
-    assert found == {Link(0, 0), Link(1, 2, sure=False), Link(10, 3)}
-    assert format_pharaoh(found) == "0-0 1p2 10-3"
+    parsed = parse_pharaoh(" 0-0\t1p2  10-3\r", file=HERE, line_number=1)
+    assert parsed == {Link(0, 0), Link(1, 2, sure=False), Link(10, 3)}
+    assert format_pharaoh(parsed) == "0-0 1p2 10-3"
     assert parse_pharaoh("", file=HERE, line_number=1) == frozenset()
 
 
@@ -44,8 +44,8 @@ LINKS = st.frozensets(st.builds(Link, st.integers(0, 999), st.integers(0, 999), 
 
 
 @given(LINKS)
-def test_pharaoh_survives_writing_and_reading(found: frozenset[Link]) -> None:
-    assert parse_pharaoh(format_pharaoh(found), file=HERE, line_number=1) == found
+def test_pharaoh_survives_writing_and_reading(gold: frozenset[Link]) -> None:
+    assert parse_pharaoh(format_pharaoh(gold), file=HERE, line_number=1) == gold
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_pharaoh_survives_writing_and_reading(found: frozenset[Link]) -> None:
     ["1", "1-", "-1", "1--2", "-1-2", "1-2-3", "a-b", "1_2", "1P2", "٣-٤", "²-1", "1.0-2", "9" * 5000 + "-1", "\0"],
 )
 def test_what_is_no_link_is_refused_by_file_and_line(token: str) -> None:
-    with pytest.raises(InputError, match=r"gold\.align, line 7: .* is no alignment link") as caught:
+    with pytest.raises(InputError, match=r"gold\.align, line 7: .* is not an alignment link") as caught:
         parse_pharaoh(f"0-0 {token} 1-1", file=HERE, line_number=7)
     assert len(str(caught.value)) < 200
     assert "\n" not in str(caught.value)
@@ -92,15 +92,15 @@ def test_links_outside_the_sentences_are_refused() -> None:
 
 def test_alignment_error_by_hand() -> None:
     gold = [Link(0, 0), Link(1, 1), Link(2, 1, sure=False)]
-    one = AlignmentError.of({(0, 0), (2, 1), (3, 3)}, gold)
-    assert one == AlignmentError(sure_hits=1, possible_hits=2, predicted=3, sure=2)
-    assert one.rate == pytest.approx(1 - (1 + 2) / (3 + 2))
+    error = AlignmentError.of({(0, 0), (2, 1), (3, 3)}, gold)
+    assert error == AlignmentError(sure_hits=1, possible_hits=2, predicted=3, sure=2)
+    assert error.rate == pytest.approx(1 - (1 + 2) / (3 + 2))
 
 
 def test_anything_between_sure_and_possible_is_no_error() -> None:
     gold = [Link(0, 0), Link(1, 1), Link(2, 1, sure=False), Link(1, 2, sure=False)]
-    for found in ({(0, 0), (1, 1)}, {(0, 0), (1, 1), (2, 1)}, {(link.source, link.target) for link in gold}):
-        assert AlignmentError.of(found, gold).rate == 0
+    for predicted in ({(0, 0), (1, 1)}, {(0, 0), (1, 1), (2, 1)}, {(link.source, link.target) for link in gold}):
+        assert AlignmentError.of(predicted, gold).rate == 0
     assert AlignmentError.of({(0, 1)}, gold).rate == 1
     assert AlignmentError.of(set(), gold).rate == 1
 
@@ -124,14 +124,15 @@ def test_nothing_found_and_nothing_sure_is_no_number() -> None:
 PAIRS = st.frozensets(st.tuples(st.integers(0, 3), st.integers(0, 3)))
 
 
-@given(found=PAIRS, sure=PAIRS, other=PAIRS)
+@given(predicted=PAIRS, sure=PAIRS, possible=PAIRS)
 def test_the_rate_is_the_formula_and_a_share(
-    found: frozenset[tuple[int, int]], sure: frozenset[tuple[int, int]], other: frozenset[tuple[int, int]]
+    predicted: frozenset[tuple[int, int]], sure: frozenset[tuple[int, int]], possible: frozenset[tuple[int, int]]
 ) -> None:
-    gold = [Link(*pair) for pair in sure] + [Link(*pair, sure=False) for pair in other]
-    rate = AlignmentError.of(found, gold).rate
-    if found or sure:
-        assert rate == pytest.approx(1 - (len(found & sure) + len(found & (sure | other))) / (len(found) + len(sure)))
+    gold = [Link(*pair) for pair in sure] + [Link(*pair, sure=False) for pair in possible]
+    rate = AlignmentError.of(predicted, gold).rate
+    if predicted or sure:
+        correct = len(predicted & sure) + len(predicted & (sure | possible))
+        assert rate == pytest.approx(1 - correct / (len(predicted) + len(sure)))
         assert 0 <= rate <= 1
 
 
@@ -141,10 +142,10 @@ def test_the_rate_is_the_formula_and_a_share(
 def test_diagnostics_by_hand() -> None:
     weights = np.array([[0.5, 0.5, 0.0, 0.0], [0.0, 0.75, 0.0, 0.25]])  # three source pieces and EOS
     means = Diagnostics.of(weights).means()
-    one, two = math.log(2), -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    first, second = math.log(2), -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert means == pytest.approx(
         {
-            "entropy": (one + two) / 2,
+            "entropy": (first + second) / 2,
             "greatest_weight": (0.5 + 0.75) / 2,
             "mass_on_end": 0.125,
             "coverage": (0.5 + 1 + 0) / 3,  # 0.5 + 0.75 counts as 1
@@ -160,8 +161,8 @@ def test_the_diagonal_and_its_mirror() -> None:
 
 
 def test_to_stay_is_no_step_back() -> None:
-    found = Diagnostics.of(np.eye(5)[[0, 2, 2, 1]])
-    assert (found.forward, found.steps) == (2, 3)
+    diagnostics = Diagnostics.of(np.eye(5)[[0, 2, 2, 1]])
+    assert (diagnostics.forward, diagnostics.steps) == (2, 3)
 
 
 def test_uniform_attention_has_the_greatest_entropy() -> None:
@@ -170,9 +171,9 @@ def test_uniform_attention_has_the_greatest_entropy() -> None:
 
 def test_all_mass_on_the_end() -> None:
     weights = np.array([[0.0, 0, 1], [0, 1, 0], [0, 0, 1], [1, 0, 0]])
-    found = Diagnostics.of(weights)
-    assert (found.end, found.rows) == (2, 4)
-    assert (found.forward, found.steps) == (0, 1)  # from the second row to the last, over the third
+    diagnostics = Diagnostics.of(weights)
+    assert (diagnostics.end, diagnostics.rows) == (2, 4)
+    assert (diagnostics.forward, diagnostics.steps) == (0, 1)  # from the second row to the last, over the third
     assert Diagnostics.of(weights[:1]).means()["coverage"] == 0
 
 

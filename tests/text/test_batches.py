@@ -1,4 +1,4 @@
-"""Batches: every sentence once, little padding, nothing lost on the way into the tensors."""
+"""Batches: every sentence once, little padding, and every token in the tensors."""
 
 import time
 from pathlib import Path
@@ -56,8 +56,8 @@ def test_the_input_is_the_output_one_step_later(pairs: list[tuple[list[int], lis
     store = Store(sequences([pair[0] for pair in pairs]), sequences([pair[1] for pair in pairs]), Filtered(0, 0))
     batch = collate(store, np.arange(len(pairs)))
     assert (batch.target_input[:, 0] == BOS).all()
-    both = batch.target_mask[:, 1:]
-    assert torch.equal(batch.target_input[:, 1:][both], batch.target_output[:, :-1][both])
+    mask = batch.target_mask[:, 1:]
+    assert torch.equal(batch.target_input[:, 1:][mask], batch.target_output[:, :-1][mask])
     assert (batch.target_input[~batch.target_mask] == PAD).all()
     assert EOS not in batch.target_input
     assert batch.target_tokens == sum(len(target) + 1 for _, target in pairs) == batch.target_mask.sum()
@@ -113,10 +113,10 @@ def test_the_plan_is_a_function_of_its_arguments() -> None:
     first = planned(seed=5, epoch=1)
     np.random.default_rng().random()
     assert planned(seed=5, epoch=1) == first
-    others = [planned(seed=5, epoch=2), planned(seed=6, epoch=1), planned(seed=1, epoch=5)]
-    assert all(other != first for other in others)
+    different = [planned(seed=5, epoch=2), planned(seed=6, epoch=1), planned(seed=1, epoch=5)]
+    assert all(batches != first for batches in different)
     sets = {frozenset(batch) for batch in first}
-    assert all(len(sets & {frozenset(batch) for batch in other}) < 0.2 * len(sets) for other in others)
+    assert all(len(sets & {frozenset(batch) for batch in batches}) < 0.2 * len(sets) for batches in different)
 
 
 def test_batches_come_in_no_order_of_length() -> None:
@@ -156,18 +156,19 @@ def test_a_run_is_its_epochs_one_after_the_other(accumulate: int) -> None:
 
 
 def test_a_run_is_taken_up_at_any_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mid-epoch and in later epochs, of which each has another number of batches; nothing before is collated."""
+    """In the middle of an epoch and in later epochs, whose numbers of batches differ; earlier batches are not made."""
     sentences = [[4 + index] * int(length) for index, length in enumerate(lengths(97, seed=8))]
     store = Store(sequences(sentences), sequences(sentences), Filtered(0, 0))
     epochs = Epochs(store, size=100, unit="tokens", accumulate=2, seed=1)
     total = 3 * epochs.steps_per_epoch
-    whole = [[batch.source.tolist() for batch in step] for step in epochs.steps(total)]
+    expected = [[batch.source.tolist() for batch in step] for step in epochs.steps(total)]
     collated: list[int] = []
-    monkeypatch.setattr(batches, "collate", lambda *given: collated.append(1) or collate(*given))
+    monkeypatch.setattr(batches, "collate", lambda *arguments: collated.append(1) or collate(*arguments))
     for start in range(total + 1):
         collated.clear()
-        assert [[batch.source.tolist() for batch in step] for step in epochs.steps(total, start=start)] == whole[start:]
-        assert len(collated) == sum(map(len, whole[start:]))
+        resumed = [[batch.source.tolist() for batch in step] for step in epochs.steps(total, start=start)]
+        assert resumed == expected[start:]
+        assert len(collated) == sum(map(len, expected[start:]))
 
 
 @pytest.mark.data

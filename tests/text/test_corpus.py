@@ -1,4 +1,4 @@
-"""Reading parallel text: what is kept to the character, what is refused, and with which words."""
+"""Reading parallel text: lines are read unchanged, bad files are refused with a helpful message."""
 
 import bz2
 import gzip
@@ -40,7 +40,7 @@ def test_a_byte_order_mark_is_dropped_at_the_start_only(write: Write) -> None:
     assert list(read_lines(write("text", "\ufeff\ufeffa\n\ufeffb\n".encode()))) == ["\ufeffa", "\ufeffb"]
 
 
-# NUL beside a line end is what UTF-16 without a byte order mark is known by.
+# Without NUL: next to a line end it is the sign of UTF-16 without a byte order mark.
 @given(lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff\0")), min_size=1))
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.mktemp("lines") / "text"
@@ -67,11 +67,11 @@ def test_missing_unreadable_and_damaged_files_are_refused(write: Write, tmp_path
     with pytest.raises(InputError, match="Is a directory"):
         list(read_lines(tmp_path))
     path = write("text.gz", b"".join(b"line %d\n" % number for number in range(3000)))
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    compressed = path.read_bytes()
+    path.write_bytes(compressed[: len(compressed) // 2])
     with pytest.raises(InputError, match=r"text\.gz is cut short"):
         list(read_lines(path))
-    path.write_bytes(whole[:100] + b"\xff" * 100 + whole[200:])
+    path.write_bytes(compressed[:100] + b"\xff" * 100 + compressed[200:])
     with pytest.raises(InputError, match=r"cannot read .*text\.gz"):
         list(read_lines(path))
 
@@ -89,12 +89,12 @@ def test_what_compressed_a_file_is_seen_in_it_and_not_in_its_name(
 
 @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, bz2.compress])
 def test_a_compressed_file_that_is_damaged_is_refused(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
-    whole = compress(b"".join(b"line %d\n" % number for number in range(30_000)))
+    compressed = compress(b"".join(b"line %d\n" % number for number in range(30_000)))
     path = tmp_path / "text"
-    middle = len(whole) // 2
+    middle = len(compressed) // 2
     for content, words in (
-        (whole[:middle], r"text is cut short after line \d+: the compressed file lacks its end"),
-        (whole[:middle] + bytes(100) + whole[middle + 100 :], "cannot read .*text"),
+        (compressed[:middle], r"text is cut short after line \d+: the compressed file lacks its end"),
+        (compressed[:middle] + bytes(100) + compressed[middle + 100 :], "cannot read .*text"),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=words):
@@ -197,19 +197,19 @@ def test_the_fingerprint_follows_the_text_and_nothing_else(write: Write) -> None
     assert InMemory(pairs, "train").fingerprint() != InMemory(pairs[1:], "train").fingerprint()
 
 
-@pytest.mark.parametrize(("line", "found"), [(b"alone", "1 column"), (b"a\tb\tc", "3 columns")])
-def test_a_line_without_exactly_two_columns_is_refused(write: Write, line: bytes, found: str) -> None:
+@pytest.mark.parametrize(("line", "columns"), [(b"alone", "1 column"), (b"a\tb\tc", "3 columns")])
+def test_a_line_without_exactly_two_columns_is_refused(write: Write, line: bytes, columns: str) -> None:
     split = TabSeparated(write("t.tsv", b"a\tb\n" + line + b"\n"), "train")
     for read in (split.fingerprint, lambda: list(split)):
-        with pytest.raises(InputError, match=rf"t\.tsv, line 2: found {found}, need 2"):
+        with pytest.raises(InputError, match=rf"t\.tsv, line 2: found {columns}, need 2"):
             read()
 
 
 @pytest.mark.parametrize(
     ("line", "advice"),
     [
-        (b"ein Satz;a sentence", "';' separates no columns"),
-        (b"ein Satz,a sentence", "',' separates no columns"),
+        (b"ein Satz;a sentence", "';' does not separate columns"),
+        (b"ein Satz,a sentence", "',' does not separate columns"),
         (b'"ein\tSatz"\ta sentence', "dataset.quoting=csv"),
         (b"1\ta\tb", r"dataset.columns=\[1,2\]"),
     ],
@@ -236,7 +236,9 @@ def test_lines_that_end_in_a_carriage_return_alone_are_refused(write: Write, tex
 def test_a_file_in_the_place_of_a_prefix_is_named(write: Write) -> None:
     path = write("train.de", b"a\n")
     corpus = files(train=path, validation=path, test=None, source="de", target="en")
-    with pytest.raises(InputError, match=r"found neither .*train\.de\.de .*train\.de is one file, and the prefix"):
+    with pytest.raises(
+        InputError, match=r"found neither .*train\.de\.de .*train\.de is one file, but expected the prefix"
+    ):
         corpus.train.fingerprint()
 
 
@@ -275,5 +277,5 @@ def test_a_split_is_read_where_the_others_are_missing(
 def test_three_tab_separated_files_are_a_corpus(write: Write) -> None:
     paths = {name: write(f"{name}.tsv", f"{name}\tb\n".encode()) for name in ("train", "validation", "test")}
     corpus = tsv(**paths, source="de", target="en")
-    found = [list(split) for split in corpus.splits().values()]
-    assert found == [[("train", "b")], [("validation", "b")], [("test", "b")]]
+    splits = [list(split) for split in corpus.splits().values()]
+    assert splits == [[("train", "b")], [("validation", "b")], [("test", "b")]]

@@ -1,4 +1,4 @@
-"""The encoded corpus on disk: the same sentences, made once, noticed when damaged, fit for two builders at a time."""
+"""The encoded corpus on disk: complete, made once, repaired when damaged, safe with several processes."""
 
 import json
 import multiprocessing
@@ -46,10 +46,10 @@ def run(train: Any, folder: Path, **changes: Any) -> Prepared:
     return prepare(train, folder=folder, **options)
 
 
-def assert_same(one: Prepared, other: Prepared) -> None:
-    assert [tokenizer.model for tokenizer in one.tokenizers] == [tokenizer.model for tokenizer in other.tokenizers]
-    assert one.store.filtered == other.store.filtered
-    for left, right in zip(one.store[:2], other.store[:2], strict=True):
+def assert_same(first: Prepared, second: Prepared) -> None:
+    assert [tokenizer.model for tokenizer in first.tokenizers] == [tokenizer.model for tokenizer in second.tokenizers]
+    assert first.store.filtered == second.store.filtered
+    for left, right in zip(first.store[:2], second.store[:2], strict=True):
         assert np.array_equal(left.ids, right.ids)
         assert np.array_equal(left.offsets, right.offsets)
 
@@ -88,18 +88,18 @@ def test_wide_vocabularies_get_wide_ids(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_empty_and_long_pairs_are_left_out_on_both_sides_and_counted(tmp_path: Path) -> None:
-    kept = made_up_pairs()
+    complete = made_up_pairs()
     pairs = [
-        *kept[:100],
+        *complete[:100],
         Pair("", "b"),
         Pair("a", " \t\u00a0"),
-        *kept[100:],
+        *complete[100:],
         Pair("", ""),
         Pair("a", " ".join(made_up_text(40, seed=2))),
     ]
     _, store = run(Counted(pairs), tmp_path)
     assert store.filtered == Filtered(empty=3, too_long=1)
-    assert len(store.source) == len(store.target) == len(kept)
+    assert len(store.source) == len(store.target) == len(complete)
 
 
 def test_longest_counts_subwords_without_end_of_sentence(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ FILES = ["entry.json", "source.model", "source.ids", "source.offsets", "target.m
 @pytest.mark.parametrize("damage", ["absent", "shorter", "empty", "longer"])
 def test_a_damaged_entry_is_made_anew(tmp_path: Path, name: str, damage: str) -> None:
     train = Counted()
-    whole = run(train, tmp_path)
+    original = run(train, tmp_path)
     (entry,) = tmp_path.iterdir()
     assert sorted(path.name for path in entry.iterdir()) == sorted(FILES)
     file = entry / name
@@ -181,9 +181,9 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path, name: str, damage: str) ->
         content = file.read_bytes()
         file.unlink()  # what is mapped stays as it is
         file.write_bytes({"shorter": content[:-2], "empty": b"", "longer": content + b"\0\0"}[damage])
-    assert_same(whole, run(train, tmp_path))
+    assert_same(original, run(train, tmp_path))
     assert train.readings == 6
-    assert_same(whole, run(train, tmp_path))
+    assert_same(original, run(train, tmp_path))
     assert train.readings == 6
     assert list(tmp_path.iterdir()) == [entry]
 
@@ -193,19 +193,19 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path, name: str, damage: str) ->
 )
 def test_a_strange_description_is_a_damaged_entry(tmp_path: Path, text: str) -> None:
     train = Counted()
-    whole = run(train, tmp_path)
+    original = run(train, tmp_path)
     (entry,) = tmp_path.iterdir()
     (entry / "entry.json").write_text(text)
-    assert_same(whole, run(train, tmp_path))
+    assert_same(original, run(train, tmp_path))
     assert train.readings == 6
 
 
 def test_a_file_in_the_entrys_place_is_replaced(tmp_path: Path) -> None:
-    whole = run(Counted(), tmp_path)
+    original = run(Counted(), tmp_path)
     (entry,) = tmp_path.iterdir()
     shutil.rmtree(entry)
     entry.write_text("what is this?")
-    assert_same(whole, run(Counted(), tmp_path))
+    assert_same(original, run(Counted(), tmp_path))
     assert entry.is_dir()
 
 
@@ -238,12 +238,12 @@ def test_processes_that_build_at_once_all_end_well(tmp_path: Path, *, damaged: b
     processes = [context.Process(target=prepare_beside_others, args=(folder, barrier, results)) for _ in range(3)]
     for process in processes:
         process.start()
-    found = [results.get(timeout=60) for _ in processes]
+    contents = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
         assert process.exitcode == 0
     total = int(expected.store.target.ids.astype(np.int64).sum())
-    assert found == [(expected.tokenizers.source.model, total)] * 3
+    assert contents == [(expected.tokenizers.source.model, total)] * 3
     (entry,) = folder.iterdir()
     sizes = json.loads((entry / "entry.json").read_text())["sizes"]
     assert sizes == {path.name: path.stat().st_size for path in entry.iterdir() if path.name != "entry.json"}

@@ -1,4 +1,4 @@
-"""Subwords: reversible for every text, deterministic, and deaf to special pieces written out in the text."""
+"""Subword tokenizers: reversible for every text, deterministic; special pieces in a text are plain characters."""
 
 import io
 import subprocess
@@ -197,8 +197,8 @@ def test_symbols_stay_whole_and_every_text_comes_back(with_symbols: Tokenizer, p
 def test_less_coverage_makes_bytes_of_rare_characters(kind: str) -> None:
     rare = "".join(map(chr, range(0x4E00, 0x4E00 + 60)))
     lines = [*(10 * made_up_text(400)), *rare]
-    whole = train_tokenizer(lines, vocabulary_size=400, kind=kind)
-    assert whole.count_bytes([rare, "abd", ""]) == [0, 0, 0]
+    complete = train_tokenizer(lines, vocabulary_size=400, kind=kind)
+    assert complete.count_bytes([rare, "abd", ""]) == [0, 0, 0]
     smaller = train_tokenizer(lines, vocabulary_size=300, kind=kind, coverage=0.9995)
     assert smaller.count_bytes([rare, "abd", ""])[1:] == [0, 0]
     assert smaller.count_bytes([rare])[0] > 90

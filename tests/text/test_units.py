@@ -61,16 +61,16 @@ def test_spaces_alone_are_one_word_without_text() -> None:
 
 @given(st.lists(st.sampled_from(["▁", "▁▁", "▁a", "b", "<0xC3>", "<0xA4>"])))
 def test_words_cover_all_pieces_in_order(pieces: list[str]) -> None:
-    found = words(pieces)
-    assert [index for word in found for index in range(word.start, word.end)] == list(range(len(pieces)))
-    assert all(word.start < word.end for word in found)
+    result = words(pieces)
+    assert [index for word in result for index in range(word.start, word.end)] == list(range(len(pieces)))
+    assert all(word.start < word.end for word in result)
 
 
 @given(text=st.text(st.one_of(st.sampled_from(" \t\u00a0cat<0xE2>ä你\u200d"), st.characters(codec="utf-8"))))
 def test_the_tokenizers_pieces_give_back_the_texts_words(tokenizer: Tokenizer, text: str) -> None:
     text = text.replace("▁", "")
-    found = texts(tokenizer.pieces(tokenizer.encode(text)))
-    assert found == spaced(text) or (not spaced(text) and found in ([], [""]))
+    result = texts(tokenizer.pieces(tokenizer.encode(text)))
+    assert result == spaced(text) or (not spaced(text) and result in ([], [""]))
 
 
 @pytest.mark.data
@@ -111,8 +111,8 @@ PIECES = st.lists(st.sampled_from(["▁", "▁a", "b"]), min_size=1, max_size=7)
 def test_merging_keeps_all_mass_but_that_on_eos(source: list[str], target: list[str], seed: int) -> None:
     weights = np.random.default_rng(seed).dirichlet(np.ones(len(source) + 1), len(target))
     merged = merge(weights, words(source), words(target))
-    kept = [1 - weights[word.start : word.end, -1].mean() for word in words(target)]
-    np.testing.assert_allclose(merged.sum(axis=1), kept, atol=1e-12)
+    mass = [1 - weights[word.start : word.end, -1].mean() for word in words(target)]
+    np.testing.assert_allclose(merged.sum(axis=1), mass, atol=1e-12)
 
 
 def test_float32_stays_float32() -> None:
@@ -182,11 +182,11 @@ def test_a_piece_is_a_unit_where_there_are_no_spaces() -> None:
 
 @given(st.lists(st.sampled_from(["▁", "▁▁", "▁a", "b", "今", "▁ส", "\u0e31", "<0xE4>", "<0xBB>", "<0x8A>", "<0x41>"])))
 def test_units_cover_all_pieces_in_order_and_cross_no_space(pieces: list[str]) -> None:
-    found = units(pieces)
-    assert [index for unit in found for index in range(unit.start, unit.end)] == list(range(len(pieces)))
-    assert {word.start for word in words(pieces)} <= {unit.start for unit in found}
-    assert "".join(unit.text for unit in found) == "".join(word.text for word in words(pieces)) or "\ufffd" in str(
-        found
+    result = units(pieces)
+    assert [index for unit in result for index in range(unit.start, unit.end)] == list(range(len(pieces)))
+    assert {word.start for word in words(pieces)} <= {unit.start for unit in result}
+    assert "".join(unit.text for unit in result) == "".join(word.text for word in words(pieces)) or "\ufffd" in str(
+        result
     )
 
 
@@ -200,8 +200,8 @@ def test_attention_between_characters_by_hand() -> None:
     """The two characters of 今天 share 0.4 of weight; each character of the target looks where its piece looks."""
     weights = np.array([[0.4, 0.1, 0.25, 0.25], [0.0, 0.5, 0.5, 0.0], [0.0, 0.0, 0.0, 1.0]])
     source, target = ["今天", "我", "▁ab"], ["▁x", "y", "爱你"]
-    found = merge_segments(weights, source, target)
-    np.testing.assert_allclose(found, [[0.1, 0.1, 0.3, 0.375], [0, 0, 0, 0], [0, 0, 0, 0]])
+    merged = merge_segments(weights, source, target)
+    np.testing.assert_allclose(merged, [[0.1, 0.1, 0.3, 0.375], [0, 0, 0, 0], [0, 0, 0, 0]])
     assert segments("今天我 ab") == ["今", "天", "我", "ab"]
     assert segments("xy爱你") == ["xy", "爱", "你"]
 
@@ -214,6 +214,6 @@ def test_attention_between_characters_has_the_texts_segments_and_all_the_mass(
     if not text.strip(" "):
         return
     weights = np.random.default_rng(seed).dirichlet(np.ones(len(pieces)), len(pieces))  # nothing on EOS
-    found = merge_segments(weights, pieces, pieces)
-    assert found.shape == (len(segments(text)), len(segments(text)))
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
+    merged = merge_segments(weights, pieces, pieces)
+    assert merged.shape == (len(segments(text)), len(segments(text)))
+    np.testing.assert_allclose(merged.sum(axis=1), 1, atol=1e-12)

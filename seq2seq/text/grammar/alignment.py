@@ -1,4 +1,4 @@
-"""From two lists of tokens with unit ids to sentences and word links."""
+"""Tokens with units of meaning; the sentence that they spell, and the word links between two sentences."""
 
 from functools import cache
 from typing import NamedTuple
@@ -7,9 +7,7 @@ from seq2seq.text.alignment import Link
 
 
 class Token(NamedTuple):
-    """A word with the units of meaning that it surely and possibly expresses. A comma is a token that belongs to the
-    word before it.
-    """
+    """A word and the ids of the units of meaning that it expresses, surely or possibly. A comma is a token, too."""
 
     text: str
     sure: tuple[str, ...] = ()
@@ -20,9 +18,7 @@ COMMA = Token(",")
 
 
 def sentence(tokens: list[Token], mark: str) -> tuple[str, list[Token]]:
-    """The text, capital letter first and `mark` last, and the tokens that are words (commas joined to the word
-    before).
-    """
+    """The text of a sentence that ends with `mark`, and its words: tokens with commas joined to the word before."""
     words: list[Token] = []
     for token in tokens:
         if token.text != ",":
@@ -30,37 +26,37 @@ def sentence(tokens: list[Token], mark: str) -> tuple[str, list[Token]]:
         elif words[-1].text[-1] != ",":
             last = words[-1]
             words[-1] = Token(last.text + ",", last.sure, last.possible)
-    return spelled(words, mark), words
+    return spell(words, mark), words
 
 
-def spelled(tokens: list[Token], mark: str) -> str:
-    """The text alone."""
+def spell(tokens: list[Token], mark: str) -> str:
+    """The text of the tokens, with a capital letter at the beginning and `mark` at the end."""
     text = " ".join([token[0] for token in tokens]).replace(" ,", ",").replace(",,", ",").rstrip(",")
     return text[0].upper() + text[1:] + mark
 
 
 def links(source: list[Token], target: list[Token]) -> tuple[Link, ...]:
-    """A link is sure where sure units meet, possible where any do."""
-    speaking: dict[str, list[tuple[int, bool]]] = {}  # of a unit: target words, and whether they surely speak of it
+    """Links between words that share a unit: sure where both express it surely, else possible."""
+    words_of_unit: dict[str, list[tuple[int, bool]]] = {}  # target words that express a unit, and whether surely
     for j, (_, sure, possible) in enumerate(target):
         for unit in sure:
-            speaking.setdefault(unit, []).append((j, True))
+            words_of_unit.setdefault(unit, []).append((j, True))
         for unit in possible:
-            speaking.setdefault(unit, []).append((j, False))
-    found: list[Link] = []
+            words_of_unit.setdefault(unit, []).append((j, False))
+    pairs: list[Link] = []
     for i, (_, sure, possible) in enumerate(source):
-        linked: dict[int, bool] = {}
+        is_sure: dict[int, bool] = {}  # by target word
         for unit in sure:
-            for j, surely in speaking.get(unit, ()):
-                linked[j] = surely or linked.get(j, False)
+            for j, surely in words_of_unit.get(unit, ()):
+                is_sure[j] = surely or is_sure.get(j, False)
         for unit in possible:
-            for j, _ in speaking.get(unit, ()):
-                linked.setdefault(j, False)
-        found += [_link(i, j, linked[j]) for j in sorted(linked)]
-    return tuple(found)
+            for j, _ in words_of_unit.get(unit, ()):
+                is_sure.setdefault(j, False)
+        pairs += [_link(i, j, is_sure[j]) for j in sorted(is_sure)]
+    return tuple(pairs)
 
 
 @cache
 def _link(source: int, target: int, sure: bool) -> Link:
-    """One object for all equal links: a corpus has a million, of a few hundred kinds."""
+    """The link; equal links are one object, since a corpus has a million of them, of a few hundred values."""
     return Link(source, target, sure)

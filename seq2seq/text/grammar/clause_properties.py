@@ -1,14 +1,15 @@
-"""What must hold of a clause before more is drawn for it."""
+"""Properties of clauses and verbs that restrict what else may be drawn for a clause."""
 
 from seq2seq.text.grammar.entries import Name, Noun, Verb
 from seq2seq.text.grammar.frame import Clause, Gap, Phrase, Pronoun, Role, Tense
 
-_UNKNOWN = ("indefinite", "every", "many", "some", "number")
+_NEW_INFORMATION = ("indefinite", "every", "many", "some", "number")
 
 
-def case_shows(clause: Clause, role: Role) -> bool:
-    """Whether the object in front can be nothing but the object: by its own form, the subject's, or the verb's
-    agreement.
+def is_unambiguous_in_front(clause: Clause, role: Role) -> bool:
+    """Whether the object, placed before the verb, cannot be read as the subject.
+
+    Its own case form shows it, or the subject's case form, or the agreement of the verb.
     """
     phrase, subject = clause.objects[role], clause.subject
     if phrase.determiner in ("negative", "some", "many", "number", "indefinite") and role == "accusative":
@@ -26,38 +27,42 @@ def case_shows(clause: Clause, role: Role) -> bool:
     return subject.slot == "m" and subject.determiner not in ("bare", "number") and isinstance(subject.head, Noun)
 
 
-def cannot_act(verb: Verb, phrase: Phrase) -> bool:
-    """Whether the verb's meaning tells that the thing is its object: soup does not eat."""
+def cannot_be_agent(verb: Verb, phrase: Phrase) -> bool:
+    """Whether the phrase cannot be the verb's subject by its meaning: soup does not eat."""
     head = phrase.head.antecedent.head if isinstance(phrase.head, Gap) and phrase.head.antecedent else phrase.head
     return isinstance(head, Noun) and not set(head.classes) & set(verb.subject)
 
 
-def is_unknown(clause: Clause) -> bool:
-    """Whether something new is spoken of, which neither language says never of."""
-    return any(phrase.determiner in _UNKNOWN for phrase in (clause.subject, *clause.objects.values()))
+def has_new_information(clause: Clause) -> bool:
+    """Whether the subject or an object is indefinite or quantified; "never" does not go with these."""
+    return any(phrase.determiner in _NEW_INFORMATION for phrase in (clause.subject, *clause.objects.values()))
 
 
-def make_plain(verb: Verb, phrase: Phrase) -> None:
-    """What is being made has no quality yet: not to cook hot soup."""
+def remove_adjectives(verb: Verb, phrase: Phrase) -> None:
+    """Remove the adjectives of the object if the verb has the flag `plain`: to cook soup, not to cook hot soup."""
     if "plain" in verb.flags:
         phrase.adjectives, phrase.comparative = (), False
 
 
 def has_tense(verb: Verb, tense: Tense) -> bool:
+    """Whether the verb's flags allow the tense."""
     if tense in ("perfect", "pluperfect"):
         return not {"simple", "no-perfect"} & set(verb.flags)
     return "simple" not in verb.flags or tense in ("present", "preterite")
 
 
-def may_be_willed(clause: Clause) -> bool:
+def allows_modal(clause: Clause) -> bool:
+    """Whether a modal verb can be added: the verb says something that one can, must or wants to do."""
     return (
         clause.verb.pattern not in ("copula", "swapped", "clause", "position") and "unwilled" not in clause.verb.flags
     )
 
 
-def progressive(clause: Clause) -> bool:
-    """The present is progressive unless the verb is stative, something is habitual, asked for its time, or a
-    condition.
+def is_progressive(clause: Clause) -> bool:
+    """Whether English uses the progressive form.
+
+    The present does, except with a stative verb, with an adverb of frequency or habit, with a clock time, in a
+    question with "when", and in a condition.
     """
     if clause.tense != "present" or clause.modal is not None or clause.kind in ("imperative", "infinitive"):
         return False

@@ -1,4 +1,4 @@
-"""The corpus: drawn sentences are dealt to the splits and to the challenge sets."""
+"""The corpus: sentences are drawn and assigned to the splits and to the challenge sets."""
 
 import gc
 import hashlib
@@ -18,19 +18,24 @@ from seq2seq.text.grammar.entries import Lexicon
 from seq2seq.text.grammar.example import Drawn, Example, realise, translate
 from seq2seq.text.grammar.lexicon import read_lexicon
 
-VERSION = "2"  # part of the key: raise it when the same lexicon gives other sentences
+VERSION = "2"  # part of the key; raise it when the same lexicon gives different sentences
 LEXICON = Path(__file__).resolve().parents[3] / "data" / "lexicon"
-LONGEST, DEEPEST, FARTHEST = 16, 2, 8  # of training: source words, nested clauses, words between verb and particle
-HELD_OUT, HELD_OUT_NAMES = 10, 5  # one in so many compounds and verbs with their object, and names, is not in training
+# The limits of training sentences: source words, nested clauses, words between a verb and its particle.
+LONGEST, DEEPEST, FARTHEST = 16, 2, 8
+# Of the compounds and verb-object pairs one in 10 is held out of training, of the names one in 5.
+HELD_OUT, HELD_OUT_NAMES = 10, 5
 
 
 class Preset(NamedTuple):
-    """How many examples, how often training must have shown each word of a held-out one, how much of the lexicon."""
+    """The size of a corpus: the number of examples in a split, and `percent` of the lexicon.
+
+    Each word of a held-out example occurs at least `min_count` times in training.
+    """
 
     train: int
-    held: int
+    held_out: int
     challenge: int
-    known: int
+    min_count: int
     percent: int
 
 
@@ -43,7 +48,7 @@ PRESETS = {
 
 @dataclass(slots=True, eq=False)
 class Grammar:
-    """A generated corpus. `key` is the sha256 of what decides its content."""
+    """A generated corpus. `key` is the SHA-256 of what decides its content: version, preset, seed and lexicon."""
 
     train: list[Example]
     validation: list[Example]
@@ -53,8 +58,8 @@ class Grammar:
 
 
 @contextmanager
-def all_kept() -> Iterator[None]:
-    """No search for garbage while millions of objects are made: there is none, and it takes a third of the time."""
+def without_garbage_collection() -> Iterator[None]:
+    """Pause the garbage collector: with millions of live objects it would take a third of the time and free nothing."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -64,19 +69,19 @@ def all_kept() -> Iterator[None]:
             gc.enable()
 
 
-@all_kept()
+@without_garbage_collection()
 def generate(preset: str, *, seed: int, lexicon: Path = LEXICON) -> Grammar:
     """The corpus of that size. Raises `InputError` for an unknown preset or a bad lexicon."""
     dealer, size = _dealer(preset, seed, lexicon)
     train = [example for _, example in dealer.training(size.train)]
-    validation, test = dealer.held_out(size.held, ""), dealer.held_out(size.held, "")
+    validation, test = dealer.held_out(size.held_out, ""), dealer.held_out(size.held_out, "")
     return Grammar(
         train, validation, test, {name: dealer.held_out(size.challenge, name) for name in CHALLENGES}, dealer.key
     )
 
 
 def training_frame(number: int, preset: str, *, seed: int, lexicon: Path = LEXICON) -> Drawn:
-    """How the training example of that number (from 0) was drawn."""
+    """The frame and the German side of the training example with that number, counted from 0."""
     dealer, size = _dealer(preset, seed, lexicon)
     if not 0 <= number < size.train:
         raise InputError(f"grammar: found example {number}, expected 0 to {size.train - 1} for preset '{preset}'")
@@ -88,60 +93,63 @@ def _dealer(preset: str, seed: int, lexicon: Path) -> tuple["_Dealer", Preset]:
         raise InputError(f"grammar: found preset '{preset}', expected one of: {', '.join(PRESETS)}")
     tables, size = read_lexicon(lexicon), PRESETS[preset]
     key = hashlib.sha256(f"{VERSION} {preset} {seed} {tables.digest}".encode()).hexdigest()
-    return _Dealer(core(tables, size.percent), key, size.known), size
+    return _Dealer(core(tables, size.percent), key, size.min_count), size
 
 
-def _beyond(name: str) -> Callable[[Drawn, set[str]], bool]:
-    return lambda _, beyond: beyond == {name}
+def _only(challenge: str) -> Callable[[Drawn, set[str]], bool]:
+    return lambda _, novelties: novelties == {challenge}
 
 
-def _apart(low: int, high: int) -> Callable[[Drawn, set[str]], bool]:
-    return lambda drawn, beyond: low <= drawn.distance <= high and not beyond
+def _at_distance(low: int, high: int) -> Callable[[Drawn, set[str]], bool]:
+    return lambda drawn, novelties: low <= drawn.distance <= high and not novelties
 
 
-_HELD = ("compounds", "pairs", "names")
-# A challenge goes beyond training in one thing only; the near separable verbs are no more than sorted out.
+_HELD_OUT_KINDS = ("compounds", "pairs", "names")
+# Whether a sentence belongs to a challenge set, from the sentence and its novelties: the ways in which it goes beyond
+# training. A challenge set has one novelty; "separable-2-4" and "separable-5-8" have none and only select a distance.
 CHALLENGES: dict[str, Callable[[Drawn, set[str]], bool]] = {
-    "separable-2-4": _apart(2, 4),
-    "separable-5-8": _apart(5, 8),
-    **{name: _beyond(name) for name in ("separable-9", *_HELD, "deeper", "longer")},
+    "separable-2-4": _at_distance(2, 4),
+    "separable-5-8": _at_distance(5, 8),
+    **{name: _only(name) for name in ("separable-9", *_HELD_OUT_KINDS, "deeper", "longer")},
 }
 
 
 class _Dealer:
-    """Draws sentences, knows what has been dealt, and tells in what a sentence goes beyond training."""
+    """Draws sentences and deals each to one split. A novelty is the name of the challenge set that it defines."""
 
-    def __init__(self, lexicon: Lexicon, key: str, known: int) -> None:
+    def __init__(self, lexicon: Lexicon, key: str, min_count: int) -> None:
         draw = Draw(lexicon, key)
-        self.sentences, self.held, self.known, self.key = Sentences(draw), held_parts(lexicon, draw), known, key
+        self.sentences, self.held_out_parts = Sentences(draw), choose_held_out_parts(lexicon, draw)
+        self.min_count, self.key = min_count, key
         self.sources: set[str] = set()
         self.targets: set[str] = set()
         self.words: Counter[str] = Counter()
-        self.left: dict[str, list[Drawn]] = {}  # drawn for training, but in that one thing beyond it
+        self.rejected: dict[str, list[Drawn]] = {}  # drawn for training and rejected for one novelty, by novelty
 
     def training(self, size: int) -> Iterator[tuple[Drawn, Example]]:
+        """Distinct sentences without novelties; with one, a sentence is stored in `rejected`."""
         while len(self.sources) < size:
             drawn = realise(self.sentences.sentence())
             if drawn.source in self.sources:
                 continue
-            beyond = self._beyond(drawn)
-            if not beyond:
+            novelties = self._novelties(drawn)
+            if not novelties:
                 self.words.update(drawn.words)
                 yield drawn, self._deal(translate(drawn))
-            elif len(beyond) == 1:
-                left = self.left.setdefault(beyond.pop(), [])
-                if len(left) < 1_000:  # more than a challenge set takes
-                    left.append(drawn)
+            elif len(novelties) == 1:
+                rejected = self.rejected.setdefault(novelties.pop(), [])
+                if len(rejected) < 1_000:  # more than a challenge set needs
+                    rejected.append(drawn)
 
-    def held_out(self, size: int, name: str) -> list[Example]:
-        """Sentences of which training knows all words, and neither side.
+    def held_out(self, size: int, challenge: str) -> list[Example]:
+        """Examples with known words, neither of whose sides was dealt before.
 
-        `name` is a challenge set; "" asks for what training might see.
+        They fit the challenge set of that name; with "" they have no novelties, as in training.
         """
         examples: list[Example] = []
-        for drawn, beyond in self._candidates(name):
-            fits = CHALLENGES[name](drawn, beyond) if name else not beyond
-            if not fits or drawn.source in self.sources or any(self.words[word] < self.known for word in drawn.words):
+        for drawn, novelties in self._candidates(challenge):
+            fits = CHALLENGES[challenge](drawn, novelties) if challenge else not novelties
+            if not fits or drawn.source in self.sources or not self._knows_words(drawn):
                 continue
             example = translate(drawn)
             if example.target not in self.targets:
@@ -150,41 +158,48 @@ class _Dealer:
                     break
         return examples
 
-    def _candidates(self, name: str) -> Iterator[tuple[Drawn, set[str]]]:
-        yield from [(drawn, {name}) for drawn in self.left.get(name, [])]
-        nested, separable = {"deeper": 3, "longer": 2}.get(name, 0), name.removeprefix("separable-")
+    def _candidates(self, challenge: str) -> Iterator[tuple[Drawn, set[str]]]:
+        """Sentences that may fit the challenge set, with their novelties: the rejected ones first, then new ones."""
+        yield from [(drawn, {challenge}) for drawn in self.rejected.get(challenge, [])]
+        nested, separable = {"deeper": 3, "longer": 2}.get(challenge, 0), challenge.removeprefix("separable-")
         while True:
             frame = self.sentences.sentence(nested=nested, separable=separable)
-            # Most are not beyond training in that thing: they are not worth their words.
-            if name == "deeper" and tags.depth(frame) <= DEEPEST:
+            # Most frames lack the novelty; the frame shows it before the words are made, which takes longer.
+            if challenge == "deeper" and tags.depth(frame) <= DEEPEST:
                 continue
-            if name in _HELD and not any(part[0] + "s" == name for part in self.held & tags.parts(tags.clauses(frame))):
+            if challenge in _HELD_OUT_KINDS and not any(
+                part[0] + "s" == challenge for part in self.held_out_parts & tags.parts(tags.clauses(frame))
+            ):
                 continue
             drawn = realise(frame)
-            yield drawn, self._beyond(drawn)
+            yield drawn, self._novelties(drawn)
+
+    def _knows_words(self, drawn: Drawn) -> bool:
+        return all(self.words[word] >= self.min_count for word in drawn.words)
 
     def _deal(self, example: Example) -> Example:
         self.sources.add(example.source)
         self.targets.add(example.target)
         return example
 
-    def _beyond(self, drawn: Drawn) -> set[str]:
-        """The challenge sets whose defining property the sentence has; none for what training may see."""
-        found = {part[0] + "s" for part in drawn.parts & self.held}
+    def _novelties(self, drawn: Drawn) -> set[str]:
+        """The challenge sets whose defining property the sentence has; none for a training sentence."""
+        novelties = {part[0] + "s" for part in drawn.parts & self.held_out_parts}
         if len(drawn.german) > LONGEST:
-            found.add("longer")
+            novelties.add("longer")
         if tags.depth(drawn.frame) > DEEPEST:
-            found.add("deeper")
+            novelties.add("deeper")
         if drawn.distance > FARTHEST:
-            found.add("separable-9")
-        return found
+            novelties.add("separable-9")
+        return novelties
 
 
-def held_parts(lexicon: Lexicon, draw: Draw) -> set[tags.Part]:
-    """What training never sees: by lot, some compounds, verbs with their object, and names."""
+def choose_held_out_parts(lexicon: Lexicon, draw: Draw) -> set[tags.Part]:
+    """The parts that training never contains: compounds, verb-object pairs and names, drawn at random."""
     compounds = [
         ("compound", modifier.german, noun.german)
-        for noun in lexicon.nouns if len(draw.modifiers[noun]) > 1  # else training would not know it as a second half
+        # A noun with one modifier would never be the second half of a compound in training.
+        for noun in lexicon.nouns if len(draw.modifiers[noun]) > 1
         for modifier in draw.modifiers[noun]
     ]  # fmt: skip
     pairs = [
@@ -193,11 +208,12 @@ def held_parts(lexicon: Lexicon, draw: Draw) -> set[tags.Part]:
         for noun in draw.nouns(verb.object)
     ]  # fmt: skip
     names = [[("name", name.text, "") for name in lexicon.names if name.gender == gender] for gender in ("f", "m")]
-    held = [_by_lot(parts, 1 + len(parts) // HELD_OUT, draw) for parts in (compounds, pairs)]
-    held += [_by_lot(parts, 1 + len(parts) // HELD_OUT_NAMES, draw) for parts in names]
-    return {part for parts in held for part in parts}
+    samples = [_sample(parts, 1 + len(parts) // HELD_OUT, draw) for parts in (compounds, pairs)]
+    samples += [_sample(parts, 1 + len(parts) // HELD_OUT_NAMES, draw) for parts in names]
+    return {part for sample in samples for part in sample}
 
 
-def _by_lot(parts: list[tags.Part], count: int, draw: Draw) -> list[tags.Part]:
-    left = list(parts)
-    return [left.pop(int(draw.random() * len(left))) for _ in range(count)]
+def _sample(parts: list[tags.Part], count: int, draw: Draw) -> list[tags.Part]:
+    """`count` different parts, each equally likely."""
+    remaining = list(parts)
+    return [remaining.pop(int(draw.random() * len(remaining))) for _ in range(count)]

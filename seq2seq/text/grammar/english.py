@@ -1,4 +1,4 @@
-"""English: the same frame becomes tokens with the same unit ids, and the variants that English allows."""
+"""English: a frame becomes tokens with the ids of its units, in one or several correct variants."""
 
 from itertools import combinations
 
@@ -13,29 +13,29 @@ _DETERMINERS = {
     "all": ("", "all the"), "indefinite": ("a", ""), "negative": ("a", "any"), "no": ("no", "no"), "many": ("", "many"),
     "some": ("", "some"),
 }  # fmt: skip
-
-
-_MIDDLE = ("often", "never", "already")
-_END = (*_MIDDLE, "goal", "agent", "manner", "place", "clock", "time", "why")
+_MIDDLE = ("often", "never", "already")  # slots before the main verb
+_SLOT_ORDER = (*_MIDDLE, "goal", "agent", "manner", "place", "clock", "time", "why")
 
 
 class English:
     """Realises one frame in one style.
 
-    A style is a set of choices, each other than the default: `relative` (that for who, which for that), `time` (the
-    adverb at the sentence's other end), `particle` (behind the object), `recipient` (to the woman), `that` (left
-    out). `met` gathers the choices that the frame offers.
+    A style is a set of options that differ from the default: `relative` (that for who, which for that), `time` (the
+    adverb of time at the other end of the sentence), `particle` (after the object), `recipient` (to the woman, after
+    the object), `that` (left out). `options` collects those that the frame offers.
     """
 
     def __init__(self, style: frozenset[str] = frozenset()) -> None:
         self.style = style
-        self.met: set[str] = set()
+        self.options: set[str] = set()
 
-    def chosen(self, choice: str) -> bool:
-        self.met.add(choice)
-        return choice in self.style
+    def _has_option(self, option: str) -> bool:
+        """Whether the style has the option, which the frame offers here."""
+        self.options.add(option)
+        return option in self.style
 
     def phrase(self, phrase: Phrase, *, subject: bool = False) -> list[Token]:
+        """A noun phrase, name or pronoun; with `subject` a pronoun has its subject form."""
         head, name = phrase.head, phrase.id
         if isinstance(head, Pronoun):
             return [Token(head.english[not subject], (name + ".pronoun",))]
@@ -65,8 +65,8 @@ class English:
             return gap.word
         assert gap.antecedent is not None
         if gap.antecedent.human:
-            return "that" if self.chosen("relative") else "who"
-        return "which" if self.chosen("relative") else "that"
+            return "that" if self._has_option("relative") else "who"
+        return "which" if self._has_option("relative") else "that"
 
     def _determiner(self, phrase: Phrase, noun: Noun, following: str) -> list[Token]:
         name, unit = phrase.determiner, (phrase.id + ".determiner",)
@@ -104,25 +104,30 @@ class English:
         return [*preposition, *self.phrase(adverbial.phrase)]
 
     def clause(self, clause: Clause) -> list[Token]:
+        """The whole clause with the clauses inside it.
+
+        Of a `swapped` verb (gefallen: like) the dative object is the English subject and the subject the object.
+        """
         swapped = clause.verb.pattern == "swapped"
         objects = {role: phrase for role, phrase in clause.objects.items() if not (swapped and role == "dative")}
         subject = clause.objects["dative"] if swapped else clause.subject
         if swapped:
             objects["accusative"] = clause.subject
-        asked = _asked(clause, subject, objects)
-        operator, verbs = verb_group(clause, subject, inverted=clause.kind == "question" and asked != "subject")
+        fronted = _fronted_part(clause, subject, objects)
+        inverted = clause.kind == "question" and fronted != "subject"
+        operator, verbs = verb_group(clause, subject, inverted=inverted)
         heavy = any(phrase.relative is not None for phrase in objects.values())
         early = heavy or any(each.slot == "goal" for each in clause.adverbials)
         before, after = self._adverbials(clause, heavy=heavy, early=early)
-        first = [*self._opening(clause), *before]
-        first += [token for role, phrase in objects.items() if role == asked for token in self.phrase(phrase)]
+        start = [*self._opening(clause), *before]
+        start += [token for role, phrase in objects.items() if role == fronted for token in self.phrase(phrase)]
         middle = [token for each in clause.adverbials if each.slot in _MIDDLE for token in self._adverbial(each)]
         if early:
             main = next(k for k, token in enumerate(verbs) if token.sure[:1] == (f"{clause.id}.verb",))
             verbs[main:main] = [
                 token for each in clause.adverbials if each.slot == "manner" for token in self._adverbial(each)
             ]
-        rest = [*middle, *verbs, *self._objects(clause, objects, asked)]
+        rest = [*middle, *verbs, *self._objects(clause, objects, fronted)]
         if clause.predicate is not None:
             rest += self._predicate(clause)
         rest += after
@@ -131,12 +136,12 @@ class English:
         if clause.adjunct is not None and clause.front != "adjunct":
             rest += self.clause(clause.adjunct)
         if clause.kind in ("imperative", "infinitive"):
-            return [*first, *operator, *rest]
+            return [*start, *operator, *rest]
         subject_tokens = self.phrase(subject, subject=True)
-        if clause.kind == "question" and asked != "subject":
+        if inverted:
             negation = [token for token in operator if token.text == "not"]
-            return [*first, *[token for token in operator if token.text != "not"], *subject_tokens, *negation, *rest]
-        return [*first, *subject_tokens, *operator, *rest]
+            return [*start, *[token for token in operator if token.text != "not"], *subject_tokens, *negation, *rest]
+        return [*start, *subject_tokens, *operator, *rest]
 
     def _opening(self, clause: Clause) -> list[Token]:
         if clause.kind == "imperative":
@@ -144,51 +149,51 @@ class English:
         if clause.front == "adjunct":
             assert clause.adjunct is not None
             return [*self.clause(clause.adjunct), COMMA]
-        if clause.conjunction in ("", "to") or (clause.conjunction == "that" and self.chosen("that")):
+        if clause.conjunction in ("", "to") or (clause.conjunction == "that" and self._has_option("that")):
             return []
         return [Token(clause.conjunction, (f"{clause.id}.conjunction",))]
 
     def _adverbials(self, clause: Clause, *, heavy: bool, early: bool) -> tuple[list[Token], list[Token]]:
-        """What stands before the subject and what stands at the end; `time` may change its end in a statement.
+        """The adverbials before the subject and those at the end of the clause.
 
-        Behind a heavy object, one with a relative clause, an adverb would seem to belong to that clause: it comes
-        earlier. An `early` adverb of manner stands before the verb: carefully put it on the table. What lies
-        somewhere comes first in English, whatever German puts in front.
+        After a `heavy` object, one with a relative clause, an adverb would seem to belong to that clause, so a time
+        comes first. `early` adverbs of manner precede the verb (carefully put it on the table) and are left out here.
+        English begins with the subject of a verb of position. The option `time` moves the time to the other end.
         """
         before: list[Token] = []
         after: list[Token] = []
-        for adverbial in sorted(clause.adverbials, key=lambda adverbial: _END.index(adverbial.slot)):
+        for adverbial in sorted(clause.adverbials, key=lambda adverbial: _SLOT_ORDER.index(adverbial.slot)):
             if adverbial.slot in _MIDDLE or (early and adverbial.slot == "manner"):
                 continue
             if heavy and adverbial.slot in ("time", "clock"):
                 before += self._adverbial(adverbial)
                 continue
-            fronted = clause.front == adverbial.slot and adverbial.slot not in ("manner", "goal")
+            first = clause.front == adverbial.slot and adverbial.slot not in ("manner", "goal")
             if adverbial.slot == "place" and clause.verb.pattern == "position" and not adverbial.question:
-                fronted = False
-            movable = clause.kind == "statement" and (fronted or adverbial.slot == "time")
-            if movable and clause.adjunct is None and clause.complement is None and self.chosen("time"):
-                fronted = not fronted
-            (before if fronted else after).extend(self._adverbial(adverbial))
+                first = False
+            movable = clause.kind == "statement" and (first or adverbial.slot == "time")
+            if movable and clause.adjunct is None and clause.complement is None and self._has_option("time"):
+                first = not first
+            (before if first else after).extend(self._adverbial(adverbial))
         return before, after
 
-    def _objects(self, clause: Clause, objects: dict[Role, Phrase], asked: str) -> list[Token]:
-        """Recipient, object, and the particle that may stand on either side of the object."""
+    def _objects(self, clause: Clause, objects: dict[Role, Phrase], fronted: str) -> list[Token]:
+        """The objects after the verb, without the `fronted` one, and the particle, before or after the object."""
         verb, unit = clause.verb, clause.id
-        tokens = {role: self.phrase(phrase) for role, phrase in objects.items() if role != asked}
-        thing, recipient = tokens.get("accusative", []), tokens.get("dative", [])
+        tokens = {role: self.phrase(phrase) for role, phrase in objects.items() if role != fronted}
+        direct, recipient = tokens.get("accusative", []), tokens.get("dative", [])
         if verb.pattern == "ditransitive" and not clause.passive and "dative" in tokens:
             light = isinstance(objects["accusative"].head, Pronoun) if "accusative" in objects else False
-            heavy = objects["dative"].relative is not None or asked == "accusative"
-            if light or heavy or self.chosen("recipient"):
-                recipient, thing = thing, [Token("to", (), (f"{objects['dative'].id}.determiner",)), *recipient]
+            heavy = objects["dative"].relative is not None or fronted == "accusative"
+            if light or heavy or self._has_option("recipient"):
+                recipient, direct = direct, [Token("to", (), (f"{objects['dative'].id}.determiner",)), *recipient]
         if verb.english_particle:
             particle = Token(verb.english_particle, (f"{unit}.particle",), (f"{unit}.verb",))
             pronoun = "accusative" in objects and isinstance(objects["accusative"].head, Pronoun)
             heavy = "accusative" in objects and objects["accusative"].relative is not None
-            late = bool(thing) and (pronoun or (not heavy and self.chosen("particle")))
-            thing = [*thing, particle] if late else [particle, *thing]
-        result = [*recipient, *thing]
+            late = bool(direct) and (pronoun or (not heavy and self._has_option("particle")))
+            direct = [*direct, particle] if late else [particle, *direct]
+        result = [*recipient, *direct]
         if "prepositional" in objects:
             assert verb.preposition is not None
             result += [Token(text, (f"{unit}.preposition",)) for text in verb.preposition.english]
@@ -214,16 +219,16 @@ class English:
         ]  # fmt: skip
 
 
-def _asked(clause: Clause, subject: Phrase, objects: dict[Role, Phrase]) -> str:
-    """Which part English must put first, because it asks or relates: a role, `adverbial`, or nothing."""
+def _fronted_part(clause: Clause, subject: Phrase, objects: dict[Role, Phrase]) -> str:
+    """The part that holds the question word or relative pronoun: "adverbial", "subject", a role, or "" for none."""
     if any(adverbial.question for adverbial in clause.adverbials):
         return "adverbial"
-    if _fronting(subject):
+    if _is_fronted(subject):
         return "subject"
-    return next((role for role, phrase in objects.items() if _fronting(phrase)), "")
+    return next((role for role, phrase in objects.items() if _is_fronted(phrase)), "")
 
 
-def _fronting(phrase: Phrase) -> bool:
+def _is_fronted(phrase: Phrase) -> bool:
     return isinstance(phrase.head, Gap) or phrase.determiner == "which"
 
 
@@ -237,9 +242,9 @@ def _clock(clock: Clock, name: str) -> list[Token]:
 
 
 def translations(clause: Clause) -> tuple[list[Token], list[list[Token]]]:
-    """The English of a frame, and its variants: every set of the choices that it offers."""
+    """The English sentence of a frame in the default style, and in every other style that the frame offers."""
     english = English()
     tokens = english.clause(clause)
-    offered = sorted(english.met)
-    styles = [frozenset(chosen) for size in range(1, len(offered) + 1) for chosen in combinations(offered, size)]
+    options = sorted(english.options)
+    styles = [frozenset(style) for size in range(1, len(options) + 1) for style in combinations(options, size)]
     return tokens, [English(style).clause(clause) for style in styles]

@@ -1,4 +1,4 @@
-"""The English verb group: operator, not, and the verbs behind it."""
+"""The English verb group: the operator (the first auxiliary), "not", and the verbs after it."""
 
 from seq2seq.text.grammar import english_words as words
 from seq2seq.text.grammar.alignment import Token
@@ -6,16 +6,17 @@ from seq2seq.text.grammar.entries import Verb
 from seq2seq.text.grammar.frame import Clause, Phrase
 
 Verbal = tuple[str, tuple[str, ...], tuple[str, ...], str]
+"""A word of the group: base form, sure units, possible units, and the form that it requires of the next word."""
 
 _INVARIANT = ("can", "will", "would")
 
 
 def verb_group(clause: Clause, subject: Phrase, *, inverted: bool) -> tuple[list[Token], list[Token]]:
-    """The operator with `not`, and the rest.
+    """The operator with "not", and the other words of the verb group.
 
-    The verbs are a chain from the outside in, each asking a form of the next: will, have + participle, be + ing, be +
-    participle. The first is the operator if it is an auxiliary; where a question or `not` needs one and there is
-    none, `do` is.
+    The verbs form a chain in which each requires a form of the next: will + base, have + participle, be + ing, be +
+    participle. The first is the operator if it is an auxiliary. Otherwise "do" is, where "not" or an inverted question
+    needs an operator.
     """
     name = clause.id
     chain = _chain(clause)
@@ -25,17 +26,19 @@ def verb_group(clause: Clause, subject: Phrase, *, inverted: bool) -> tuple[list
     start: list[Token] = []
     if clause.kind == "infinitive":
         start, negation = [*negation, Token("to", (f"{name}.to",))], []
-    head, asked = chain[0][0], chain[0][-1]
-    auxiliary = head in _INVARIANT or (head == "be" and form != "base") or (head == "have" and asked == "participle")
+    first, next_form = chain[0][0], chain[0][-1]
+    auxiliary = (
+        first in _INVARIANT or (first == "be" and form != "base") or (first == "have" and next_form == "participle")
+    )
     operator: list[Token] = []
     if not auxiliary and (negation or inverted):
         text = "do" if form == "base" else _do(form, subject)
         operator = [Token(text, (), (f"{name}.verb",))]
         form = "base"
     tokens: list[Token] = []
-    for word, sure, possible, asks in chain:
+    for word, sure, possible, next_form in chain:
         tokens.append(Token(_form(word, clause.verb, form, subject), sure, possible))
-        form = asks or form
+        form = next_form or form
     if auxiliary:
         operator, tokens = tokens[:1], tokens[1:]
         if negation and operator[0].text == "can" and not inverted:
@@ -45,7 +48,7 @@ def verb_group(clause: Clause, subject: Phrase, *, inverted: bool) -> tuple[list
 
 
 def _chain(clause: Clause) -> list[Verbal]:
-    """Word, sure units, possible units, and the form that it asks of the next word ("" leaves the form as it is)."""
+    """The words of the group before inflection; the last is the main verb, which requires no form ("")."""
     name, possible = clause.id, (f"{clause.id}.verb",)
     chain: list[Verbal] = []
     if clause.tense in ("future", "would"):
@@ -67,8 +70,8 @@ def _chain(clause: Clause) -> list[Verbal]:
 def _modal(modal: Verb, unit: str, *, past: bool) -> list[Verbal]:
     """can, have to, be allowed to: the first word is inflected, the others are fixed."""
     first, *rest = ((modal.past if past else "") or modal.english).split(" ")
-    asks = "base" if not rest or first in _INVARIANT else "fixed"
-    chain: list[Verbal] = [(first, (unit,), (), asks)]
+    next_form = "base" if not rest or first in _INVARIANT else "fixed"
+    chain: list[Verbal] = [(first, (unit,), (), next_form)]
     return chain + [(word, (unit,), (), "base" if word == "to" else "fixed") for word in rest]
 
 
@@ -82,6 +85,7 @@ def _negation(clause: Clause) -> list[Token]:
 
 
 def _tail(clause: Clause) -> list[Token]:
+    """The words that stay after the verb: look for. With a separable German verb they translate its particle."""
     verb, name = clause.verb, clause.id
     units = (f"{name}.particle", f"{name}.verb")
     sure, possible = (units[:1], units[1:]) if verb.particle else (units[1:], ())
@@ -95,6 +99,7 @@ def _do(form: str, subject: Phrase) -> str:
 
 
 def _form(word: str, verb: Verb, form: str, subject: Phrase) -> str:
+    """The inflected word; "fixed" leaves a word of a phrase such as "be allowed to" as it is."""
     if word == "be":
         fixed = {"base": "be", "participle": "been", "ing": "being", "fixed": "be"}
         return fixed.get(form) or words.be(form, subject.person, subject.plural)

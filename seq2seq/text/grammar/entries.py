@@ -1,4 +1,4 @@
-"""What the lexicon holds: entries as a dictionary prints them."""
+"""The entries of the lexicon, with the forms that a dictionary prints."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,11 @@ class Preposition:
 
 @dataclass(slots=True, eq=False)
 class Noun:
-    """Principal parts as in a dictionary: nominative, genitive, plural ("" where there is none)."""
+    """A noun by its principal parts: nominative, genitive, plural ("" where there is none).
+
+    `weak`: of the n-declension. `mass`: a mass noun, without a plural. `place` and `goal` are its prepositions of
+    location and motion; `modifiers` are the groups of modifiers that make compounds with it.
+    """
 
     german: str
     gender: str
@@ -33,7 +37,7 @@ class Noun:
 
 @dataclass(slots=True, eq=False)
 class Modifier:
-    """First half of a compound, its linking element included: Küchen + Tisch, kitchen table."""
+    """The first half of a compound, with its linking element: Küchen + Tisch, kitchen table."""
 
     german: str
     english: str
@@ -44,8 +48,8 @@ class Modifier:
 class Verb:
     """Principal parts, valency, and the English verb; `particle` is the separable prefix.
 
-    Of the English, `tail` stays behind the verb (look for), `english_particle` may stand before or after the object
-    (tidy up). A modal has an English phrase such as `have to`, or `can` with the past `be able to`; an auxiliary none.
+    Of the English verb, `tail` always follows directly (look for), and `english_particle` may stand before or after the
+    object (tidy up). The English of a modal may be a phrase (have to); an auxiliary has no English.
     """
 
     infinitive: str
@@ -89,7 +93,7 @@ class Name:
 
 @dataclass(slots=True, eq=False)
 class Adverb:
-    """A fixed expression of one or more words and the word links inside it."""
+    """A fixed adverbial expression in both languages, with its word links: pairs of German and English positions."""
 
     german: tuple[str, ...]
     english: tuple[str, ...]
@@ -100,7 +104,10 @@ class Adverb:
 
 @dataclass(slots=True, eq=False)
 class Spot:
-    """A place relative to a thing: auf dem Tisch, on the table; auf den Tisch, onto the table."""
+    """A preposition of location (auf dem Tisch: on the table) and motion (auf den Tisch: onto the table).
+
+    `english` is for location, `goal` for motion; `classes` are those of its nouns.
+    """
 
     german: str
     english: tuple[str, ...]

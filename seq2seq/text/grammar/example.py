@@ -1,17 +1,18 @@
-"""From a frame to an example: German first, for it decides whether the sentence is wanted, then English and links."""
+"""From a frame to an example: the German side first, since it decides whether the sentence is used."""
 
 from typing import NamedTuple
 
 from seq2seq.text.alignment import Link
 from seq2seq.text.grammar import german, tags
-from seq2seq.text.grammar.alignment import Token, links, sentence, spelled
+from seq2seq.text.grammar.alignment import Token, links, sentence, spell
 from seq2seq.text.grammar.english import translations
 from seq2seq.text.grammar.frame import Clause
 
 
 class Example(NamedTuple):
-    """A pair of sentences. Links are between words, that is what spaces separate; `acceptable` holds other right
-    translations.
+    """A pair of sentences with the links between their words. `acceptable` are other correct translations.
+
+    Words are separated by spaces; punctuation belongs to the word before it.
     """
 
     source: str
@@ -22,7 +23,7 @@ class Example(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """A frame with its German side, and what of it may be held out of training."""
+    """A frame with its German side. `parts` are the parts that may be held out of training."""
 
     frame: Clause
     clauses: tags.Clauses
@@ -32,7 +33,7 @@ class Drawn(NamedTuple):
 
     @property
     def distance(self) -> int:
-        """Words between the main clause's verb and its particle, 0 where they are not apart."""
+        """The number of words between the main clause's verb and its particle; 0 where they are not separated."""
         if not self.frame.verb.particle:
             return 0
         after = [i for i, token in enumerate(self.german) if token.sure[:1] == ("main.particle",)]
@@ -41,9 +42,9 @@ class Drawn(NamedTuple):
 
     @property
     def words(self) -> list[str]:
-        """What training must have shown: the German words in lower case, compounds and objects by their halves.
+        """What training must contain before the sentence may be held out.
 
-        A name need not be known.
+        The German words in lower case, except names and compounds; of compounds and verb-object pairs each half.
         """
         words = [
             text.lower().rstrip(",") for text, sure, _ in self.german if not sure[0].endswith((".name", ".modifier"))
@@ -53,16 +54,17 @@ class Drawn(NamedTuple):
 
 
 def realise(frame: Clause) -> Drawn:
+    """The frame with its German sentence."""
     clauses = tags.clauses(frame)
     return Drawn(frame, clauses, tags.parts(clauses), *sentence(german.clause_tokens(frame), _mark(frame)))
 
 
 def translate(drawn: Drawn) -> Example:
-    """The whole example."""
+    """The example: the English side, other correct translations, links and tags."""
     tokens, variants = translations(drawn.frame)
     target, english = sentence(tokens, _mark(drawn.frame))
-    others = {spelled(variant, _mark(drawn.frame)) for variant in variants} - {target}
-    return Example(drawn.source, target, links(drawn.german, english), tags.tags(drawn.clauses), tuple(sorted(others)))
+    acceptable = sorted({spell(variant, _mark(drawn.frame)) for variant in variants} - {target})
+    return Example(drawn.source, target, links(drawn.german, english), tags.tags(drawn.clauses), tuple(acceptable))
 
 
 def _mark(frame: Clause) -> str:

@@ -1,7 +1,7 @@
-"""The frame: what a sentence says, before either language has words for it.
+"""The frame: the meaning of a sentence, from which both languages are realised.
 
-Every part has an id that is a path (`subject`, `because:subject`), and every unit of meaning in it an id below
-(`subject.noun`). Both realisers speak of the same units; where they meet, words are linked.
+The id of a part is a path (`main.subject`, `main.because.subject`); the id of a unit of meaning extends it
+(`main.subject.noun`). Both realisers label their words with these units; words that share a unit are linked.
 """
 
 from dataclasses import dataclass, field
@@ -37,9 +37,7 @@ PRONOUNS = {
 
 @dataclass(slots=True, eq=False)
 class Gap:
-    """What a question asks for or a relative clause is about: `who`, `what`, or the phrase that the relative pronoun
-    stands for.
-    """
+    """The part that a question asks for (`who`, `what`) or that a relative pronoun stands for (its `antecedent`)."""
 
     word: Literal["who", "what", "relative"]
     antecedent: "Phrase | None" = None
@@ -62,6 +60,7 @@ class Phrase:
 
     @property
     def person(self) -> int:
+        """The grammatical person: 1, 2 or 3."""
         return self.head.person if isinstance(self.head, Pronoun) else 3
 
     @property
@@ -75,13 +74,15 @@ class Phrase:
 
     @property
     def human(self) -> bool:
+        """Whether English says who and not which."""
         return not isinstance(self.head, Noun) or self.head.person
 
 
 @dataclass(slots=True, eq=False)
 class Clock:
-    """A time of day. Hours and minutes are a German and an English word; after `half` the German hour is the one to
-    come.
+    """A time of day. Hours and minutes are a German and an English word.
+
+    With `half` the German hour is the next one: halb vier is half past three.
     """
 
     relation: Literal["o'clock", "half", "past", "to"]
@@ -93,7 +94,7 @@ class Clock:
 class Adverbial:
     """A fixed adverb, a preposition with its phrase, a clock time, or a question word (where, when, why).
 
-    `slot` is where it stands: time, clock, often, never, already, manner, place, goal, why.
+    `slot` decides its position in the clause: time, clock, often, never, already, manner, place, goal, why, agent.
     """
 
     id: str
@@ -107,7 +108,7 @@ class Adverbial:
 
 @dataclass(slots=True, eq=False)
 class Predicate:
-    """What `sein` says of its subject: müde, größer als der Hund, so groß wie der Hund."""
+    """The adjective after `sein`: müde, größer als der Hund, so groß wie der Hund."""
 
     adjective: Adjective
     degree: Literal["positive", "comparative", "equal"] = "positive"
@@ -116,8 +117,11 @@ class Predicate:
 
 @dataclass(slots=True, eq=False)
 class Clause:
-    """One clause; `front` is the part that German puts first, `conjunction` is what links the clause to the one
-    above.
+    """One clause.
+
+    `front` is the part that German puts first: "subject", a role, a slot, "adjunct", or "" for none. `conjunction` is
+    the English conjunction that joins the clause to the one that contains it. A clause of the kind `final` has its
+    finite verb at the end.
     """
 
     id: str
@@ -138,14 +142,15 @@ class Clause:
     adjunct: "Clause | None" = None
 
     @property
-    def says_when(self) -> bool:
-        """Whether an adverb of time or a clock time stands in it."""
+    def has_time(self) -> bool:
+        """Whether the clause has an adverb of time or a clock time."""
         return any(adverbial.slot in ("time", "clock") for adverbial in self.adverbials)
 
     @property
     def definite_past(self) -> bool:
-        """Whether a time of the past is named, or asked for, or a place: then the German perfect is the English
-        simple past (hat gestern gelesen: read).
+        """Whether the German perfect becomes the English simple past (hat gestern gelesen: read yesterday).
+
+        It does with a clock time, with an adverb of the past, and in a question with "when" or "where".
         """
         return any(
             adverbial.clock is not None

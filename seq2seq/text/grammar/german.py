@@ -1,4 +1,4 @@
-"""German: a frame becomes tokens with unit ids."""
+"""German: a frame becomes tokens with the ids of its units."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ _DEFINITE = {"definite", "this", "every", "all", "which", *words.POSSESSIVES}
 
 
 def phrase_tokens(phrase: Phrase, case: str) -> list[Token]:
-    """Article, number, adjectives, noun, genitive, relative clause; or the one word of a name or pronoun."""
+    """Determiner, number, adjectives, noun, genitive, relative clause; a name or pronoun is one token."""
     head, name = phrase.head, phrase.id
     if isinstance(head, Pronoun):
         return [Token(head.german[words.CASES.index(case)], (name + ".pronoun",))]
@@ -95,30 +95,29 @@ def _clock(clock: Clock, name: str) -> list[Token]:
 
 
 def clause_tokens(clause: Clause) -> list[Token]:
+    """The whole clause with the clauses inside it."""
     finite, rest = _bracket(clause)
     fields = _fields(clause)
     after: list[Token] = []
     for inner in (clause.complement, clause.adjunct if clause.front != "adjunct" else None):
         if inner is not None:
             after += [COMMA, *clause_tokens(inner)]
-    first: list[Token] = []
+    front: list[Token] = []
     if clause.front == "adjunct":
         assert clause.adjunct is not None
-        first = [*clause_tokens(clause.adjunct), COMMA]
+        front = [*clause_tokens(clause.adjunct), COMMA]
     elif clause.front:
-        first = fields.pop(clause.front)
+        front = fields.pop(clause.front)
     middle = [token for tokens in fields.values() for token in tokens]
     if clause.kind in ("final", "infinitive"):
         if clause.conjunction in CONJUNCTIONS:
-            first = [Token(CONJUNCTIONS[clause.conjunction], (f"{clause.id}.conjunction",))]
-        return [*first, *middle, *rest, *finite, *after]
-    return [*first, *finite, *middle, *rest, *after]
+            front = [Token(CONJUNCTIONS[clause.conjunction], (f"{clause.id}.conjunction",))]
+        return [*front, *middle, *rest, *finite, *after]
+    return [*front, *finite, *middle, *rest, *after]
 
 
 def _fields(clause: Clause) -> dict[str, list[Token]]:
-    """The middle field in its order: pronouns, time, known objects, frequency, nicht, new objects, manner, place,
-    goal.
-    """
+    """The middle field by role or slot, in order: pronouns, time, definite objects, frequency, nicht, others, place."""
     fields: dict[str, list[Token]] = {}
     late: list[Token] = []
     objects, adverbials = clause.objects, {adverbial.slot: adverbial for adverbial in clause.adverbials}
@@ -127,20 +126,19 @@ def _fields(clause: Clause) -> dict[str, list[Token]]:
     for role in ("accusative", "dative"):
         if role in objects and isinstance(objects[role].head, Pronoun):
             fields[role] = phrase_tokens(objects[role], role)
-    if not _known(clause.subject) and "subject" in fields:  # it waits for pronouns: gestern sah mich ein Hund
-        fields["subject"] = fields.pop("subject")
+    if not _is_definite(clause.subject) and "subject" in fields:
+        fields["subject"] = fields.pop("subject")  # after the pronouns: gestern sah mich ein Hund
     if clause.kind == "imperative":
         fields["please"] = [Token("bitte", (f"{clause.id}.please",))]
-    known = [
-        role for role in ("dative", "accusative") if role in objects and role not in fields and _known(objects[role])
-    ]
-    new = [role for role in ("dative", "accusative") if role in objects and role not in fields and role not in known]
+    roles = [role for role in ("dative", "accusative") if role in objects and role not in fields]
+    definite = [role for role in roles if _is_definite(objects[role])]
+    indefinite = [role for role in roles if role not in definite]
     for slot in ("time", "clock"):
         if slot in adverbials:
             fields[slot] = _adverbial(adverbials[slot])
-    if clause.front not in ("subject", "") and not objects and not _known(clause.subject) and "subject" in fields:
-        late = fields.pop("subject")  # a new subject waits: gestern schlief oft ein Hund
-    for role in known:
+    if clause.front not in ("subject", "") and not objects and not _is_definite(clause.subject) and "subject" in fields:
+        late = fields.pop("subject")  # an indefinite subject comes later: gestern schlief oft ein Hund
+    for role in definite:
         fields[role] = phrase_tokens(objects[role], role)
     for slot in ("often", "never", "already"):
         if slot in adverbials:
@@ -149,7 +147,7 @@ def _fields(clause: Clause) -> dict[str, list[Token]]:
         fields["subject"] = late
     if clause.negation == "nicht":
         fields["negation"] = [Token("nicht", (f"{clause.id}.negation",))]
-    for role in new:
+    for role in indefinite:
         fields[role] = phrase_tokens(objects[role], role)
     for slot in ("agent", "manner", "place", "why"):
         if slot in adverbials:
@@ -166,7 +164,7 @@ def _fields(clause: Clause) -> dict[str, list[Token]]:
     return fields
 
 
-def _known(phrase: Phrase) -> bool:
+def _is_definite(phrase: Phrase) -> bool:
     return not isinstance(phrase.head, Noun) or phrase.determiner in _DEFINITE or phrase.owner is not None
 
 
@@ -181,18 +179,15 @@ def _predicate(clause: Clause) -> list[Token]:
     if predicate.degree == "comparative":
         return [Token(predicate.adjective.comparative, unit), Token("als", (f"{name}.than",)), *than]
     return [
-        Token("so", (f"{name}.so",)),
-        Token(predicate.adjective.german, unit),
-        Token("wie", (f"{name}.than",)),
-        *than,
-    ]
+        Token("so", (f"{name}.so",)), Token(predicate.adjective.german, unit), Token("wie", (f"{name}.than",)), *than
+    ]  # fmt: skip
 
 
 def _bracket(clause: Clause) -> tuple[list[Token], list[Token]]:
-    """The finite verb and what closes the clause.
+    """The two parts of the verbal bracket: the finite verb, and the verbs and particle at the end of the clause.
 
-    The verbs are a chain from the inside (the full verb) to the outside (the finite one); each asks a form of the one
-    before, and the clause's end is the chain in this order: repariert werden muss.
+    The verbs form a chain from the main verb to the finite one. Each requires a form of the one before it, and the
+    chain stands in this order at the end of the clause: repariert werden muss.
     """
     name, verb = clause.id, clause.verb
     chain: list[tuple[Verb, str]] = [(verb, "verb")]
@@ -233,8 +228,9 @@ def _finite(clause: Clause, verb: Verb) -> str:
 
 
 def _verb_token(text: str, name: str, unit: str, verb: Verb) -> Token:
-    """A separable verb in one word says what its stem and what its particle say; an auxiliary possibly speaks for its
-    verb.
+    """The token of a verb. A separable verb in one word expresses the units of stem and particle.
+
+    An auxiliary or modal expresses its own unit, and possibly that of the main verb.
     """
     if unit == "verb":
         return Token(text, (f"{name}.verb", f"{name}.particle") if verb.particle else (f"{name}.verb",))
@@ -242,6 +238,7 @@ def _verb_token(text: str, name: str, unit: str, verb: Verb) -> Token:
 
 
 def _zu(verb: Verb, name: str, unit: str) -> list[Token]:
+    """The infinitive with zu: zu lesen, or aufzuräumen in one word."""
     last = _verb_token(words.infinitive(verb, with_zu=True), name, unit, verb)
     if verb.particle:
         return [Token(last.text, (*last.sure, f"{name}.to"), last.possible)]

@@ -1,7 +1,6 @@
-"""German inflection: from the principal parts that a dictionary prints to every form.
+"""German inflection: every form of a word from the principal parts that a dictionary prints.
 
-Cases are named by their first letter's word: nominative, accusative, dative, genitive. A *slot* of an ending table is
-a gender (`m`, `f`, `n`) or `p`, the plural, which knows no gender.
+The column of an ending table is called a *slot*: a gender (`m`, `f`, `n`), or `p` for the plural, which has no gender.
 """
 
 from functools import cache
@@ -53,7 +52,7 @@ _RELATIVE = (("der", "die", "das", "die"), ("den", "die", "das", "die"), ("dem",
 
 @cache
 def determiner(name: str, slot: str, case: str) -> str:
-    """The determiner's form, "" for `bare` and `number`."""
+    """The form of the determiner; "" for `bare` and `number`."""
     stem, kind = DETERMINERS[name]
     row, column = CASES.index(case), SLOTS.index(slot)
     if kind == "article":
@@ -73,7 +72,7 @@ def adjective_ending(name: str, slot: str, case: str) -> str:
 
 @cache
 def inflected_adjective(stem: str, ending: str) -> str:
-    """Stem of the positive and ending: teuer loses its e (teures), dunkel too (dunkles), hoch its c (hohes)."""
+    """The adjective with its ending: teuer and dunkel lose an e (teures, dunkles), hoch loses its c (hohes)."""
     if stem.endswith("hoch"):
         return stem[:-2] + "h" + ending
     if stem.endswith("el") or stem.endswith(("auer", "euer")):
@@ -83,7 +82,10 @@ def inflected_adjective(stem: str, ending: str) -> str:
 
 @cache
 def noun_form(noun: Noun, plural: bool, case: str) -> str:
-    """The noun's form; the genitive tells whether it is of the n-declension (des Studenten: dem Studenten)."""
+    """The form of the noun. A weak noun has the form of the genitive in all cases but the nominative: dem Studenten.
+
+    A genitive in -ns (des Namens) loses its s there: dem Namen.
+    """
     if plural:
         needs_n = case == "dative" and not noun.plural.endswith(("n", "s"))
         return noun.plural + ("n" if needs_n else "")
@@ -95,17 +97,17 @@ def noun_form(noun: Noun, plural: bool, case: str) -> str:
 
 
 def relative_pronoun(slot: str, case: str) -> str:
-    """der, den, denen ...; the genitive is not used."""
+    """The relative pronoun (der, den, denen ...) in any case but the genitive."""
     return _RELATIVE[CASES.index(case)][SLOTS.index(slot)]
 
 
 def contracted(preposition: str, article: str) -> str | None:
-    """`im` for `in dem` and the like, None where the two stay apart."""
+    """The contraction of a preposition and an article (in dem: im), or None where there is none."""
     return _CONTRACTED.get((preposition, article))
 
 
 def _needs_e(stem: str) -> bool:
-    """Whether an e stands before -st and -t: arbeitet, findet, öffnet, but lernt, filmt."""
+    """Whether -st and -t take an e before them: arbeitet, findet, öffnet, but lernt, filmt."""
     return stem.endswith(("t", "d")) or (stem[-1] in "nm" and stem[-2] not in "aeiouäöürlhmn")
 
 
@@ -131,7 +133,7 @@ def _present(verb: Verb) -> tuple[str, ...]:
     if not third.endswith("t"):  # the modals and wissen: ich kann, er kann
         second = third + ("t" if third[-1] in "sßzx" else "st")
         return third, second, third, infinitive, plural, infinitive
-    if stem.endswith("t") and not third.endswith("et"):  # hält, tritt: the ending is hidden in the stem
+    if stem.endswith("t") and not third.endswith("et"):  # hält, tritt: the final t of the stem replaces the ending
         second = third + "st"
     else:
         base = third[:-1]
@@ -161,7 +163,7 @@ def imperative(verb: Verb, plural: bool) -> str:
 
 
 def infinitive(verb: Verb, *, with_zu: bool = False) -> str:
-    """The infinitive in one word, the particle joined: aufräumen, aufzuräumen; without a particle zu stands apart."""
+    """The infinitive with its particle: aufräumen; `with_zu`: aufzuräumen. Without a particle zu is not added."""
     if with_zu and verb.particle:
         return verb.particle + "zu" + verb.infinitive
     return verb.particle + verb.infinitive

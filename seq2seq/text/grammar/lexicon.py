@@ -1,7 +1,7 @@
-"""The lexicon: tab-separated tables in data/lexicon; data/README.md says what their columns mean.
+"""Reads the lexicon: the tab-separated tables in data/lexicon, whose columns data/README.md explains.
 
-The first line of a table names its columns, `-` is an empty cell, a list is separated by commas, and a line that starts
-with `#` is a comment. A bad cell is an `InputError` that names file, line, column and what would do.
+The first line of a table names its columns. A `-` is an empty cell, commas separate the items of a list, and a line
+that starts with `#` is a comment. A bad cell raises an `InputError` that names file, line, column and what is expected.
 """
 
 import hashlib
@@ -33,9 +33,9 @@ def _noun(row: Row, groups: Sequence[str]) -> Noun:
     gender, genitive = row.choice("gender", ("m", "f", "n")), row.text("genitive")
     german, classes = row.text("german"), row.items("classes")
     if not german[0].isupper():
-        raise row.error("german", "a German noun starts with a capital letter")
+        raise row.error("german", "expected a capital letter at the start of a German noun")
     if not classes:
-        raise row.error("classes", "a noun needs at least one class, or no verb can take it")
+        raise row.error("classes", "expected at least one class: verbs choose their nouns by class")
     return Noun(
         german=german,
         gender=gender,
@@ -56,7 +56,7 @@ def _noun(row: Row, groups: Sequence[str]) -> Noun:
 def _verb(row: Row, classes: Sequence[str], manners: Sequence[str]) -> Verb:
     particle, _, infinitive = row.text("german").rpartition("|")
     if not infinitive.endswith("n"):
-        raise row.error("german", "a German infinitive ends with n (a separable prefix is marked as in auf|räumen)")
+        raise row.error("german", "expected a German infinitive, which ends with n (separable prefix: auf|räumen)")
     english, _, english_particle = row.text("english").partition("|")
     english, *tail = english.split(" ")
     pattern = row.choice("pattern", PATTERNS)
@@ -83,11 +83,11 @@ def _verb(row: Row, classes: Sequence[str], manners: Sequence[str]) -> Verb:
         ),
     )
     if not verb.subject:
-        raise row.error("subject", f"a verb needs the classes of its subject, of: {', '.join(classes)}")
+        raise row.error("subject", f"expected the classes of the verb's subject, one or more of: {', '.join(classes)}")
     if not verb.object and pattern in ("transitive", "ditransitive", "put", "prepositional"):
-        raise row.error("object", f"a verb of pattern {pattern} needs the classes of its object")
+        raise row.error("object", f"expected the classes of the object, which a verb of pattern {pattern} has")
     if verb.preposition is None and pattern == "prepositional":
-        raise row.error("preposition", "a verb of pattern prepositional needs one, for instance auf+accusative=for")
+        raise row.error("preposition", "expected a preposition for pattern prepositional, such as auf+accusative=for")
     return verb
 
 
@@ -111,7 +111,7 @@ def _adjective(row: Row, classes: Sequence[str]) -> Adjective:
         row.items("classes", classes),
     )
     if not adjective.classes:
-        raise row.error("classes", f"an adjective needs the classes of its nouns, of: {', '.join(classes)}")
+        raise row.error("classes", f"expected the classes of the adjective's nouns, of: {', '.join(classes)}")
     return adjective
 
 
@@ -119,24 +119,24 @@ def _adverb(row: Row) -> Adverb:
     german, english = tuple(row.text("german").split(" ")), tuple(row.text("english").split(" "))
     links = []
     for pair in row.text("links").split(" "):
-        left, _, right = pair.partition("-")
-        if not (left.isdecimal() and right.isdecimal() and int(left) < len(german) and int(right) < len(english)):
+        i, _, j = pair.partition("-")
+        if not (i.isdecimal() and j.isdecimal() and int(i) < len(german) and int(j) < len(english)):
             raise row.error(
-                "links", f"'{pair}' is no pair of word numbers counted from 0, German-English, as in 0-0 1-1"
+                "links", f"where '{pair}' is not a pair of word positions counted from 0, German-English, as in 0-0 1-1"
             )
-        links.append((int(left), int(right)))
+        links.append((int(i), int(j)))
     return Adverb(german, english, tuple(links), row.choice("kind", ADVERB_KINDS), row.items("groups"))
 
 
-def _complete(path: Path, column: str, needed: Sequence[str], found: Sequence[str]) -> None:
-    """The grammar draws of each of these, so a table without one cannot do."""
-    missing = [name for name in needed if name not in found]
+def _check_complete(path: Path, column: str, required: Sequence[str], names: Sequence[str]) -> None:
+    """Raises `InputError` where a required name is missing: the grammar draws from the entries of each."""
+    missing = [name for name in required if name not in names]
     if missing:
         raise InputError(f"{path}: found no entry of {column} {missing[0]}, expected at least one")
 
 
 def read_lexicon(folder: Path) -> Lexicon:
-    """Read every table of `folder`. Raises `InputError` for a bad cell."""
+    """Reads every table of `folder`. Raises `InputError` for a missing table or a bad cell."""
     modifiers = read_table(
         folder, "modifiers.tsv", "german english group",
         lambda row: Modifier(row.text("german"), row.text("english"), row.text("group")),
@@ -156,9 +156,9 @@ def read_lexicon(folder: Path) -> Lexicon:
         "preposition manner flags",
         lambda row: _verb(row, classes, manners),
     )
-    _complete(folder / "nouns.tsv", "class", ("person",), classes)
-    _complete(folder / "verbs.tsv", "pattern", PATTERNS, [verb.pattern for verb in verbs])
-    _complete(folder / "adverbs.tsv", "kind", ADVERB_KINDS, [adverb.kind for adverb in adverbs])
+    _check_complete(folder / "nouns.tsv", "class", ("person",), classes)
+    _check_complete(folder / "verbs.tsv", "pattern", PATTERNS, [verb.pattern for verb in verbs])
+    _check_complete(folder / "adverbs.tsv", "kind", ADVERB_KINDS, [adverb.kind for adverb in adverbs])
     tables = sorted(folder.glob("*.tsv"))
     return Lexicon(
         nouns=nouns,

@@ -1,25 +1,25 @@
-"""What a frame shows: the names of its phenomena, and the measures that the challenge sets are cut by."""
+"""Properties of a frame: the tags of its grammatical phenomena, and what decides the challenge set it belongs to."""
 
 from seq2seq.text.grammar.entries import Name, Noun
 from seq2seq.text.grammar.frame import Adverbial, Clause, Gap, Phrase, Pronoun
 from seq2seq.text.grammar.german_words import DETERMINERS
 
-_TWO_WAY = ("in", "auf", "an", "unter", "neben", "hinter", "vor")
+_TWO_WAY = ("in", "auf", "an", "unter", "neben", "hinter", "vor")  # prepositions with dative or accusative
 
 
 Part = tuple[str, str, str]
+"""A part that may be held out of training: ("compound", modifier, noun), ("pair", verb, noun) or ("name", name, "")."""
 Clauses = list[tuple[Clause, list[Phrase]]]
 
 
 def clauses(clause: Clause) -> Clauses:
-    """The clause and all inside it, each with its phrases."""
+    """The clause and all clauses inside it, each with its phrases."""
     phrases = _phrases(clause)
-    found = [(clause, phrases)]
-    inside = [clause.complement, clause.adjunct, *[phrase.relative for phrase in phrases]]
-    for inner in inside:
+    pairs = [(clause, phrases)]
+    for inner in (clause.complement, clause.adjunct, *[phrase.relative for phrase in phrases]):
         if inner is not None:
-            found += clauses(inner)
-    return found
+            pairs += clauses(inner)
+    return pairs
 
 
 def _phrases(clause: Clause) -> list[Phrase]:
@@ -32,75 +32,78 @@ def _phrases(clause: Clause) -> list[Phrase]:
 
 
 def depth(clause: Clause) -> int:
-    """How many clauses stand one inside the other below this one."""
+    """How many levels of clauses are nested inside this one."""
     inner = [entry for entry in (clause.complement, clause.adjunct) if entry is not None]
     inner += [phrase.relative for phrase in _phrases(clause) if phrase.relative is not None]
     return max((1 + depth(entry) for entry in inner), default=0)
 
 
 def parts(clauses: Clauses) -> set[Part]:
-    """What the sentence is made of that may be held out: compounds, verbs with their objects, names."""
-    found = set()
+    """The compounds, the verbs with their objects, and the names of a sentence."""
+    result: set[Part] = set()
     for inner, phrases in clauses:
         for phrase in phrases:
             head = phrase.head
             if isinstance(head, Name):
-                found.add(("name", head.text, ""))
+                result.add(("name", head.text, ""))
             elif isinstance(head, Noun) and phrase.modifier is not None:
-                found.add(("compound", phrase.modifier.german, head.german))
-        thing = inner.subject if inner.passive else inner.objects.get("accusative")
-        if thing is not None:
-            head = thing.head.antecedent.head if isinstance(thing.head, Gap) and thing.head.antecedent else thing.head
+                result.add(("compound", phrase.modifier.german, head.german))
+        patient = inner.subject if inner.passive else inner.objects.get("accusative")
+        if patient is not None:
+            head = patient.head
+            if isinstance(head, Gap) and head.antecedent:
+                head = head.antecedent.head
             if isinstance(head, Noun):
-                found.add(("pair", inner.verb.name, head.german))
-    return found
+                result.add(("pair", inner.verb.name, head.german))
+    return result
 
 
 def tags(clauses: Clauses) -> tuple[str, ...]:
-    found: set[str] = set()
+    """The phenomena of all clauses and phrases, sorted."""
+    names: set[str] = set()
     for inner, phrases in clauses:
-        found |= _clause_tags(inner)
+        names |= _clause_tags(inner)
         for phrase in phrases:
-            found |= _phrase_tags(phrase)
-    return tuple(sorted(found))
+            names |= _phrase_tags(phrase)
+    return tuple(sorted(names))
 
 
 def _clause_tags(clause: Clause) -> set[str]:
     verb = clause.verb
-    found: set[str] = {clause.tense, verb.pattern}
+    names: set[str] = {clause.tense, verb.pattern}
     if clause.kind in ("statement", "question", "imperative"):
         question = "wh-question" if clause.front else "yes-no"
-        found.add({"statement": "statement", "imperative": "request"}.get(clause.kind, question))
+        names.add({"statement": "statement", "imperative": "request"}.get(clause.kind, question))
     if clause.kind == "statement" and clause.front != "subject":
         objects = ("accusative", "dative")
-        found.add("fronted-object" if clause.front in objects else f"fronted-{clause.front}")
+        names.add("fronted-object" if clause.front in objects else f"fronted-{clause.front}")
     if clause.kind == "final":
-        found.add("relative" if clause.conjunction == "" else "subordinate")
+        names.add("relative" if clause.conjunction == "" else "subordinate")
     if clause.kind == "infinitive":
-        found.add("zu-infinitive")
+        names.add("zu-infinitive")
     if clause.tense in ("perfect", "pluperfect"):
-        found.add(f"perfect-{'sein' if clause.passive else verb.auxiliary}")
+        names.add(f"perfect-{'sein' if clause.passive else verb.auxiliary}")
     if clause.modal is not None:
-        found.add("modal")
+        names.add("modal")
     if clause.passive:
-        found.add("passive")
+        names.add("passive")
     if clause.negation:
-        found.add(clause.negation)
+        names.add(clause.negation)
     if clause.subject.determiner == "no":
-        found.add("kein")
+        names.add("kein")
     if verb.particle:
-        found.add(f"separable-{_separable(clause)}")
+        names.add(f"separable-{_separable(clause)}")
     if clause.predicate is not None and clause.predicate.degree != "positive":
-        found.add("comparative" if clause.predicate.degree == "comparative" else "equal")
+        names.add("comparative" if clause.predicate.degree == "comparative" else "equal")
     if isinstance(clause.subject.head, Pronoun) and clause.subject.head.german[0] == "sie":
-        found.add("sie")
+        names.add("sie")
     for adverbial in clause.adverbials:
-        found |= _adverbial_tags(adverbial)
-    return found
+        names |= _adverbial_tags(adverbial)
+    return names
 
 
 def _separable(clause: Clause) -> str:
-    """The shape of a separable verb: split, joined, zu (aufzumachen) or participle."""
+    """The form of a separable verb: split (macht auf), joined (aufmacht), zu (aufzumachen), participle (aufgemacht)."""
     if clause.tense in ("perfect", "pluperfect") or clause.passive:
         return "participle"
     if clause.kind == "infinitive":
@@ -118,27 +121,27 @@ def _adverbial_tags(adverbial: Adverbial) -> set[str]:
 
 
 def _phrase_tags(phrase: Phrase) -> set[str]:
-    head, found = phrase.head, set()
+    head, names = phrase.head, set()
     if isinstance(head, Name):
         return {"name"}
     if not isinstance(head, Noun):
         return set()
     if head.weak:
-        found.add("n-declension")
+        names.add("n-declension")
     if phrase.adjectives:
-        found.add(f"adjective-{ending_kind(phrase.determiner)}")
+        names.add(f"adjective-{ending_kind(phrase.determiner)}")
     if phrase.modifier is not None:
-        found.add("compound")
+        names.add("compound")
     if phrase.comparative:
-        found.add("comparative")
+        names.add("comparative")
     if phrase.number is not None:
-        found.add("number")
+        names.add("number")
     if phrase.owner is not None:
-        found.add("genitive")
-    return found
+        names.add("genitive")
+    return names
 
 
 def ending_kind(determiner: str) -> str:
-    """weak, mixed or strong."""
+    """The declension of an adjective after the determiner: weak, mixed or strong."""
     kind = DETERMINERS[determiner][1]
     return {"article": "weak", "der": "weak", "ein": "mixed"}.get(kind, "strong")

@@ -1,4 +1,4 @@
-"""The built-in corpus as a dataset: generated once, with its gold, and kept in the cache."""
+"""The built-in corpus as a dataset: generated once with its annotations, and stored in the cache."""
 
 import gzip
 import hashlib
@@ -12,24 +12,24 @@ from seq2seq.text import grammar
 from seq2seq.text.alignment import Link
 from seq2seq.text.annotations import AnnotatedSplit, Annotations
 from seq2seq.text.corpus import Corpus, Pair
-from seq2seq.text.grammar.corpus import LEXICON, all_kept
+from seq2seq.text.grammar.corpus import LEXICON, without_garbage_collection
 
 
-@all_kept()
+@without_garbage_collection()
 def built_in(*, preset: str, seed: int, cache: Path) -> Corpus:
-    """German-English from the grammar in `text/grammar`. Raises InputError for a bad lexicon."""
+    """The German-English corpus of the grammar in `text/grammar`. Raises InputError for a bad lexicon."""
     path = cache / f"grammar-{_key(preset, seed)}.json.gz"
-    made = _read(path)
-    if made is None:
-        made = _generate(preset, seed)
-        _write(path, made)
-    splits = {name: _split(name, examples) for name, examples in made["splits"].items()}
+    content = _read(path)
+    if content is None:
+        content = _generate(preset, seed)
+        _write(path, content)
+    splits = {name: _split(name, examples) for name, examples in content["splits"].items()}
     train, validation, test = (splits.pop(name) for name in ("train", "validation", "test"))
     return Corpus("de", "en", train, validation, test, challenges=tuple(splits.values()))
 
 
 def _key(preset: str, seed: int) -> str:
-    """What decides the corpus: the code of the grammar, the lexicon, preset and seed."""
+    """A hash of all that decides the corpus: the code of the grammar, the lexicon, preset and seed."""
     code, lexicon = (
         [(path.name, path.read_text(encoding="utf-8")) for path in sorted(folder.glob(pattern))]
         for folder, pattern in ((Path(grammar.__file__).parent, "*.py"), (LEXICON, "*.tsv"))
@@ -37,29 +37,30 @@ def _key(preset: str, seed: int) -> str:
     return hashlib.sha256(json.dumps([code, lexicon, preset, seed]).encode()).hexdigest()[:32]
 
 
-def _write(path: Path, made: dict[str, Any]) -> None:
+def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial, gzip.open(partial, "wt", encoding="utf-8", compresslevel=1) as file:
-        file.write(json.dumps(made, ensure_ascii=False))  # json.dump would encode in Python, three times slower
+        file.write(json.dumps(content, ensure_ascii=False))  # json.dump encodes in Python code, three times as slow
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    """The content of a cache file; None where it is missing or damaged."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            made: dict[str, Any] = json.load(file)
-            return made
-    except (OSError, EOFError, ValueError, zlib.error):  # absent or damaged: it is made anew
+            content: dict[str, Any] = json.load(file)
+            return content
+    except (OSError, EOFError, ValueError, zlib.error):
         return None
 
 
 def _generate(preset: str, seed: int) -> dict[str, Any]:
-    made = grammar.generate(preset, seed=seed)
-    splits = {"train": made.train, "validation": made.validation, "test": made.test, **made.challenges}
+    corpus = grammar.generate(preset, seed=seed)
+    splits = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test, **corpus.challenges}
     return {"splits": splits}
 
 
 def _split(name: str, examples: list[Any]) -> AnnotatedSplit:
-    """Examples as the grammar makes them or as JSON has them: source, target, links, tags, acceptable."""
+    """The split of examples, which are tuples or, read from JSON, lists: source, target, links, tags, acceptable."""
     gold = tuple(
         Annotations(frozenset(Link(*link) for link in links), tuple(acceptable), tuple(tags))
         for _, _, links, tags, acceptable in examples

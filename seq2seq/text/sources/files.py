@@ -1,4 +1,4 @@
-"""Line-aligned files, and corpora of them."""
+"""Corpora of line-aligned files: one file for each language."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from seq2seq.text.lines import digest_lines, read_lines
 
 @dataclass(frozen=True)
 class AlignedFiles:
-    """Two files of which line n of one is the translation of line n of the other."""
+    """Two files; line n of `target` is the translation of line n of `source`."""
 
     source: Path
     target: Path
@@ -23,11 +23,11 @@ class AlignedFiles:
             for source, target in zip(read_lines(self.source), read_lines(self.target), strict=True):
                 yield Pair(source, target)
         except ValueError:
-            self.fingerprint()  # counts both files to their ends, and raises
+            self.fingerprint()  # raises an InputError with both line counts
             raise
 
     def fingerprint(self) -> str:
-        """See `Split.fingerprint`; files of different line counts raise an `InputError` that names both counts."""
+        """See `Split.fingerprint`. Raises `InputError` with both line counts where they differ."""
         source, source_lines = digest_lines(read_lines(self.source))
         target, target_lines = digest_lines(read_lines(self.target))
         if source_lines != target_lines:
@@ -41,16 +41,16 @@ class AlignedFiles:
 def files(*, train: Path | Sequence[Path], validation: Path, test: Path | None, source: str, target: str) -> Corpus:
     """A corpus of aligned files: `/my/train` with languages de and en is `/my/train.de` and `/my/train.en`.
 
-    Where `/my/train.de` does not exist, `/my/train.de.gz` is taken, `.xz` or `.bz2`. Several prefixes for `train` are
-    read one after the other. Raises `InputError` where both languages are one, and a split does where there is no such
-    file.
+    If `/my/train.de` does not exist, `/my/train.de.gz`, `.xz` or `.bz2` is read. Several prefixes for `train` are read
+    one after the other. Raises `InputError` if both languages have the same name. A split raises it when it is first
+    read, if its file does not exist.
     """
     if source == target:
         sides = (f"{source}-x-source", f"{target}-x-target")
-        first = train if isinstance(train, Path) else train[0]
+        prefix = train if isinstance(train, Path) else train[0]
         raise InputError(
-            f"dataset.source and dataset.target are both {source}, so {first}.{source} would be both sides: name "
-            f"the files {first}.{sides[0]} and {first}.{sides[1]}, and set dataset.source={sides[0]} "
+            f"dataset.source and dataset.target are both {source}, so {prefix}.{source} would be both sides: name "
+            f"the files {prefix}.{sides[0]} and {prefix}.{sides[1]}, and set dataset.source={sides[0]} "
             f"dataset.target={sides[1]}"
         )
 
@@ -62,7 +62,7 @@ def files(*, train: Path | Sequence[Path], validation: Path, test: Path | None, 
 
 
 def find_files(prefix: Path, language: str) -> list[Path]:
-    """The files `PREFIX.LANGUAGE`, plain first and then compressed, that there are."""
+    """The existing files `PREFIX.LANGUAGE`: plain first, then compressed."""
     names = (prefix.parent / f"{prefix.name}.{language}{suffix}" for suffix in SUFFIXES)
     return [path for path in names if path.exists()]
 
@@ -71,5 +71,5 @@ def _find(prefix: Path, language: str) -> Path:
     if paths := find_files(prefix, language):
         return paths[0]
     plain = prefix.parent / f"{prefix.name}.{language}"
-    advice = f"; {prefix} is one file, and the prefix of both comes before its language" if prefix.is_file() else ""
+    advice = f"; {prefix} is one file, but expected the prefix of both, without .LANGUAGE" if prefix.is_file() else ""
     raise InputError(f"found neither {plain} nor {plain}.gz, .xz or .bz2: one of them must exist{advice}")

@@ -1,4 +1,4 @@
-"""Multi30k: 29,000 image captions in German, English, French and Czech (Elliott et al. 2016), downloaded if absent."""
+"""Multi30k: 29,000 image captions in German, English, French and Czech (Elliott et al. 2016), downloaded if missing."""
 
 import hashlib
 import http.client
@@ -19,7 +19,7 @@ from seq2seq.text.lines import text_digest
 from seq2seq.text.sources.files import AlignedFiles, find_files
 
 ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
-SHA256 = {  # of the .gz files as they are published
+SHA256 = {  # of the published .gz files
     "train.de": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
     "train.en": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
     "train.fr": "622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c",
@@ -36,7 +36,7 @@ SHA256 = {  # of the .gz files as they are published
     "test_2017_flickr.en": "76a444ee25172e72695cddb13ae4a3bda59430617be88e0bb46b60504f054074",
     "test_2017_flickr.fr": "3ba671ceb2299f3304ffafefea7a833d08632fbaf0ba18546f8a2ec2391af496",
 }
-TEXT_SHA256 = {  # of the text, as `gunzip -c FILE.gz | sha256sum` gives it
+TEXT_SHA256 = {  # of the unpacked text: `gunzip -c FILE.gz | sha256sum`
     "train.de": "2c2b73fd2b548fbcde3a875e0a78d6ee94d498bfdee6bd3eae3945779e9ddf72",
     "train.en": "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6",
     "val.de": "660e09eb7e1da2f856ea13ee5ad3cf6d36b3d5b0b733c857e94c5747a3dfc660",
@@ -49,7 +49,7 @@ TIMEOUT = 30.0  # seconds without a byte
 
 @dataclass(frozen=True)
 class WithoutMissing:
-    """A split without the pairs of which a side is "@@": a translation that nobody wrote (two lines of train.de)."""
+    """A split without the pairs with "@@" as a side, which marks a missing translation (two lines of train.de)."""
 
     split: Split
     name: str
@@ -65,17 +65,18 @@ class WithoutMissing:
 def multi30k(
     *, folder: Path, source: str, target: str, test: str | None = "test_2016_flickr", address: str | None = ADDRESS
 ) -> Corpus:
-    """Multi30k's task 1 for any two of de, en, fr and cs; what `folder` lacks is downloaded into it from `address`.
+    """Task 1 of Multi30k for two of de, en, fr and cs. Files missing in `folder` are downloaded from `address`.
 
-    A file may be plain or compressed by anybody, where `TEXT_SHA256` has the hash of its text; of the others only the
-    published .gz can be checked. Without any hash there are test_2017_mscoco and test_2018_flickr, which are left out.
-    Raises `InputError` where there is no such language or test set. A split is looked for when it is first read, and
-    raises `InputError` where a file differs or cannot be had, or is not there and there is no `address`.
+    `TEXT_SHA256` checks the text of a file, plain or compressed. Where it has no entry, `SHA256` can check the
+    published .gz only. The test sets test_2017_mscoco and test_2018_flickr are not offered, since no hash is known.
+    Raises `InputError` for an unknown language or test set. A split locates its files when it is first read, and
+    raises `InputError` for a file that has different content, cannot be downloaded, or is missing if `address` is None.
     """
     languages = sorted({name.rpartition(".")[2] for name in SHA256})
     if source == target or not {source, target} <= set(languages):
         raise InputError(
-            f"Multi30k cannot translate {source!r} to {target!r}: choose two different ones of {', '.join(languages)}"
+            f"Multi30k cannot translate {source!r} to {target!r}: choose two different languages of "
+            f"{', '.join(languages)}"
         )
     tests = sorted(
         name.removesuffix(f".{source}")
@@ -90,11 +91,11 @@ def multi30k(
     parts = {"train": "train", "validation": "val", "test": test}
     options = [f"dataset.{name}={folder / prefix if prefix else 'null'}" for name, prefix in parts.items()]
     options += [f"dataset.source={source}", f"dataset.target={target}"]
-    otherwise = f"to take the text as it is: dataset=files {shlex.join(options)}"
+    alternative = f"to use the text unchecked: dataset=files {shlex.join(options)}"
 
     def split(prefix: str, name: str) -> OnDemand:
         def find() -> AlignedFiles:
-            paths = [_checked(folder, prefix, language, address, otherwise) for language in (source, target)]
+            paths = [_checked(folder, prefix, language, address, alternative) for language in (source, target)]
             return AlignedFiles(paths[0], paths[1], name)
 
         return OnDemand(name, find)
@@ -104,10 +105,11 @@ def multi30k(
     return Corpus(source, target, train, split("val", "validation"), scored)
 
 
-def _checked(folder: Path, prefix: str, language: str, address: str | None, otherwise: str) -> Path:
-    """The path of a file in `folder` that has the right text; downloads it where it is absent.
+def _checked(folder: Path, prefix: str, language: str, address: str | None, alternative: str) -> Path:
+    """The path of a file in `folder` that has the expected text; the file is downloaded where it is missing.
 
-    `otherwise` says what to do with another text. The published file goes beside a file that cannot be checked.
+    `alternative` tells the user what to do with a different text. If a file cannot be checked, the published file is
+    downloaded in addition.
     """
     name = f"{prefix}.{language}"
     published = folder / f"{name}.gz"
@@ -116,21 +118,19 @@ def _checked(folder: Path, prefix: str, language: str, address: str | None, othe
         if _file_digest(path) == SHA256[name]:
             return path
         if name not in TEXT_SHA256:
-            problem = problem or f"{path} cannot be checked: only of the published {name}.gz is the SHA-256 known"
+            problem = problem or f"{path} cannot be checked: only the SHA-256 of the published {name}.gz is known"
         elif (digest := text_digest(path)) == TEXT_SHA256[name]:
             return path
         else:
             problem = problem or f"the text of {path} is not Multi30k's (SHA-256 {digest}, not {TEXT_SHA256[name]})"
     if problem and (address is None or published.exists() or name in TEXT_SHA256):
-        raise InputError(f"{problem}; {otherwise}")
+        raise InputError(f"{problem}; {alternative}")
     if address is None:
-        raise InputError(
-            f"{published} is not there; dataset.folder=FOLDER names the one that has Multi30k or is to have it"
-        )
+        raise InputError(f"{published} is not there; set dataset.folder=FOLDER to the folder with Multi30k")
     try:
         _download(f"{address}/{name}.gz", published, sha256=SHA256[name])
     except InputError as error:
-        raise InputError(f"{error}; {problem}; {otherwise}" if problem else str(error)) from error
+        raise InputError(f"{error}; {problem}; {alternative}" if problem else str(error)) from error
     return published
 
 
@@ -143,14 +143,14 @@ def _file_digest(path: Path) -> str:
 
 
 def _download(address: str, path: Path, *, sha256: str) -> None:
-    """Writes what `address` serves to `path`, all of it with the right hash or nothing."""
+    """Downloads `address` to `path`. A partial file, or one with another hash, is never stored there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as temporary:
             part = Path(temporary) / path.name
             digest = _fetch(address, part)
             if digest != sha256:
-                raise InputError(_advice(address, path, f"what came has the SHA-256 {digest}, not {sha256}"))
+                raise InputError(_advice(address, path, f"the content has the SHA-256 {digest}, not {sha256}"))
             os.replace(part, path)
     except urllib.error.HTTPError as error:
         raise InputError(_advice(address, path, f"the server answered {error.code} {error.reason}")) from error
@@ -159,7 +159,7 @@ def _download(address: str, path: Path, *, sha256: str) -> None:
 
 
 def _fetch(address: str, path: Path) -> str:
-    """Streams to a new file and returns the SHA-256 of what came."""
+    """Downloads to a new file and returns the SHA-256 of its content."""
     digest = hashlib.sha256()
     with urllib.request.urlopen(address, timeout=TIMEOUT) as response, path.open("wb") as file:
         total: int | None = response.length
@@ -175,6 +175,7 @@ def _fetch(address: str, path: Path) -> str:
 
 
 def _advice(address: str, path: Path, reason: str) -> str:
+    """The error message for a failed download."""
     return (
         f"cannot download {address}: {reason}; try again later, or put the file at {path} by hand, or set "
         "dataset.folder to a folder that has it"

@@ -1,4 +1,4 @@
-"""The rows of a tab-separated file, plain or as a spreadsheet writes them."""
+"""Corpora of tab-separated files, plain or with the quotation marks of a spreadsheet."""
 
 import csv
 import re
@@ -15,11 +15,11 @@ QUOTINGS = ("none", "csv")
 
 
 def parse_rows(lines: Iterable[str], *, quoting: str, file: Path) -> Iterator[tuple[int, list[str]]]:
-    """The fields of each row, with the number of its (last) line.
+    """The fields of each row, with the number of its last line.
 
-    With `quoting="csv"` a field may stand between quotation marks, doubled within it, as spreadsheets and Python's
-    `csv` write it; a TAB or a line end within it becomes a space, since neither can be in a sentence. With "none" a
-    quotation mark is text. Raises `InputError` where the quotes are not those of `csv`.
+    With `quoting="csv"` a field may be enclosed in quotation marks, and marks inside it are doubled, as spreadsheets
+    and Python's `csv` write it. A TAB or line end inside a field becomes a space, since a sentence has neither. With
+    "none" a quotation mark is text. Raises `InputError` for quotation marks that do not follow these rules.
     """
     if quoting == "none":
         for number, line in enumerate(lines, start=1):
@@ -33,33 +33,33 @@ def parse_rows(lines: Iterable[str], *, quoting: str, file: Path) -> Iterator[tu
             yield rows.line_num, [re.sub(r"\r?\n|\t", " ", field) for field in row] or [""]
             begin = rows.line_num + 1
     except csv.Error as error:
-        where = f"line {begin}" if rows.line_num <= begin else f"lines {begin} to {rows.line_num}"
+        location = f"line {begin}" if rows.line_num <= begin else f"lines {begin} to {rows.line_num}"
         raise InputError(
-            f"{file}, {where}: {error}; with dataset.quoting=csv a field that holds a quotation mark stands between "
-            "quotation marks and doubles it; dataset.quoting=none takes them as text"
+            f'{file}, {location}: {error}; dataset.quoting=csv expects fields like "He said ""hello"".", in quotation '
+            "marks and with marks inside doubled; dataset.quoting=none reads quotation marks as text"
         ) from error
 
 
 def looks_quoted(field: str) -> bool:
-    """Whether a spreadsheet wrote the field: `"He said ""hello""."`, between quotation marks and doubled within."""
+    """Whether the field looks as if a spreadsheet wrote it: `"He said ""hello""."`."""
     inside = field[1:-1]
     return field[:1] == field[-1:] == '"' and '""' in inside and '"' not in inside.replace('""', "")
 
 
 def looks_like_header(pair: Pair, languages: tuple[str, str]) -> bool:
-    """Whether a row names its columns: `source` and `target`, or the two languages."""
+    """Whether a row holds the names of columns: `source` and `target`, or the two languages."""
     names = tuple(cell.strip().lower() for cell in pair)
     return names in {("source", "target"), ("src", "trg"), ("src", "tgt"), tuple(map(str.lower, languages))}
 
 
 @dataclass(frozen=True)
 class TabSeparated:
-    """A file with a source, a TAB and its target in each line, or with both in two columns of several.
+    """A file with a sentence pair on each line, in two columns or in two of several columns.
 
-    `columns` are those of source and target, counted from 1; None means that there are two. A line with another number
-    of columns (than two, or than the first line) is refused: what stands behind a second TAB may as well be half a
-    sentence; an empty line is a pair with two empty sides. `quoting` is that of `parse_rows`; with `header` the first
-    row is left out.
+    `columns` are the columns of source and target, counted from 1; None means that the file has two. A line with a
+    different number of columns raises `InputError`, since text after another TAB could be part of a sentence; without
+    `columns` two are expected, otherwise as many as in the first line. An empty line is a pair with two empty sides.
+    For `quoting` see `parse_rows`; with `header` the first row is skipped.
     """
 
     path: Path
@@ -78,21 +78,21 @@ class TabSeparated:
                 continue
             width = width or max(len(row), source, target)
             if len(row) != width:
-                raise InputError(f"{self.path}, line {number}: {self._wrong(row, width)}")
+                raise InputError(f"{self.path}, line {number}: {self._describe_mismatch(row, width)}")
             yield Pair(row[source - 1], row[target - 1])
 
-    def _wrong(self, row: Sequence[str], width: int) -> str:
-        found = len(row)
-        counts = f"found {found} column{'s'[: found != 1]}, need {width}"
+    def _describe_mismatch(self, row: Sequence[str], width: int) -> str:
+        """The error message for a row that does not have `width` columns."""
+        counts = f"found {len(row)} column{'s'[: len(row) != 1]}, need {width}"
         if self.columns is not None:
-            return f"{counts}: dataset.columns is {list(self.columns)}, and all lines have as many as the first"
+            return f"{counts}: dataset.columns is {list(self.columns)}, and all lines need as many as the first"
         advice = ""
         if self.quoting == "none" and any(cell.startswith('"') for cell in row):
-            advice = "; dataset.quoting=csv reads cells between quotation marks, as spreadsheets write them"
-        elif found > 2:
-            advice = "; dataset.columns=[1,2] takes the first two, [2,3] the next"
-        elif separator := next((one for one in (";", ",") if one in row[0]), None):
-            advice = f"; {separator!r} separates no columns: export the table with tabs between"
+            advice = "; dataset.quoting=csv reads cells in quotation marks, as spreadsheets write them"
+        elif len(row) > 2:
+            advice = "; dataset.columns=[1,2] reads the first two, [2,3] the second and third"
+        elif separator := next((character for character in (";", ",") if character in row[0]), None):
+            advice = f"; {separator!r} does not separate columns: export the table with tabs"
         return f"{counts}: the source, a TAB, the target{advice}"
 
     def fingerprint(self) -> str:
@@ -111,7 +111,7 @@ def tsv(
     quoting: str = "none",
     header: bool = False,
 ) -> Corpus:
-    """A corpus of `TabSeparated` files, of which `train` may be several."""
+    """A corpus of `TabSeparated` files; `train` may be several files."""
 
     def split(path: Path, name: str) -> OnDemand:
         return OnDemand(name, lambda: TabSeparated(path, name, columns, quoting, header))

@@ -1,6 +1,4 @@
-"""The generated corpora, made once. They are made in a process of their own, where no shape checks slow every call
-down.
-"""
+"""The corpora of the tests. Each is generated once, in its own process, where no shape checks slow it down."""
 
 import pickle
 import subprocess
@@ -30,13 +28,15 @@ def run_apart(program: str, folder: Path, *arguments: str, hash_seed: str = "0")
 
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Grammar]:
-    made: dict[tuple[str, int, str], Grammar] = {}
+    corpora: dict[tuple[str, int, str], Grammar] = {}
 
     def corpus(preset: str, *, seed: int = 1, hash_seed: str = "0") -> Grammar:
         key = (preset, seed, hash_seed)
-        if key not in made:
-            made[key] = run_apart(_GENERATE, tmp_path_factory.mktemp("grammar"), preset, str(seed), hash_seed=hash_seed)
-        return made[key]
+        if key not in corpora:
+            corpora[key] = run_apart(
+                _GENERATE, tmp_path_factory.mktemp("grammar"), preset, str(seed), hash_seed=hash_seed
+            )
+        return corpora[key]
 
     return corpus
 

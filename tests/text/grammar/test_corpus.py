@@ -1,4 +1,4 @@
-"""What must be true of the whole corpus. Most of it is asked of every sentence of the preset `small`."""
+"""Properties of the whole corpus. Most are checked for every sentence of the preset `small`."""
 
 import hashlib
 from collections import Counter
@@ -105,23 +105,23 @@ def test_no_order_of_hashes_gets_in_and_the_seed_decides(generated: Callable[...
 @pytest.mark.parametrize("preset", PRESETS)
 def test_sizes(generated: Callable[..., Grammar], preset: str) -> None:
     corpus, size = generated(preset), PRESETS[preset]
-    assert (len(corpus.train), len(corpus.validation), len(corpus.test)) == (size.train, size.held, size.held)
+    assert (len(corpus.train), len(corpus.validation), len(corpus.test)) == (size.train, size.held_out, size.held_out)
     assert list(corpus.challenges) == list(CHALLENGES)
     assert {len(examples) for examples in corpus.challenges.values()} == {size.challenge}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_no_sentence_stands_in_two_sets_and_no_german_one_twice(generated: Callable[..., Grammar], preset: str) -> None:
-    named = splits(generated(preset))
+    sets = splits(generated(preset))
     for side in ("source", "target"):
         seen: set[str] = set()
-        for examples in named.values():
-            here = {getattr(example, side) for example in examples}
-            assert here
-            assert not here & seen
-            seen |= here
+        for examples in sets.values():
+            sentences = {getattr(example, side) for example in examples}
+            assert sentences
+            assert not sentences & seen
+            seen |= sentences
     # in particular no German sentence has two English sides
-    assert len({example.source for example in every(generated(preset))}) == sum(map(len, named.values()))
+    assert len({example.source for example in every(generated(preset))}) == sum(map(len, sets.values()))
 
 
 def test_every_phenomenon_has_its_tag(small: Grammar) -> None:
@@ -216,7 +216,7 @@ def test_longer(small: Grammar) -> None:
 
 
 def test_deeper(small: Grammar) -> None:
-    """Each clause inside another starts behind a comma or ends with one; three of them need three finite verbs more."""
+    """Each clause inside another begins after a comma or ends with one."""
     tags = {"subordinate", "relative", "zu-infinitive"}
     for example in small.challenges["deeper"]:
         assert tags & set(example.tags)
@@ -224,9 +224,7 @@ def test_deeper(small: Grammar) -> None:
 
 
 def compounds(corpus: list[Example]) -> set[tuple[str, str]]:
-    """Pairs of modifier and head, found in the text: a word that is a modifier followed by the form of a noun in
-    lower case.
-    """
+    """Pairs of modifier and head in the text: a word that is a modifier and a form of a noun in lower case."""
     lexicon = LEXICON_ENTRIES
     heads = {
         form.lower(): noun.german
@@ -234,17 +232,17 @@ def compounds(corpus: list[Example]) -> set[tuple[str, str]]:
         for form in (noun.german, noun.genitive, noun.plural, noun.plural + "n")
         if form
     }
-    whole = {form for noun in lexicon.nouns for form in (noun.german, noun.genitive, noun.plural)}
-    found = set()
+    simple_nouns = {form for noun in lexicon.nouns for form in (noun.german, noun.genitive, noun.plural)}
+    pairs = set()
     for example in corpus:
         if "compound" not in example.tags:
             continue
         for word in example.source.split(" "):
             bare = word.rstrip(".,?!")
             for modifier in sorted({entry.german for entry in lexicon.modifiers}):
-                if bare.startswith(modifier) and bare not in whole and bare[len(modifier) :] in heads:
-                    found.add((modifier, heads[bare[len(modifier) :]]))
-    return found
+                if bare.startswith(modifier) and bare not in simple_nouns and bare[len(modifier) :] in heads:
+                    pairs.add((modifier, heads[bare[len(modifier) :]]))
+    return pairs
 
 
 def test_compounds_are_new_and_their_parts_are_not(small: Grammar) -> None:
@@ -252,22 +250,21 @@ def test_compounds_are_new_and_their_parts_are_not(small: Grammar) -> None:
     assert len(seen) > 50
     modifiers, heads = {modifier for modifier, _ in seen}, {head for _, head in seen}
     for example in small.challenges["compounds"]:
-        mine = compounds([example])
-        new = mine - seen
+        new = compounds([example]) - seen
         assert new, example.source
         assert all(modifier in modifiers and head in heads for modifier, head in new)
 
 
-def named(example: Example) -> set[str]:
+def names_in(example: Example) -> set[str]:
     names = {name.text.lower() for name in LEXICON_ENTRIES.names}
     return {word if word in names else word.removesuffix("s") for word in words(example.source)} & names
 
 
 def test_names_are_new_many_and_spelt_with_known_letters(small: Grammar) -> None:
-    seen = {name for example in small.train for name in named(example)}
+    seen = {name for example in small.train for name in names_in(example)}
     assert len(seen) > 30
-    counts = Counter(name for example in small.challenges["names"] for name in named(example) - seen)
-    assert all(named(example) - seen for example in small.challenges["names"])
+    counts = Counter(name for example in small.challenges["names"] for name in names_in(example) - seen)
+    assert all(names_in(example) - seen for example in small.challenges["names"])
     for gender in ("f", "m"):
         new = [name.text for name in LEXICON_ENTRIES.names if name.gender == gender and counts[name.text.lower()]]
         assert len(new) >= 4
@@ -280,7 +277,7 @@ def test_names_are_new_many_and_spelt_with_known_letters(small: Grammar) -> None
     ("name", "low", "high"), [("separable-2-4", 2, 4), ("separable-5-8", 5, 8), ("separable-9", 9, 99)]
 )
 def test_separable_verbs_stand_apart(small: Grammar, name: str, low: int, high: int) -> None:
-    """Found in the text alone: the particle stands alone, and a form of its verb stands so many words before."""
+    """Checked on the text and its links: the distance between a particle and a form of its verb."""
     assert all(low <= distance(example) <= high for example in small.challenges[name])
 
 
@@ -289,9 +286,7 @@ def test_training_has_no_far_particle(small: Grammar) -> None:
 
 
 def distance(example: Example) -> int:
-    """Words between the two halves of a verb: the widest gap between a stem and a particle that share an English word
-    for sure.
-    """
+    """The words between a verb and its particle: the widest gap between words linked to one English word."""
     particles = {verb.particle for verb in LEXICON_ENTRIES.verbs if verb.particle}
     source = example.source.split(" ")
     by_target: dict[int, list[int]] = {}
@@ -319,7 +314,7 @@ from seq2seq.text.grammar.german import clause_tokens
 dealer, _ = corpus._dealer("small", 1, LEXICON)
 drawn = [drawn for drawn, _ in dealer.training(8000)]
 trained = set().union(*[each.parts for each in drawn])
-fitting = [each.parts for each in dealer.left["pairs"] if all(dealer.words[word] >= 3 for word in each.words)]
+fitting = [each.parts for each in dealer.rejected["pairs"] if all(dealer.words[word] >= 3 for word in each.words)]
 inner = [clause for each in drawn for clause, _ in each.clauses]
 turned, examined = [], 0
 for clause in inner:
@@ -348,11 +343,11 @@ pickle.dump((trained, fitting, conflicts, turned), open(sys.argv[1], "wb"))
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
-    """The parts of 8,000 training frames, those of the left-over frames for `pairs`, sources drawn with two targets,
-    and clauses of the 8,000 that mean the same with subject and object exchanged.
+    """The parts of 8,000 training frames, those of the rejected frames for `pairs`, sources drawn with two targets, and
+    clauses of the 8,000 that have the same words with subject and object exchanged.
     """
-    made: Frames = run_apart(_FRAMES, tmp_path_factory.mktemp("frames"))
-    return made
+    result: Frames = run_apart(_FRAMES, tmp_path_factory.mktemp("frames"))
+    return result
 
 
 def test_pairs_are_new_and_their_words_are_not(frames: Frames) -> None:
@@ -369,10 +364,10 @@ def test_pairs_are_new_and_their_words_are_not(frames: Frames) -> None:
 
 
 def test_no_german_sentence_means_two_things(frames: Frames) -> None:
-    """Asked of frames as they are drawn, before repeated sentences are dropped: the short ones come again and again."""
+    """Checked on all frames that are drawn: short sentences are drawn many times before repeated ones are dropped."""
     assert frames[2] == []
 
 
 def test_an_object_in_front_cannot_be_the_subject(frames: Frames) -> None:
-    """By its form, the subject's, the verb's agreement, or because it cannot do what the verb says."""
+    """Its form shows it, or the subject's form, or the agreement of the verb, or the meaning of the verb."""
     assert frames[3] == []

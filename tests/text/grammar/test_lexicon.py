@@ -1,4 +1,4 @@
-"""A bad cell is refused with file, line, column and what would do."""
+"""A bad cell is refused with file, line, column and what is expected."""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def spoil(table: Path, start: str, old: str, new: str) -> int:
-    """Change the first line that starts so; its number."""
+    """Change the first line that begins with `start`, and return its number."""
     lines = table.read_text(encoding="utf-8").split("\n")
     number = next(i for i, line in enumerate(lines) if line.startswith(start))
     assert old in lines[number]
@@ -30,7 +30,7 @@ def spoil(table: Path, start: str, old: str, new: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("table", "start", "old", "new", "column", "would_do"),
+    ("table", "start", "old", "new", "column", "expectation"),
     [
         ("nouns.tsv", "Hund", "\tm\t", "\tx\t", "gender", "m, f, n"),
         ("nouns.tsv", "Hund", "animal,pet", "animal, pet", "classes", "single commas"),
@@ -39,10 +39,10 @@ def spoil(table: Path, start: str, old: str, new: str) -> int:
         ("nouns.tsv", "Park", "in+dative=in", "in+genitive=in", "place", "auf+accusative=for"),
         ("nouns.tsv", "Suppe", "vegetable", "vegetables", "modifiers", "vegetable"),
         ("nouns.tsv", "Hund", "\tdog\t", "\t\t", "english", "'-'"),
-        ("nouns.tsv", "Hund", "\tdog\t", "\t-\t", "english", "needs a word"),
+        ("nouns.tsv", "Hund", "\tdog\t", "\t-\t", "english", "expected a word"),
         ("verbs.tsv", "lesen", "transitive", "transitiv", "pattern", "intransitive"),
         ("verbs.tsv", "lesen", "\treading\t", "\tbooks\t", "object", "reading"),
-        ("verbs.tsv", "lesen", "\treading\t", "\t-\t", "object", "classes of its object"),
+        ("verbs.tsv", "lesen", "\treading\t", "\t-\t", "object", "classes of the object"),
         ("verbs.tsv", "lesen", "lesen", "lese", "german", "infinitive"),
         ("verbs.tsv", "lesen", "haben", "hat", "auxiliary", "haben, sein"),
         ("verbs.tsv", "denken", "an+accusative=of", "-", "preposition", "auf+accusative=for"),
@@ -51,13 +51,13 @@ def spoil(table: Path, start: str, old: str, new: str) -> int:
         ("names.tsv", "Anna", "\tf", "\tn", "gender", "m, f"),
     ],
 )  # fmt: skip
-def test_a_bad_cell(folder: Path, table: str, start: str, old: str, new: str, column: str, would_do: str) -> None:
+def test_a_bad_cell(folder: Path, table: str, start: str, old: str, new: str, column: str, expectation: str) -> None:
     line = spoil(folder / table, start, old, new)
     with pytest.raises(InputError) as error:
         generate("tiny", seed=1, lexicon=folder)
     message = str(error.value)
     assert f"{folder / table}, line {line}, column '{column}'" in message
-    assert would_do in message.split("found", 1)[1]
+    assert expectation in message.split("found", 1)[1]
 
 
 def test_a_cell_too_few(folder: Path) -> None:

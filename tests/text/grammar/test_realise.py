@@ -1,4 +1,4 @@
-"""Frames made by hand, and the sentences and links that a reader expects of them."""
+"""Frames written by hand, and the sentences and links that a reader expects of them."""
 
 import pytest
 
@@ -40,12 +40,12 @@ def example(clause: Clause) -> Example:
     return translate(realise(clause))
 
 
-def links(made: Example) -> str:
-    return " ".join(f"{link.source}{'-' if link.sure else 'p'}{link.target}" for link in made.links)
+def links(pair: Example) -> str:
+    return " ".join(f"{link.source}{'-' if link.sure else 'p'}{link.target}" for link in pair.links)
 
 
 def test_a_separable_verb_in_a_main_clause() -> None:
-    made = example(
+    pair = example(
         Clause(
             "main",
             verb("aufräumen"),
@@ -54,15 +54,15 @@ def test_a_separable_verb_in_a_main_clause() -> None:
             objects={"accusative": the("accusative", "Zimmer")},
         )
     )
-    assert made.source == "Der Junge räumte das Zimmer auf."
-    assert made.target == "The boy tidied up the room."
-    assert made.acceptable == ("The boy tidied the room up.",)
+    assert pair.source == "Der Junge räumte das Zimmer auf."
+    assert pair.target == "The boy tidied up the room."
+    assert pair.acceptable == ("The boy tidied the room up.",)
     # der-the, Junge-boy, räumte-tidied (possibly up), das-the, Zimmer-room, auf-up (possibly tidied)
-    assert links(made) == "0-0 1-1 2-2 2p3 3-4 4-5 5p2 5-3"
+    assert links(pair) == "0-0 1-1 2-2 2p3 3-4 4-5 5p2 5-3"
 
 
 def test_one_english_word_for_both_halves() -> None:
-    made = example(
+    pair = example(
         Clause(
             "main",
             verb("aufmachen"),
@@ -72,12 +72,12 @@ def test_one_english_word_for_both_halves() -> None:
             objects={"accusative": the("accusative", "Tür")},
         )
     )
-    assert (made.source, made.target) == ("Er macht die Tür auf.", "He is opening the door.")
-    assert links(made) == "0-0 1p1 1-2 2-3 3-4 4p1 4-2"
+    assert (pair.source, pair.target) == ("Er macht die Tür auf.", "He is opening the door.")
+    assert links(pair) == "0-0 1p1 1-2 2-3 3-4 4p1 4-2"
 
 
 def test_swapped_arguments() -> None:
-    made = example(
+    pair = example(
         Clause(
             "main",
             verb("gefallen"),
@@ -87,12 +87,12 @@ def test_swapped_arguments() -> None:
             objects={"dative": the("dative", "Kind", plural=True)},
         )
     )
-    assert (made.source, made.target) == ("Den Kindern gefällt der Film.", "The children like the film.")
-    assert links(made) == "0-0 1-1 2-2 3-3 4-4"
+    assert (pair.source, pair.target) == ("Den Kindern gefällt der Film.", "The children like the film.")
+    assert links(pair) == "0-0 1-1 2-2 3-3 4-4"
 
 
 def test_a_fronted_object_crosses() -> None:
-    made = example(
+    pair = example(
         Clause(
             "main",
             verb("fragen"),
@@ -102,8 +102,8 @@ def test_a_fronted_object_crosses() -> None:
             objects={"accusative": the("accusative", "Student")},
         )
     )
-    assert (made.source, made.target) == ("Den Studenten fragte die Frau.", "The woman asked the student.")
-    assert links(made) == "0-3 1-4 2-2 3-0 4-1"
+    assert (pair.source, pair.target) == ("Den Studenten fragte die Frau.", "The woman asked the student.")
+    assert links(pair) == "0-3 1-4 2-2 3-0 4-1"
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_a_fronted_object_crosses() -> None:
     [("she", "Sie lacht.", "She is laughing."), ("they", "Sie lachen.", "They are laughing.")],
 )
 def test_agreement_tells_she_from_they(name: str, german: str, english: str) -> None:
-    made = example(Clause("main", verb("lachen"), pronoun("subject", name), "present", progressive=True))
-    assert (made.source, made.target) == (german, english)
+    pair = example(Clause("main", verb("lachen"), pronoun("subject", name), "present", progressive=True))
+    assert (pair.source, pair.target) == (german, english)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_agreement_tells_she_from_they(name: str, german: str, english: str) -> 
     ],
 )
 def test_the_perfect_is_past_with_a_time_of_the_past(german: str, slot: str, source: str, target: str) -> None:
-    made = example(
+    pair = example(
         Clause(
             "main",
             verb("essen"),
@@ -133,11 +133,11 @@ def test_the_perfect_is_past_with_a_time_of_the_past(german: str, slot: str, sou
             adverbials=[adverb(german, slot)],
         )
     )
-    assert (made.source, made.target) == (source, target)
+    assert (pair.source, pair.target) == (source, target)
 
 
 def test_a_passive_with_a_modal_and_nicht() -> None:
-    made = example(
+    pair = example(
         Clause(
             "main",
             verb("reparieren"),
@@ -148,13 +148,13 @@ def test_a_passive_with_a_modal_and_nicht() -> None:
             negation="nicht",
         )
     )
-    assert made.source == "Die Autos mussten nicht repariert werden."
-    assert made.target == "The cars did not have to be repaired."
+    assert pair.source == "Die Autos mussten nicht repariert werden."
+    assert pair.target == "The cars did not have to be repaired."
     # mussten-have to (possibly did), nicht-not, repariert-repaired (possibly did, be), werden-be
-    assert "2-4" in links(made).split()
-    assert "3-3" in links(made).split()
-    assert "4-7" in links(made).split()
-    assert "5-6" in links(made).split()
+    assert "2-4" in links(pair).split()
+    assert "3-3" in links(pair).split()
+    assert "4-7" in links(pair).split()
+    assert "5-6" in links(pair).split()
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_passive_with_a_modal_and_nicht() -> None:
     ],
 )
 def test_clock_times(clock: Clock, german: str, english: str) -> None:
-    made = example(
+    pair = example(
         Clause(
             "main",
             verb("ankommen"),
@@ -177,47 +177,47 @@ def test_clock_times(clock: Clock, german: str, english: str) -> None:
             adverbials=[Adverbial("main.clock", "clock", clock=clock)],
         )
     )
-    assert made.source == f"Der Zug kam {german} an."
-    assert made.target == f"The train arrived {english}."
-    assert all(any(link.sure for link in made.links if link.source == i) for i in range(len(made.source.split(" "))))
+    assert pair.source == f"Der Zug kam {german} an."
+    assert pair.target == f"The train arrived {english}."
+    assert all(any(link.sure for link in pair.links if link.source == i) for i in range(len(pair.source.split(" "))))
 
 
 def test_kein_is_not_a() -> None:
-    made = example(
+    pair = example(
         Clause("main", verb("kaufen"), pronoun("subject", "ich"), "preterite", negation="kein",
                objects={"accusative": Phrase("main.accusative", noun("Apfel"), determiner="negative")})
     )  # fmt: skip
-    assert (made.source, made.target) == ("Ich kaufte keinen Apfel.", "I did not buy an apple.")
-    assert links(made) == "0-0 1p1 1-3 2-2 2-4 3-5"
+    assert (pair.source, pair.target) == ("Ich kaufte keinen Apfel.", "I did not buy an apple.")
+    assert links(pair) == "0-0 1p1 1-3 2-2 2-4 3-5"
 
 
 def test_a_compound_is_two_english_words_and_im_is_in_the() -> None:
     modifier = next(entry for entry in LEXICON_ENTRIES.modifiers if entry.german == "Blumen")
-    place = Adverbial(
+    garden = Adverbial(
         "main.place",
         "place",
         preposition=Preposition("in", "dative", ("in",)),
         phrase=the("place", "Garten", modifier=modifier),
     )
-    made = example(Clause("main", verb("schlafen"), pronoun("subject", "du"), "preterite", adverbials=[place]))
-    assert (made.source, made.target) == ("Du schliefst im Blumengarten.", "You slept in the flower garden.")
-    assert links(made) == "0-0 1-1 2-2 2-3 3-4 3-5"
+    pair = example(Clause("main", verb("schlafen"), pronoun("subject", "du"), "preterite", adverbials=[garden]))
+    assert (pair.source, pair.target) == ("Du schliefst im Blumengarten.", "You slept in the flower garden.")
+    assert links(pair) == "0-0 1-1 2-2 2-3 3-4 3-5"
 
 
 def test_a_relative_clause_and_n_declension() -> None:
     boy = the("accusative", "Junge")
     gap = Phrase("main.accusative.relative.subject", Gap("relative", boy))
     boy.relative = Clause("main.accusative.relative", verb("weinen"), gap, "present", kind="final", progressive=True)
-    made = example(Clause("main", verb("kennen"), pronoun("subject", "she"), "present", objects={"accusative": boy}))
-    assert (made.source, made.target) == ("Sie kennt den Jungen, der weint.", "She knows the boy who is crying.")
-    assert made.acceptable == ("She knows the boy that is crying.",)
+    pair = example(Clause("main", verb("kennen"), pronoun("subject", "she"), "present", objects={"accusative": boy}))
+    assert (pair.source, pair.target) == ("Sie kennt den Jungen, der weint.", "She knows the boy who is crying.")
+    assert pair.acceptable == ("She knows the boy that is crying.",)
 
 
 def test_zu_in_the_middle_of_a_word() -> None:
     subject = pronoun("subject", "er")
     to = Clause("main.to", verb("aufstehen"), subject, "present", kind="infinitive", front="", conjunction="to")
-    made = example(Clause("main", verb("versuchen"), subject, "perfect", complement=to))
-    assert (made.source, made.target) == ("Er hat versucht, aufzustehen.", "He has tried to get up.")
+    pair = example(Clause("main", verb("versuchen"), subject, "perfect", complement=to))
+    assert (pair.source, pair.target) == ("Er hat versucht, aufzustehen.", "He has tried to get up.")
 
 
 @pytest.mark.parametrize(
@@ -229,21 +229,21 @@ def test_zu_in_the_middle_of_a_word() -> None:
 )
 def test_comparisons(degree: str, german: str, english: str) -> None:
     predicate = Predicate(adjective("alt"), degree, the("than", "Park"))  # type: ignore[arg-type]
-    made = example(Clause("main", verb("sein"), the("subject", "Haus"), "present", predicate=predicate))
-    assert (made.source, made.target) == (f"Das Haus ist {german}.", f"The house is {english}.")
+    pair = example(Clause("main", verb("sein"), the("subject", "Haus"), "present", predicate=predicate))
+    assert (pair.source, pair.target) == (f"Das Haus ist {german}.", f"The house is {english}.")
 
 
 def test_an_adjective_compared_before_its_noun() -> None:
-    new = Phrase(
+    car = Phrase(
         "main.accusative", noun("Auto"), determiner="indefinite", adjectives=(adjective("neu"),), comparative=True
     )
-    made = example(Clause("main", verb("kaufen"), pronoun("subject", "wir"), "future", objects={"accusative": new}))
-    assert (made.source, made.target) == ("Wir werden ein neueres Auto kaufen.", "We will buy a newer car.")
+    pair = example(Clause("main", verb("kaufen"), pronoun("subject", "wir"), "future", objects={"accusative": car}))
+    assert (pair.source, pair.target) == ("Wir werden ein neueres Auto kaufen.", "We will buy a newer car.")
 
 
 def test_a_question_strands_the_preposition() -> None:
-    asked = Phrase("main.prepositional", Gap("who"))
-    made = example(
+    gap = Phrase("main.prepositional", Gap("who"))
+    pair = example(
         Clause(
             "main",
             verb("warten"),
@@ -252,14 +252,14 @@ def test_a_question_strands_the_preposition() -> None:
             kind="question",
             front="prepositional",
             progressive=True,
-            objects={"prepositional": asked},
+            objects={"prepositional": gap},
         )
     )
-    assert (made.source, made.target) == ("Auf wen wartet der Kunde?", "Who is the customer waiting for?")
+    assert (pair.source, pair.target) == ("Auf wen wartet der Kunde?", "Who is the customer waiting for?")
 
 
 def test_a_request() -> None:
-    made = example(
+    pair = example(
         Clause(
             "main",
             verb("anziehen"),
@@ -270,7 +270,7 @@ def test_a_request() -> None:
             objects={"accusative": the("accusative", "Mantel", plural=True)},
         )
     )
-    assert (made.source, made.target) == ("Zieht bitte die Mäntel an!", "Please put on the coats!")
+    assert (pair.source, pair.target) == ("Zieht bitte die Mäntel an!", "Please put on the coats!")
 
 
 def test_no_adverb_stands_behind_a_relative_clause() -> None:
@@ -287,42 +287,42 @@ def test_no_adverb_stands_behind_a_relative_clause() -> None:
         objects={"accusative": gap},
     )
     carefully = Adverbial("main.manner", "manner", adverb=adverb("vorsichtig", "manner").adverb)
-    made = example(
+    pair = example(
         Clause("main", verb("zumachen"), pronoun("subject", "er"), "preterite", objects={"accusative": door},
                adverbials=[carefully, adverb("gestern", "time")])
     )  # fmt: skip
-    assert made.source == "Er machte gestern die Tür, die ich putzte, vorsichtig zu."
-    assert made.target == "Yesterday he carefully closed the door that I cleaned."
+    assert pair.source == "Er machte gestern die Tür, die ich putzte, vorsichtig zu."
+    assert pair.target == "Yesterday he carefully closed the door that I cleaned."
 
 
-def spot(german: str, english: str, place: str) -> Adverbial:
+def spot(german: str, english: str, noun_name: str) -> Adverbial:
     return Adverbial("main.place", "place", preposition=Preposition(german, "dative", (english,)),
-                     phrase=the("place", place))  # fmt: skip
+                     phrase=the("place", noun_name))  # fmt: skip
 
 
 def test_what_lies_somewhere_comes_first_in_english() -> None:
-    made = example(
+    pair = example(
         Clause("main", verb("liegen"), the("subject", "Schlüssel"), "preterite", front="place",
                adverbials=[spot("auf", "on", "Tisch")])
     )  # fmt: skip
-    assert (made.source, made.target) == ("Auf dem Tisch lag der Schlüssel.", "The key lay on the table.")
+    assert (pair.source, pair.target) == ("Auf dem Tisch lag der Schlüssel.", "The key lay on the table.")
 
 
 def test_a_pronoun_waits_for_nothing() -> None:
-    asked = Adverbial("main.place", "place", question="where")
-    made = example(
+    where = Adverbial("main.place", "place", question="where")
+    pair = example(
         Clause("main", verb("sitzen"), pronoun("subject", "ich"), "perfect", kind="question", front="place",
-               adverbials=[asked, adverb("gestern", "time")])
+               adverbials=[where, adverb("gestern", "time")])
     )  # fmt: skip
-    assert (made.source, made.target) == ("Wo habe ich gestern gesessen?", "Where did I sit yesterday?")
+    assert (pair.source, pair.target) == ("Wo habe ich gestern gesessen?", "Where did I sit yesterday?")
 
 
 def test_cannot_is_one_word_unless_the_subject_parts_it() -> None:
     statement = Clause("main", verb("schlafen"), pronoun("subject", "er"), "present", modal=verb("können"))
     statement.negation = "nicht"
-    made = example(statement)
-    assert (made.source, made.target) == ("Er kann nicht schlafen.", "He cannot sleep.")
-    assert links(made) == "0-0 1-1 1p2 2-1 3-2"
+    pair = example(statement)
+    assert (pair.source, pair.target) == ("Er kann nicht schlafen.", "He cannot sleep.")
+    assert links(pair) == "0-0 1-1 1p2 2-1 3-2"
     statement.kind, statement.front = "question", ""
     assert example(statement).target == "Can he not sleep?"
 
@@ -331,12 +331,12 @@ def test_how_one_puts_a_thing_stands_before_the_verb() -> None:
     goal = Adverbial("main.goal", "goal", preposition=Preposition("auf", "accusative", ("on",)),
                      phrase=the("goal", "Tisch"))  # fmt: skip
     carefully = Adverbial("main.manner", "manner", adverb=adverb("vorsichtig", "manner").adverb)
-    made = example(
+    pair = example(
         Clause("main", verb("stellen"), pronoun("subject", "she"), "future",
                objects={"accusative": the("accusative", "Vase")}, adverbials=[carefully, goal])
     )  # fmt: skip
-    assert made.source == "Sie wird die Vase vorsichtig auf den Tisch stellen."
-    assert made.target == "She will carefully put the vase on the table."
+    assert pair.source == "Sie wird die Vase vorsichtig auf den Tisch stellen."
+    assert pair.target == "She will carefully put the vase on the table."
 
 
 @pytest.mark.parametrize(
@@ -344,8 +344,8 @@ def test_how_one_puts_a_thing_stands_before_the_verb() -> None:
 )
 def test_a_new_subject_waits_for_a_pronoun(determiner: str, german: str) -> None:
     dog = Phrase("main.subject", noun("Hund"), determiner=determiner)
-    made = example(
+    pair = example(
         Clause("main", verb("sehen"), dog, "preterite", front="time",
                objects={"accusative": pronoun("accusative", "ich")}, adverbials=[adverb("gestern", "time")])
     )  # fmt: skip
-    assert made.source == german
+    assert pair.source == german

@@ -1,4 +1,4 @@
-"""The built-in corpus as a dataset: its gold fits its sentences, and the cache changes nothing."""
+"""The built-in corpus as a dataset: its annotations fit its sentences, and the cache changes nothing."""
 
 import errno
 from pathlib import Path
@@ -22,17 +22,17 @@ def corpus(cache: Path) -> Corpus:
 
 
 def splits(corpus: Corpus) -> list[AnnotatedSplit]:
-    found = [corpus.train, corpus.validation, corpus.test, *corpus.challenges]
-    assert all(isinstance(split, AnnotatedSplit) for split in found)
-    return [split for split in found if isinstance(split, AnnotatedSplit)]
+    parts = [corpus.train, corpus.validation, corpus.test, *corpus.challenges]
+    assert all(isinstance(split, AnnotatedSplit) for split in parts)
+    return [split for split in parts if isinstance(split, AnnotatedSplit)]
 
 
 def test_every_pair_has_gold_that_lies_inside_its_sentences(corpus: Corpus) -> None:
     for split in splits(corpus):
-        held = load_split(split)
-        assert held.gold is not None
-        assert len(held.gold) == len(held.pairs) > 0
-        for number, (pair, gold) in enumerate(zip(held.pairs, held.gold, strict=True), start=1):
+        loaded = load_split(split)
+        assert loaded.gold is not None
+        assert len(loaded.gold) == len(loaded.pairs) > 0
+        for number, (pair, gold) in enumerate(zip(loaded.pairs, loaded.gold, strict=True), start=1):
             assert gold.links
             assert gold.tags
             assert pair.target not in gold.acceptable
@@ -41,10 +41,10 @@ def test_every_pair_has_gold_that_lies_inside_its_sentences(corpus: Corpus) -> N
 
 
 def test_what_the_cache_gives_is_what_was_generated(corpus: Corpus, cache: Path) -> None:
-    (kept,) = cache.iterdir()
+    (file,) = cache.iterdir()
     again = built_in(preset="tiny", seed=1, cache=cache)
     assert splits(again) == splits(corpus)
-    kept.write_bytes(kept.read_bytes()[:1000])
+    file.write_bytes(file.read_bytes()[:1000])
     assert splits(built_in(preset="tiny", seed=1, cache=cache)) == splits(corpus)
 
 

@@ -1,4 +1,4 @@
-"""Multi30k from the folder and over HTTP: all of a file with the right content, or nothing and a word of advice."""
+"""Multi30k from a folder and over HTTP: a file has the expected content, or there is none and an error with advice."""
 
 import bz2
 import gzip
@@ -29,7 +29,7 @@ CONTENT = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `CONTENT` on loopback; `misbehaviour` says how the answer for one file goes wrong."""
+    """Serves `CONTENT` on loopback; `misbehaviour` is a file name and the fault of its answer."""
 
     misbehaviour: tuple[str, str] = ("", "")
 
@@ -87,7 +87,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def lengths(corpus: Corpus) -> list[int]:
-    """Of the splits, which must be read for that."""
+    """The number of pairs of each split."""
     return [len(list(split)) for split in corpus.splits().values()]
 
 
@@ -177,7 +177,7 @@ def test_another_text_is_refused_with_what_to_do(server: Server, tmp_path: Path,
     refusal = str(raised.value)
     assert f"the text of {folder / name} is not Multi30k's (SHA-256 " in refusal
     assert "delete" not in refusal
-    options = shlex.split(refusal.partition("to take the text as it is: ")[2])
+    options = shlex.split(refusal.partition("to use the text unchecked: ")[2])
     assert options[0] == "dataset=files"
     assert {f"dataset.validation={folder}/val", "dataset.source=de", "dataset.target=en"} < {*options}
     assert (folder / name).read_bytes() == b"the val.en of another release\n"
@@ -191,11 +191,12 @@ def test_a_right_file_beside_another_is_taken(server: Server, tmp_path: Path) ->
 
 
 def test_what_cannot_be_checked_is_left_alone(server: Server, tmp_path: Path) -> None:
-    """Of French and Czech the hash of the text is not known."""
+    """For French and Czech the hash of the text is not known."""
     text = gzip.decompress(CONTENT["train.fr"])
     (tmp_path / "train.fr").write_bytes(text)
     with pytest.raises(
-        InputError, match=r"train\.fr cannot be checked: only of the published train\.fr\.gz .*dataset=files"
+        InputError,
+        match=r"train\.fr cannot be checked: only the SHA-256 of the published train\.fr\.gz .*dataset=files",
     ):
         lengths(multi30k(folder=tmp_path, source="fr", target="de", address=None))
     server.misbehaviour = ("train.fr", "404")
@@ -212,7 +213,7 @@ def test_what_cannot_be_checked_is_left_alone(server: Server, tmp_path: Path) ->
 
 @pytest.mark.parametrize(("source", "target"), [("de", "de"), ("de", "it"), ("", "en"), ("EN", "de")])
 def test_unknown_languages_are_refused(tmp_path: Path, source: str, target: str) -> None:
-    with pytest.raises(InputError, match="two different ones of cs, de, en, fr"):
+    with pytest.raises(InputError, match="two different languages of cs, de, en, fr"):
         multi30k(folder=tmp_path, source=source, target=target, address="http://127.0.0.1:9")
 
 

@@ -1,4 +1,4 @@
-"""Rows of a table: plain ones to the character, those of a spreadsheet as it means them; mistakes with their lines."""
+"""Rows of a table: plain ones are unchanged, quoted ones are unquoted; errors name their lines."""
 
 import csv
 import io
@@ -20,8 +20,8 @@ def test_what_a_spreadsheet_writes_is_read(rows: list[list[str]]) -> None:
     table = io.StringIO(newline="")
     csv.writer(table, dialect="excel-tab", lineterminator="\n").writerows(rows)
     lines = table.getvalue().removesuffix("\n").split("\n")
-    found = [row for _, row in parse_rows(lines, quoting="csv", file=Path("t"))]
-    assert found == [[field.replace("\n", " ").replace("\t", " ") for field in row] for row in rows]
+    fields = [row for _, row in parse_rows(lines, quoting="csv", file=Path("t"))]
+    assert fields == [[field.replace("\n", " ").replace("\t", " ") for field in row] for row in rows]
 
 
 def test_quotation_marks_are_text_without_csv() -> None:
