@@ -102,7 +102,7 @@ class References:
     ) -> tuple[float, list[tuple[Diagnostics, set[tuple[int, int]]]]]:
         """A batch's negative log-likelihood, and what attention does in each of its sentences."""
         moved = batch.to(device)
-        outputs, weights = model(moved.source, moved.source_mask, moved.target_input)
+        outputs, (weights, _) = model(moved.source, moved.source_mask, moved.target_input)
         found = []
         for i, sentence in zip(indices, weights.float().cpu().numpy(), strict=True):
             source_length, target_length = self.lengths[i]

@@ -35,25 +35,25 @@ class Update(NamedTuple):
 
 def batch_loss(model: Model, batch: Batch, *, smoothing: float) -> Loss:
     """The loss of a batch under teacher forcing."""
-    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    outputs, attention = model(batch.source, batch.source_mask, batch.target_input)
     loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=smoothing)
-    if model.training and model.decoder.attention.distribution.uses_reinforce:
-        loss = loss._replace(smoothed=loss.smoothed + _reinforcement(model, outputs, weights, batch))
+    if attention.log_probability is not None:
+        gradient = _reinforcement(model, outputs, attention.log_probability, batch)
+        loss = loss._replace(smoothed=loss.smoothed + gradient)
     return loss
 
 
-def _reinforcement(model: Model, outputs: Tensor, weights: Tensor, batch: Batch) -> Tensor:
-    """0, with the gradient of `-sum_i (r_i - mean r) log p(choice_i)` (Williams 1992): what choices learn from.
+def _reinforcement(model: Model, outputs: Tensor, log_probability: Tensor, batch: Batch) -> Tensor:
+    """0, with the gradient of `-sum_i (r_i - mean r) log p(draw_i)` (Williams 1992), which hard attention learns by.
 
-    The reward r is the log-likelihood of the choice's own word; what it does to later words through the decoder's
-    state (there is none in `luong`) is left out. The mean over the batch is the baseline.
+    The reward r is the log-likelihood of the draw's own word; its effect on later words through the decoder's state
+    (`luong` has none) is left out. The mean over the batch is the baseline.
     """
     tokens = batch.target_mask
     with torch.no_grad():
         loss = cross_entropy(model.output(outputs[tokens]), batch.target_output[tokens], reduction="none")
-    # Each is 1, and has the slope of the choice's log-probability (the sum over heads, of which weights are the mean).
-    choices = weights.sum(dim=2)[tokens]
-    return model.decoder.attention.score.heads * ((loss - loss.mean()) * (choices - choices.detach())).sum()
+    draws = log_probability[tokens]
+    return ((loss - loss.mean()) * (draws - draws.detach())).sum()
 
 
 def updates(
