@@ -31,12 +31,14 @@ class State(Numbers):
     """`text` is the fingerprint of what the run learns from and is measured on, `events` TensorBoard's files' sizes.
 
     `splits` are the fingerprints of the raw text of each split, which checkpoints had not from the beginning.
-    As many `processes` must go on: each has its own part of the batches and its own random numbers.
+    As many `processes` must go on: each has its own part of the batches and its own random numbers. `length_multiple`
+    is that of `seq2seq.text.batches.plan`.
     """
 
     text: str
     splits: dict[str, str] = Field(default_factory=dict)
     processes: PositiveInt = 1
+    length_multiple: PositiveInt = 1
     events: dict[str, NonNegativeInt] = Field(default_factory=dict)
     counts: Counts = Counts()
     standing: ValidationRanking = ValidationRanking()

@@ -29,6 +29,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.annotations import LoadedSplit, load_split
+from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.store import Prepared
 from seq2seq.training.loop import Run, steps
 from seq2seq.training.optimizer import make_optimizer
@@ -69,7 +70,12 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         for split in scored.values():
             for line in scored_remarks(split, prepared.tokenizers, normalization=configuration.dataset.normalization):
                 log.info("%s", line)
-    state = State(text=_fingerprint(prepared, *scored.values()), splits=splits, processes=distributed.world_size())
+    state = State(
+        text=_fingerprint(prepared, *scored.values()),
+        splits=splits,
+        processes=distributed.world_size(),
+        length_multiple=LENGTH_MULTIPLE if device.type == "cuda" else 1,
+    )
     references = [pair.target for pair in scored["validation"].pairs]
     metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.target, references))
     options = configuration.training

@@ -5,10 +5,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.attention.distributions import Attention
-from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy
+from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy, padded_linear_cross_entropy
 from seq2seq.nn.decoder import Decoder, Memory, State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.encoder import Encoder, SelfAttentionEncoder
+from seq2seq.runtime.static_shapes import has_static_shapes
 
 TIES = ("none", "target", "all")
 
@@ -106,6 +107,8 @@ class Model(nn.Module):
         smoothing: float,
     ) -> Loss:
         """The loss of decoder outputs as sums over the target's tokens (EOS counted, padding not)."""
+        if has_static_shapes(outputs):
+            return padded_linear_cross_entropy(self.output, outputs, target, mask, smoothing=smoothing)
         return linear_cross_entropy(self.output, outputs[mask], target[mask], smoothing=smoothing)
 
     def forward(

@@ -35,6 +35,7 @@ def _take_one(rank: int, processes: int) -> None:
             f"--nproc_per_node={found}, or use device=cpu"
         )
     torch.cuda.set_device(rank)
+    torch.cuda.set_stream(torch.cuda.Stream())  # CUDA graphs cannot be recorded from the default stream
 
 
 def set_up_device(threads: int | None, *, deterministic: bool = False) -> None:
