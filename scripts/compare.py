@@ -1,4 +1,4 @@
-"""Train one run for each attention rule and seed, and lay them side by side: `python scripts/compare.py --help`."""
+"""Train one run for each attention rule and seed, and compare them: `python scripts/compare.py --help`."""
 
 from seq2seq.commands.compare import main
 

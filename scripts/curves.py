@@ -5,19 +5,23 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from seq2seq.reporting.curves import curve
+from seq2seq.reporting.curves import read_curve
 from seq2seq.reporting.heatmap import save
 from seq2seq.runtime.errors import InputError, print_errors
 
 
 def main() -> None:
-    """One line a run, its name at the line's end."""
+    """Draws one line for each run; the legend has its name and last value."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", type=Path, help=".png, .svg or .pdf")
     parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER")
-    parser.add_argument("--tag", default="validation/bleu", help="the scalar to draw (default: %(default)s)")
-    parser.add_argument("--across", choices=["steps", "seconds"], default="steps", help="(default: %(default)s)")
-    parser.add_argument("--label", default="BLEU (validation, greedy)", help="the vertical axis (default: %(default)s)")
+    parser.add_argument("--tag", default="validation/bleu", help="scalar to draw (default: %(default)s)")
+    parser.add_argument(
+        "--across", choices=["steps", "seconds"], default="steps", help="horizontal axis (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--label", default="BLEU (validation, greedy)", help="label of the vertical axis (default: %(default)s)"
+    )
     options = parser.parse_args()
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -25,15 +29,17 @@ def main() -> None:
     for run in options.runs:
         name, _, folder = run.partition("=")
         if not folder:
-            raise InputError(f"{run}: give NAME=FOLDER, the name in the picture and the run")
-        steps, values = curve(Path(folder), options.tag)
-        across: list[int] | list[float] = steps
+            raise InputError(f"{run}: expected NAME=FOLDER, a name for the legend and a run folder")
+        steps, values = read_curve(Path(folder), options.tag)
+        x_values: list[int] | list[float] = steps
         if options.across == "seconds":
-            clock = dict(zip(*curve(Path(folder), "train/seconds"), strict=True))
-            if strange := [step for step in steps if step not in clock]:
-                raise InputError(f"{folder}: no time is known of step {strange[0]}, where {options.tag} has a point")
-            across = [clock[step] for step in steps]
-        axes.plot(across, values, marker="o", markersize=3, label=f"{name}: {values[-1]:.1f}")
+            seconds = dict(zip(*read_curve(Path(folder), "train/seconds"), strict=True))
+            if missing := [step for step in steps if step not in seconds]:
+                raise InputError(
+                    f"{folder}: {options.tag} has a point at step {missing[0]}, but train/seconds has none"
+                )
+            x_values = [seconds[step] for step in steps]
+        axes.plot(x_values, values, marker="o", markersize=3, label=f"{name}: {values[-1]:.1f}")
     axes.set_xlabel("optimiser steps" if options.across == "steps" else "seconds of training")
     axes.set_ylabel(options.label)
     axes.set_ylim(bottom=0)

@@ -1,13 +1,13 @@
-"""Train one run for each attention rule and seed, and lay them side by side in report.html and report.md.
+"""Train one run for each attention rule and seed, and compare them in report.html and report.md.
 
   python scripts/compare.py attention=concat,dot,additive seeds=1,2,3
   python scripts/compare.py attention=dot attention.distribution=softmax,sparsemax,local_p training.epochs=3
   python scripts/compare.py attention=dot,general seeds=1,2 output=runs/dot-or-general
-  python scripts/compare.py attention=dot,general seeds=1,2 jobs=2 device.threads=1     two runs at a time
+  python scripts/compare.py attention=dot,general seeds=1,2 jobs=2 device.threads=1     two runs in parallel
 
-Whatever train.py takes may stand here; every option with several values is compared, each value with each value of the
-others. `seeds` are those of training.seed. The same command with output=FOLDER goes on where it was stopped: what is
-done is not done again, and what was half done is taken up. Options or seeds may have more values then.
+All options of train.py are allowed. Options with several values are compared: each combination of their values is a
+variant. `seeds` sets training.seed. To continue a stopped comparison, repeat its command with output=FOLDER: finished
+runs are kept, and unfinished runs are resumed. Options and seeds may then have more values.
 """
 
 import itertools
@@ -31,8 +31,8 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from seq2seq import checkpoint
 from seq2seq.commands.cli import CONFIGS, cli_errors
-from seq2seq.commands.compare_request import SEED, Request, request
-from seq2seq.commands.comparison import Planned, check_comparable, compare, differences, finished
+from seq2seq.commands.compare_request import SEED, Request, parse_request
+from seq2seq.commands.comparison import PlannedRun, build_report, check_comparable, config_differences, is_finished
 from seq2seq.config import Train, load
 from seq2seq.reporting.comparison import markdown
 from seq2seq.reporting.html import page
@@ -41,152 +41,157 @@ from seq2seq.runtime.files import write_text
 from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.run_folder import RunFolder
 
-RUNNING: set[subprocess.Popen[bytes]] = set()
-"""The running train.py processes. The terminal sends Ctrl-C to them as well; SIGTERM must be passed on."""
+PROCESSES: set[subprocess.Popen[bytes]] = set()
+"""The running train.py processes. The terminal sends Ctrl-C to them too, but SIGTERM must be forwarded."""
 
 
-def stop(number: int, _: FrameType | None) -> NoReturn:
-    """Handles SIGTERM: every train.py saves, and the same command goes on."""
-    for process in RUNNING:
+def handle_sigterm(number: int, _: FrameType | None) -> NoReturn:
+    """Forwards SIGTERM, so that every train.py saves its state, and exits."""
+    for process in PROCESSES:
         process.terminate()
-    print("stopped by SIGTERM: the same command with output=FOLDER goes on", file=sys.stderr)
+    print("stopped by SIGTERM: to continue, repeat the command with output=FOLDER", file=sys.stderr)
     sys.exit(128 + number)
 
 
-def plan(asked: Request) -> Iterator[tuple[Planned, list[str]]]:
-    """Each run, and the options that train.py gets for it; all variants with one seed, then all with the next."""
-    seeds = [axis for axis in asked.axes if axis.key == SEED]
-    others = [axis for axis in asked.axes if axis.key != SEED]
+def plan(request: Request) -> Iterator[tuple[PlannedRun, list[str]]]:
+    """Each run with its overrides for train.py: all variants with the first seed, then all with the next one."""
+    seeds = [axis for axis in request.axes if axis.key == SEED]
+    others = [axis for axis in request.axes if axis.key != SEED]
     for seed in itertools.product(*(axis.values for axis in seeds)):
         for values in itertools.product(*(axis.values for axis in others)):
-            chosen = [f"{axis.key}={value}" for axis, value in zip([*others, *seeds], [*values, *seed], strict=True)]
-            words = [*asked.fixed, *chosen]
-            composed = OmegaConf.to_container(compose("train", words), resolve=True, throw_on_missing=True)
+            run_overrides = [
+                f"{axis.key}={value}" for axis, value in zip([*others, *seeds], [*values, *seed], strict=True)
+            ]
+            overrides = [*request.fixed, *run_overrides]
+            composed = OmegaConf.to_container(compose("train", overrides), resolve=True, throw_on_missing=True)
             try:
                 configuration = load(Train, composed)
             except InputError as error:
-                raise InputError(f"{','.join(chosen)}: {error}") from None
+                raise InputError(f"{','.join(run_overrides)}: {error}") from None
             if not seeds:
-                chosen.append(f"{SEED}={configuration.training.seed}")
+                run_overrides.append(f"{SEED}={configuration.training.seed}")
             name = ", ".join(_label(axis.key, value) for axis, value in zip(others, values, strict=True))
-            folder = asked.output / "runs" / quote(",".join(chosen), safe="=,+@")
-            yield Planned(name, folder, configuration), words
+            folder = request.output / "runs" / quote(",".join(run_overrides), safe="=,+@")
+            yield PlannedRun(name, folder, configuration), overrides
 
 
 def _label(key: str, value: str) -> str:
-    """A word speaks for itself; a number or a switch needs its option's name."""
+    """A value that is a word stands alone; a number or boolean gets the name of its option."""
     plain = value.strip("'\"")
     if re.fullmatch(r"[a-z]\w*", plain) and plain not in ("true", "false", "null", "inf", "nan"):
         return plain
     return f"{key.rpartition('.')[2]}={plain}"
 
 
-def check_earlier(run: Planned) -> None:
-    """Raises InputError where the run's folder is that of another run."""
+def check_folder(run: PlannedRun) -> None:
+    """Raises InputError if the run's folder contains a run with other options, or files of something else."""
     folder = RunFolder(run.folder)
     path = folder.hydra / "config.yaml"
-    if not path.is_file():  # nothing, or what was stopped before it began
+    if not path.is_file():  # not started, or stopped before its first write
         if run.folder.exists() and not folder.is_unused():
-            raise InputError(f"{run.folder} holds something that is no run of this program; give another output=FOLDER")
+            raise InputError(f"{run.folder} contains files but no run of this program; choose another output=FOLDER")
         return
     try:
         earlier = load(Train, OmegaConf.to_container(OmegaConf.load(path), resolve=True))
     except (InputError, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not this version's configuration ({error}); give another output=FOLDER") from None
-    if differing := differences(earlier, run.configuration):
-        more = f" (and {len(differing) - 2} more)" if len(differing) > 2 else ""
         raise InputError(
-            f"{run.folder} holds a run made otherwise: {'; '.join(differing[:2])}{more}; give another output=FOLDER"
+            f"{path}: no valid configuration of this version ({error}); choose another output=FOLDER"
+        ) from None
+    if differences := config_differences(earlier, run.configuration):
+        more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""
+        raise InputError(
+            f"{run.folder} contains a run with other options: {'; '.join(differences[:2])}{more}; "
+            "choose another output=FOLDER"
         )
 
 
-def train(run: Planned, words: list[str]) -> str | None:
-    """Runs train.py, which resumes an unfinished run; a sentence if it failed."""
+def train(run: PlannedRun, overrides: list[str]) -> str | None:
+    """Runs train.py, or resumes an unfinished run. Returns an error message if it failed."""
     if checkpoint.exists(RunFolder(run.folder).last):
-        options = [f"resume={run.folder}"]
+        arguments = [f"resume={run.folder}"]
     else:
         shutil.rmtree(run.folder, ignore_errors=True)
         quoted = str(run.folder).replace("\\", "\\\\").replace("'", "\\'")
-        options = [*words, f"hydra.run.dir='{quoted}'"]
+        arguments = [*overrides, f"hydra.run.dir='{quoted}'"]
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     log = run.folder.with_name(f"{run.folder.name}.log")
-    command = [sys.executable, str(CONFIGS.parent / "train.py"), *options]
+    command = [sys.executable, str(CONFIGS.parent / "train.py"), *arguments]
     with (
         log.open("wb") as file,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file) as process,
     ):
-        RUNNING.add(process)
+        PROCESSES.add(process)
         status = process.wait()
-        RUNNING.discard(process)
-    if status == 0 and finished(run):
-        log.unlink()  # the run folder has it
+        PROCESSES.discard(process)
+    if status == 0 and is_finished(run):
+        log.unlink()  # the run folder has its own log
         return None
-    said = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
-    reason = said.removeprefix("error: ") or f"exit status {status} and no word"
-    return f"{run.variant}, seed {run.seed}, failed: {reason} (its log: {log})"
+    last_line = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+    reason = last_line.removeprefix("error: ") or f"exit status {status} without a message"
+    return f"{run.variant}, seed {run.seed}, failed: {reason} (log: {log})"
 
 
-def train_all(planned: dict[Planned, list[str]], jobs: int) -> list[str]:
-    """Trains what is not done, so many at a time, and says so; the failures."""
+def train_all(runs: dict[PlannedRun, list[str]], jobs: int) -> list[str]:
+    """Trains the unfinished runs, `jobs` in parallel, and prints progress. Returns the messages of failed runs."""
 
-    def one(number: int, run: Planned, words: list[str]) -> str | None:
-        name = f"{number} of {len(planned)}: {run.variant}, seed {run.seed}"
-        if finished(run):
-            say(f"{name}: done before")
+    def train_one(number: int, run: PlannedRun, overrides: list[str]) -> str | None:
+        name = f"{number} of {len(runs)}: {run.variant}, seed {run.seed}"
+        if is_finished(run):
+            print_line(f"{name}: already finished")
             return None
-        say(f"{name}: training (what it says: {run.folder}.log)")
+        print_line(f"{name}: training (log: {run.folder}.log)")
         started = time.monotonic()
-        failure = train(run, words)
+        failure = train(run, overrides)
         if failure is None:
-            say(f"{name}: trained and scored in {time.monotonic() - started:.0f} s")
+            print_line(f"{name}: trained and scored in {time.monotonic() - started:.0f} s")
         else:
             print(f"error: {failure}", file=sys.stderr, flush=True)
         return failure
 
     with ThreadPoolExecutor(jobs) as pool:
-        found = pool.map(one, itertools.count(1), planned.keys(), planned.values())
-        return [failure for failure in found if failure is not None]
+        failures = pool.map(train_one, itertools.count(1), runs.keys(), runs.values())
+        return [failure for failure in failures if failure is not None]
 
 
-def say(line: str) -> None:
-    """At once and in one piece, whichever thread says it."""
+def print_line(line: str) -> None:
+    """Prints in one write, so that lines of several threads do not mix."""
     print(f"{line}\n", end="", flush=True)
 
 
 def run_comparison(arguments: list[str]) -> int:
-    """The exit status: 1 where a run failed."""
+    """Trains all runs and writes the reports. Returns the exit status: 1 if a run failed."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
         return 0
-    asked = request(arguments)
+    request = parse_request(arguments)
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        planned = dict(plan(asked))
-    for run in planned:
-        check_earlier(run)
-    check_comparable(list(planned))
-    print(f"{len(planned)} runs in {asked.output}", flush=True)
-    asked.output.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(asked.output):
-        failed = train_all(planned, asked.jobs)
-    if not any(finished(run) for run in planned):
-        print("error: no run came to its end, so there is nothing to report", file=sys.stderr)
+        runs = dict(plan(request))
+    for run in runs:
+        check_folder(run)
+    check_comparable(list(runs))
+    print(f"{len(runs)} runs in {request.output}", flush=True)
+    request.output.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(request.output):
+        failures = train_all(runs, request.jobs)
+    if not any(is_finished(run) for run in runs):
+        print("error: no run finished, so there is nothing to report", file=sys.stderr)
         return 1
-    words = [word for word in arguments if not word.startswith("output=")]
-    report = compare(
-        list(planned),
-        title=f"Comparison of {', '.join(dict.fromkeys(run.variant for run in planned))}",
-        command=shlex.join(["python", "scripts/compare.py", *words, f"output={asked.output}"]),
-        failed=failed,
+    options = [argument for argument in arguments if not argument.startswith("output=")]
+    report = build_report(
+        list(runs),
+        title=f"Comparison of {', '.join(dict.fromkeys(run.variant for run in runs))}",
+        command=shlex.join(["python", "scripts/compare.py", *options, f"output={request.output}"]),
+        failures=failures,
     )
     text = markdown(report)
-    write_text(asked.output / "report.md", text)
-    write_text(asked.output / "report.html", page(report))
-    print(f"\n{text.partition('## Runs')[0]}{asked.output / 'report.md'}\n{asked.output / 'report.html'}")
-    return 1 if failed else 0
+    write_text(request.output / "report.md", text)
+    write_text(request.output / "report.html", page(report))
+    print(f"\n{text.partition('## Runs')[0]}{request.output / 'report.md'}\n{request.output / 'report.html'}")
+    return 1 if failures else 0
 
 
 def main() -> None:
-    """Compares what the command line asks for."""
-    signal.signal(signal.SIGTERM, stop)
+    """Runs the comparison of the command line."""
+    signal.signal(signal.SIGTERM, handle_sigterm)
     with cli_errors(Train):
         sys.exit(run_comparison(sys.argv[1:]))

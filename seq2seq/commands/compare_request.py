@@ -1,4 +1,4 @@
-"""The command line of a comparison, taken apart: what is the same for all runs, and what differs."""
+"""Parses the command line of a comparison: the overrides that all runs share, and the options that are compared."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,14 +13,14 @@ SEED = "training.seed"
 
 
 class Axis(NamedTuple):
-    """An option and the values that are compared."""
+    """An option and its compared values."""
 
     key: str
     values: list[str]
 
 
 class Request(NamedTuple):
-    """The command line taken apart: the same for all runs, what differs, where it goes, and how many run at a time."""
+    """`fixed` are the overrides that all runs share. `axes` are the compared options. `jobs` runs go on in parallel."""
 
     fixed: list[str]
     axes: list[Axis]
@@ -28,46 +28,46 @@ class Request(NamedTuple):
     jobs: int
 
 
-def request(arguments: list[str]) -> Request:
-    """Raises InputError, or what Hydra raises, where the words are not understood or leave nothing to compare."""
+def parse_request(arguments: list[str]) -> Request:
+    """Raises InputError if an argument is invalid or no option has several values, and Hydra's errors of syntax."""
     fixed: dict[str, str] = {}
     axes: dict[str, Axis] = {}
     output, jobs = Path("runs") / f"compare-{datetime.now():%Y-%m-%d_%H-%M-%S}", 1
-    for word in arguments:
-        name, equals, value = word.partition("=")
-        if word.startswith("-"):
-            raise InputError(f"{word}: no such option; options are given as KEY=VALUE, and several values need no -m")
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if argument.startswith("-"):
+            raise InputError(f"{argument}: no such option; expected KEY=VALUE (several values need no -m)")
         if name == "resume":
-            raise InputError("resume: the same command with output=FOLDER goes on where it was stopped")
+            raise InputError("resume: to continue a comparison, repeat its command with output=FOLDER")
         if name.startswith("hydra."):
-            raise InputError(f"{name}: the run folders are compare.py's own; output=FOLDER says where they go")
+            raise InputError(f"{name}: compare.py chooses the run folders; set their parent with output=FOLDER")
         if name == "output" and equals:
             if not value:
-                raise InputError("output: empty; give output=FOLDER")
+                raise InputError("output: empty, expected output=FOLDER")
             output = Path(value)
             continue
         if name == "jobs" and equals:
             if not value.isdecimal() or int(value) == 0:
-                raise InputError(f"jobs: found '{value}', expected how many runs go on at a time, such as 2")
+                raise InputError(f"jobs: found '{value}', expected the number of parallel runs, such as 2")
             jobs = int(value)
             continue
-        (parsed,) = OverridesParser.create().parse_overrides([f"{SEED}={value}" if name == "seeds" else word])
+        (parsed,) = OverridesParser.create().parse_overrides([f"{SEED}={value}" if name == "seeds" else argument])
         key, values = parsed.get_key_element(), _values(parsed)
         if key in fixed or key in axes:
             raise InputError(f"{key}: given twice")
         if len(values) > 1:
             axes[key] = Axis(key, values)
         else:
-            fixed[key] = f"{key}={values[0]}" if values else word
+            fixed[key] = f"{key}={values[0]}" if values else argument
     if axes.keys() <= {SEED}:
         raise InputError("nothing to compare: give an option several values, such as attention=concat,dot")
     return Request(list(fixed.values()), list(axes.values()), output, jobs)
 
 
 def _values(parsed: Override) -> list[str]:
-    """One or more values; none where it is no KEY=VALUE, as `~key` is none."""
+    """The values of an override; none for a deletion, `~key`."""
     if not parsed.is_sweep_override():
         return [] if parsed.is_delete() else [parsed.get_value_element_as_str()]
     if not parsed.is_discrete_sweep():
-        raise InputError(f"{parsed.input_line}: no list of values; give them one by one, with commas between")
+        raise InputError(f"{parsed.input_line}: expected single values separated by commas")
     return list(dict.fromkeys(parsed.sweep_string_iterator()))

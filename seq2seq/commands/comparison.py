@@ -1,4 +1,4 @@
-"""Runs laid side by side: what their folders hold becomes a report."""
+"""Reads the folders of finished runs and builds the report that compares them."""
 
 import json
 import math
@@ -10,8 +10,8 @@ from seq2seq import build, checkpoint, config
 from seq2seq.commands.train_and_score import flat
 from seq2seq.config.schema import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
-from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant
-from seq2seq.reporting.curves import curve
+from seq2seq.reporting.comparison import Example, ExampleTranslation, Report, Run, Variant
+from seq2seq.reporting.curves import read_curve
 from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
@@ -23,7 +23,7 @@ from seq2seq.text.units import segments
 EXAMPLES = 3
 
 
-class Planned(NamedTuple):
+class PlannedRun(NamedTuple):
     """One run of a comparison: the variant's name, the run's folder and configuration."""
 
     variant: str
@@ -32,157 +32,164 @@ class Planned(NamedTuple):
 
     @property
     def seed(self) -> int:
-        """That of the training."""
+        """The seed of the training."""
         return self.configuration.training.seed
 
 
-def check_comparable(plan: Sequence[Planned]) -> None:
-    """Raises InputError where two runs are or would be scored on different sentences, or one has no test split."""
-    read: dict[config.Dataset, list[Pair]] = {}
+def check_comparable(plan: Sequence[PlannedRun]) -> None:
+    """Raises InputError if two runs have different test splits, or if a run has none or was scored on another one."""
+    pairs: dict[config.Dataset, list[Pair]] = {}
     for run in plan:
         dataset = run.configuration.dataset
-        if dataset not in read:
-            read[dataset] = _test(run).pairs
-        if read[dataset] != read[plan[0].configuration.dataset]:
+        if dataset not in pairs:
+            pairs[dataset] = _load_test_split(run).pairs
+        if pairs[dataset] != pairs[plan[0].configuration.dataset]:
             raise InputError(
-                f"{plan[0].variant} and {run.variant} have different test splits, and what is scored on different "
-                "sentences cannot be compared"
+                f"{plan[0].variant} and {run.variant} have different test splits; scores on different sentences "
+                "cannot be compared"
             )
-        if finished(run) and not _fits(run, [pair.target for pair in read[dataset]]):
+        if is_finished(run) and not _matches_references(run, [pair.target for pair in pairs[dataset]]):
             raise InputError(
-                f"{run.folder} was scored on other sentences than the test split has now; give another output=FOLDER"
+                f"{run.folder} was scored on other sentences than those of the current test split; "
+                "choose another output=FOLDER"
             )
 
 
-def _test(run: Planned) -> LoadedSplit:
+def _load_test_split(run: PlannedRun) -> LoadedSplit:
     split = build.corpus(run.configuration.dataset).test
     if split is None:
-        raise InputError(f"{run.variant}: a comparison is of the test split, and dataset.test=null says there is none")
+        raise InputError(f"{run.variant}: dataset.test=null, but a comparison needs a test split")
     return load_split(split)
 
 
-def _fits(run: Planned, references: Sequence[str]) -> bool:
-    """Whether the run's translations, scored by these references, have the scores that the run found."""
-    texts, found = translations(run), _results(run)["test"]
-    return len(texts) == len(references) and all(
-        math.isclose(score, found[name], abs_tol=1e-6)
-        for name, score in _metrics(found).quick_scores(texts, references).items()
+def _matches_references(run: PlannedRun, references: Sequence[str]) -> bool:
+    """Whether the run's translations have the scores in its `results.json` with these references."""
+    hypotheses, scores = read_translations(run), _read_results(run)["test"]
+    return len(hypotheses) == len(references) and all(
+        math.isclose(score, scores[name], abs_tol=1e-6)
+        for name, score in _metrics(scores).quick_scores(hypotheses, references).items()
     )
 
 
 def _metrics(scores: Mapping[str, Any]) -> Metrics:
-    """What gave a run its scores, of which older ones do not name the tokenizer."""
+    """The metrics behind the scores of a run. Scores of older versions do not name the tokenizer."""
     return Metrics(scores.get("tokenizer", DEFAULT))
 
 
-def differences(one: config.Train, other: config.Train) -> list[str]:
-    """`key: value there, value here` of each key whose values differ."""
-    there, here = (flat(each.model_dump(mode="json")) for each in (one, other))
+def config_differences(earlier: config.Train, current: config.Train) -> list[str]:
+    """`KEY is VALUE there, VALUE here` for each key whose values differ."""
+    there, here = (flat(configuration.model_dump(mode="json")) for configuration in (earlier, current))
     keys = dict.fromkeys([*there, *here])
     return [f"{key} is {there.get(key)} there, {here.get(key)} here" for key in keys if there.get(key) != here.get(key)]
 
 
-def finished(run: Planned) -> bool:
-    """Whether the run has come to its end, which `results.json` is."""
+def is_finished(run: PlannedRun) -> bool:
+    """Whether the run has its `results.json`, the last file that it writes."""
     return RunFolder(run.folder).results.is_file()
 
 
-def compare(plan: Sequence[Planned], *, title: str, command: str, failed: Sequence[str]) -> Report:
-    """The report of the runs that are finished; at least one must be. `failed` says what became of the others.
+def build_report(plan: Sequence[PlannedRun], *, title: str, command: str, failures: Sequence[str]) -> Report:
+    """The report of the finished runs, of which there must be at least one. `failures` are messages about the others.
 
-    Raises InputError as `check_comparable`, and where a run's files are damaged.
+    Raises InputError like `check_comparable`, and if a run's files are damaged.
     """
     check_comparable(plan)
-    done = [run for run in plan if finished(run)]
-    first = done[0].configuration
-    corpus = build.corpus(first.dataset)
-    test = _test(done[0])
-    texts = {(run.variant, run.seed): translations(run) for run in done}
-    # In the order of the plan, so that the first is the one that the others are tested against.
-    by_name = {run.variant: [one for one in done if one.variant == run.variant] for run in plan}
+    finished = [run for run in plan if is_finished(run)]
+    corpus = build.corpus(finished[0].configuration.dataset)
+    test = _load_test_split(finished[0])
+    hypotheses = {(run.variant, run.seed): read_translations(run) for run in finished}
+    names = dict.fromkeys(run.variant for run in plan)  # in the order of the plan: its first variant is the baseline
+    by_name = {name: [run for run in finished if run.variant == name] for name in names}
     by_name = {name: runs for name, runs in by_name.items() if runs}
     return Report(
         title=title,
         command=command,
-        facts=_facts(done, test, pairs=f"{corpus.source} to {corpus.target}"),
+        facts=_facts(finished, test, pairs=f"{corpus.source} to {corpus.target}"),
         common=_common(plan),
-        seeds=list(dict.fromkeys(run.seed for run in done)),
+        seeds=list(dict.fromkeys(run.seed for run in finished)),
         variants=[
-            Variant(name, [_read(run, texts, baseline=plan[0].variant, test=test) for run in runs])
+            Variant(name, [_read_run(run, hypotheses, baseline=plan[0].variant, test=test) for run in runs])
             for name, runs in by_name.items()
         ],
         examples=_examples([runs[0] for runs in by_name.values()], test),
-        failed=failed,
+        failures=failures,
         resamples=RESAMPLES,
         languages=(corpus.source, corpus.target),
     )
 
 
-def _read(run: Planned, texts: Mapping[tuple[str, int], list[str]], *, baseline: str, test: LoadedSplit) -> Run:
-    """A run's figures, and how it differs from the run of the baseline that has the same seed."""
-    other = texts.get((baseline, run.seed)) if run.variant != baseline else None
-    references, results = [pair.target for pair in test.pairs], _results(run)
-    own = texts[run.variant, run.seed]
+def _read_run(
+    run: PlannedRun, hypotheses: Mapping[tuple[str, int], list[str]], *, baseline: str, test: LoadedSplit
+) -> Run:
+    """A run's results, and the p-value of its difference from the baseline's run with the same seed."""
+    results = _read_results(run)
+    p_value = None
+    if run.variant != baseline and (baseline, run.seed) in hypotheses:
+        p_value = _metrics(results["test"]).paired_bootstrap(
+            hypotheses[baseline, run.seed],
+            hypotheses[run.variant, run.seed],
+            [pair.target for pair in test.pairs],
+        )
     return Run(
         seed=run.seed,
         results=results,
-        p_value=None if other is None else _metrics(results["test"]).paired_bootstrap(other, own, references),
-        curve=curve(run.folder, "validation/bleu"),
+        p_value=p_value,
+        curve=read_curve(run.folder, "validation/bleu"),
     )
 
 
-def translations(run: Planned) -> list[str]:
-    """A finished run's, of the test split; nothing but a line feed ends a line."""
+def read_translations(run: PlannedRun) -> list[str]:
+    """A finished run's translations of the test split. Only a line feed ends a line."""
     path = RunFolder(run.folder).translations(run.configuration.dataset.target)
     try:
         return path.read_bytes().decode().split("\n")[:-1]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not to be read ({error}); remove {run.folder}, and the run is made anew") from None
+        raise InputError(f"{path}: cannot be read ({error}); remove {run.folder} to train the run again") from None
 
 
-def _results(run: Planned) -> dict[str, Any]:
+def _read_results(run: PlannedRun) -> dict[str, Any]:
     path = RunFolder(run.folder).results
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if missing := {"parameters", "train", "test", "decoding"}.difference(found):
+        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if missing := {"parameters", "train", "test", "decoding"}.difference(results):
             raise ValueError(f"it has no {min(missing)}")
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not to be read ({error}); remove {run.folder}, and the run is made anew") from None
-    return found
+        raise InputError(f"{path}: cannot be read ({error}); remove {run.folder} to train the run again") from None
+    return results
 
 
-def _facts(done: Sequence[Planned], test: LoadedSplit, *, pairs: str) -> list[tuple[str, str]]:
-    """What the figures are of."""
-    dataset = done[0].configuration.dataset
+def _facts(runs: Sequence[PlannedRun], test: LoadedSplit, *, pairs: str) -> list[tuple[str, str]]:
+    """The dataset, the test split, and the search if all runs have the same."""
+    dataset = runs[0].configuration.dataset
     preset = f" {dataset.preset}" if isinstance(dataset, config.Grammar) else ""
     name = "" if test.name == "test" else f", {test.name}"
     facts = [
         ("dataset", f"{dataset.name}{preset}, {pairs}"),
         ("test split", f"{len(test.pairs):,} sentences{name}"),
     ]
-    searches = {run.configuration.search for run in done}
+    searches = {run.configuration.search for run in runs}
     if len(searches) == 1:
         (search,) = searches
         facts.append(("search", search_name(search)))
     return facts
 
 
-def _common(plan: Sequence[Planned]) -> list[tuple[str, str]]:
-    """The configuration as far as all runs share it."""
-    every = [flat(run.configuration.model_dump(mode="json")) for run in plan]
-    return [(key, str(value)) for key, value in every[0].items() if all(one.get(key) == value for one in every)]
+def _common(plan: Sequence[PlannedRun]) -> list[tuple[str, str]]:
+    """The options that have the same value in all runs."""
+    options = [flat(run.configuration.model_dump(mode="json")) for run in plan]
+    return [(key, str(value)) for key, value in options[0].items() if all(run.get(key) == value for run in options)]
 
 
-def _examples(runs: Sequence[Planned], test: LoadedSplit) -> list[Example]:
-    """A few sentences, from the shorter half of the split to its longer one, as each of the runs translates them."""
+def _examples(runs: Sequence[PlannedRun], test: LoadedSplit) -> list[Example]:
+    """`EXAMPLES` sentences of short, median and long length, with the translation of each run."""
     by_length = sorted(range(len(test.pairs)), key=lambda i: (len(segments(test.pairs[i].source)), i))
     count = min(EXAMPLES, len(by_length))
-    chosen = [test.pairs[by_length[len(by_length) * (2 * i + 1) // (2 * count)]] for i in range(count)]
-    shown = [_translate(run, [pair.source for pair in chosen]) for run in runs]
-    return [Example(*pair, [each[i] for each in shown]) for i, pair in enumerate(chosen)]
+    pairs = [test.pairs[by_length[len(by_length) * (2 * i + 1) // (2 * count)]] for i in range(count)]
+    translations = [_translate(run, [pair.source for pair in pairs]) for run in runs]
+    return [Example(*pair, [outputs[i] for outputs in translations]) for i, pair in enumerate(pairs)]
 
 
-def _translate(run: Planned, sources: Sequence[str]) -> list[Shown]:
+def _translate(run: PlannedRun, sources: Sequence[str]) -> list[ExampleTranslation]:
     set_up_device(run.configuration.device.threads)
     device = choose_device(run.configuration.device.kind)
     folder = RunFolder(run.folder).best
@@ -192,10 +199,10 @@ def _translate(run: Planned, sources: Sequence[str]) -> list[Shown]:
     translator = build.translator(
         configuration.search, model.to(device), found.tokenizers, device, normalization=normalization
     )
-    shown = []
+    translations = []
     for result in translator(sources):
         best = result[0] if isinstance(result, list) else None
         text = f"(not translated: {result})" if best is None else best.text
         attention = unit_attention(best) if best is not None and best.target_pieces else None
-        shown.append(Shown(run.variant, text, attention))
-    return shown
+        translations.append(ExampleTranslation(run.variant, text, attention))
+    return translations

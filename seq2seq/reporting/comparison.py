@@ -1,4 +1,4 @@
-"""What a comparison found, as data; and its tables, as text for Markdown and HTML alike."""
+"""The results of a comparison: the data, the tables that both reports show, and the Markdown report."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 from seq2seq.reporting.curves import Curve
 from seq2seq.reporting.heatmap import Attention
 
-NOTHING = "–"
-KINDS = "By kind of sentence"
-KINDS_NOTE = "BLEU, mean over the seeds: of the test split by source words, then of each challenge set."
-MARKUP = re.compile(r"[\\`*{}\[\]<>#&~!]|(?<!\w)_|_(?!\w)")  # within a word an underscore is none
+NO_VALUE = "–"
+KINDS_HEADING = "By kind of sentence"
+KINDS_NOTE = "Mean BLEU over the seeds: on the test split by source length in words, then on each challenge set."
+MARKUP = re.compile(r"[\\`*{}\[\]<>#&~!]|(?<!\w)_|_(?!\w)")  # an underscore inside a word is no markup
 
 
 class Run(NamedTuple):
     """One seed of one variant.
 
-    `results` are those of `results.json`. `p_value` is that of BLEU's difference from the first variant's run with the
-    same seed, where there is one. `curve` is BLEU on the validation split.
+    `results` is the content of `results.json`. `p_value` tests the difference in BLEU from the first variant's run with
+    the same seed; it is None if there is no such run. `curve` is BLEU on the validation split.
     """
 
     seed: int
@@ -29,14 +29,14 @@ class Run(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """What differs from the other variants, as a name, and its runs."""
+    """One of the compared configurations: its runs, and the name of the options in which it differs from the others."""
 
     name: str
     runs: Sequence[Run]
 
 
-class Shown(NamedTuple):
-    """One variant's translation of an example; no attention where nothing was translated."""
+class ExampleTranslation(NamedTuple):
+    """One variant's translation of an example; `attention` is None if the translation failed or is empty."""
 
     variant: str
     text: str
@@ -44,17 +44,18 @@ class Shown(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A sentence of the test split, and what each variant made of it."""
+    """A sentence of the test split with the translation of each variant."""
 
     source: str
     reference: str
-    shown: Sequence[Shown]
+    translations: Sequence[ExampleTranslation]
 
 
 class Report(NamedTuple):
-    """Everything that the page says. `facts` and `common` are names with values; `failed` are sentences.
+    """The content of a report.
 
-    `resamples` are those of the bootstrap that gave the p-values.
+    `facts` are names with values. `common` holds the options that all runs share. `failures` has a sentence for each
+    failed run. `resamples` is the number of bootstrap resamples behind each p-value.
     """
 
     title: str
@@ -64,13 +65,13 @@ class Report(NamedTuple):
     seeds: Sequence[int]
     variants: Sequence[Variant]
     examples: Sequence[Example]
-    failed: Sequence[str]
+    failures: Sequence[str]
     resamples: int
     languages: tuple[str, str]
 
 
 class Table(NamedTuple):
-    """Headings and rows of text; the first column names the row, the others are numbers."""
+    """A table of text. The first column names the row; the other columns are numbers."""
 
     headings: list[str]
     rows: list[list[str]]
@@ -78,24 +79,24 @@ class Table(NamedTuple):
 
 class _Column(NamedTuple):
     heading: str
-    of: Callable[[Mapping[str, Any]], Any]  # from results.json; None where it has none
-    form: str
-    spread: bool = True
+    value: Callable[[Mapping[str, Any]], Any]  # from results.json; None if it has no such value
+    number_format: str
+    has_deviation: bool = True
 
 
 COLUMNS = (
-    _Column("BLEU", lambda found: found["test"]["bleu"], "{:.2f}"),
-    _Column("chrF", lambda found: found["test"]["chrf"], "{:.2f}"),
-    _Column("exact match, %", lambda found: _percent(found["test"].get("exact")), "{:.1f}"),
-    _Column("alignment error, %", lambda found: _percent(found["test"].get("aer")), "{:.1f}"),
-    _Column("parameters", lambda found: found["parameters"], "{:,.0f}", spread=False),
-    _Column("training, target tokens/s", lambda found: found["train"]["target_tokens_per_second"], "{:,.0f}"),
-    _Column("decoding, sentences/s", lambda found: found["decoding"]["sentences_per_second"], "{:,.0f}"),
+    _Column("BLEU", lambda results: results["test"]["bleu"], "{:.2f}"),
+    _Column("chrF", lambda results: results["test"]["chrf"], "{:.2f}"),
+    _Column("exact match, %", lambda results: _percent(results["test"].get("exact")), "{:.1f}"),
+    _Column("alignment error, %", lambda results: _percent(results["test"].get("aer")), "{:.1f}"),
+    _Column("parameters", lambda results: results["parameters"], "{:,.0f}", has_deviation=False),
+    _Column("training, target tokens/s", lambda results: results["train"]["target_tokens_per_second"], "{:,.0f}"),
+    _Column("decoding, sentences/s", lambda results: results["decoding"]["sentences_per_second"], "{:,.0f}"),
 )
 
 
 def summary(report: Report) -> Table:
-    """A row a variant: mean and standard deviation over its seeds, and the p-values after chrF."""
+    """One row for each variant: mean and standard deviation over its seeds, and the p-values of BLEU."""
     columns = [column for column in COLUMNS if any(_values(column, variant) for variant in report.variants)]
     headings, rows = ["variant", *(column.heading for column in columns)], _rows(report, columns)
     if any(run.p_value is not None for variant in report.variants for run in variant.runs):
@@ -105,48 +106,48 @@ def summary(report: Report) -> Table:
     return Table(headings, rows)
 
 
-def by_kind(report: Report) -> Table | None:
-    """BLEU by source length and on the challenge sets, means over the seeds; None where nobody measured that."""
-    found = [_kinds(run.results) for variant in report.variants for run in variant.runs]
-    names = dict.fromkeys(name for kinds in found for name in kinds)
-    columns = [_Column(name, partial(_bleu_of, name), "{:.1f}", spread=False) for name in names]
-    return Table(["BLEU", *names], _rows(report, columns)) if columns else None
+def bleu_by_kind(report: Report) -> Table | None:
+    """Mean BLEU over the seeds by source length and challenge set; None if no run has such scores."""
+    scores = [_kind_scores(run.results) for variant in report.variants for run in variant.runs]
+    kinds = dict.fromkeys(kind for by_kind in scores for kind in by_kind)
+    columns = [_Column(kind, partial(_kind_score, kind), "{:.1f}", has_deviation=False) for kind in kinds]
+    return Table(["BLEU", *kinds], _rows(report, columns)) if columns else None
 
 
-def _kinds(found: Mapping[str, Any]) -> dict[str, float]:
-    by_length = {f"{length} words": part["bleu"] for length, part in found["test"].get("by_length", {}).items()}
-    return by_length | {name: part["bleu"] for name, part in found.get("challenges", {}).items()}
+def _kind_scores(results: Mapping[str, Any]) -> dict[str, float]:
+    by_length = {f"{length} words": scores["bleu"] for length, scores in results["test"].get("by_length", {}).items()}
+    return by_length | {name: scores["bleu"] for name, scores in results.get("challenges", {}).items()}
 
 
-def _bleu_of(name: str, found: Mapping[str, Any]) -> float | None:
-    return _kinds(found).get(name)
+def _kind_score(kind: str, results: Mapping[str, Any]) -> float | None:
+    return _kind_scores(results).get(kind)
 
 
 def notes(report: Report) -> list[str]:
-    """What the summary's figures are."""
+    """How the numbers of the summary were measured, one sentence or two each."""
     seeds = ", ".join(map(str, report.seeds))
-    several = len(report.seeds) > 1
-    first = report.variants[0].name
-    found = [
+    has_seeds = len(report.seeds) > 1
+    sentences = [
         f"Mean ± standard deviation (n − 1) over the seeds {seeds}."
-        if several
-        else f"One seed ({seeds}), so no spread.",
-        "Scores are of the test split, with the checkpoint that was best on the validation split.",
-        "Training speed leaves validation out; decoding is of the test split, tokenizing included. "
-        "Runs side by side (jobs=2) slow one another.",
+        if has_seeds
+        else f"One seed ({seeds}), so no spread."
     ]
     if any(run.p_value is not None for variant in report.variants for run in variant.runs):
-        found.insert(
-            1,
-            f"p: sacreBLEU's paired bootstrap test of BLEU against {first}, {report.resamples:,} resamples of the "
-            "test sentences, " + ("each seed against the same seed." if several else "same seed."),
+        sentences.append(
+            f"p: sacreBLEU's paired bootstrap test of BLEU against {report.variants[0].name}, {report.resamples:,} "
+            f"resamples of the test sentences, {'each seed against the same seed' if has_seeds else 'same seed'}."
         )
+    sentences += [
+        "Scores on the test split, of the checkpoint with the best score on the validation split.",
+        "Training speed excludes validation. Decoding speed is measured on the test split and includes "
+        "tokenization. Parallel runs (jobs=2) slow one another down.",
+    ]
     tests = [run.results["test"] for variant in report.variants for run in variant.runs]
-    return found + list(dict.fromkeys(f"{test['bleu_note']}." for test in tests if "bleu_note" in test))
+    return sentences + list(dict.fromkeys(f"{test['bleu_note']}." for test in tests if "bleu_note" in test))
 
 
 def runs(report: Report) -> Table:
-    """A row a run."""
+    """One row for each run."""
     headings = ["run", "BLEU", "95 % interval", "chrF", "TER", "best step", "steps", "training, s", "decoding, s"]
     rows = []
     for variant in report.variants:
@@ -161,33 +162,33 @@ def runs(report: Report) -> Table:
 
 
 def facts(report: Report) -> list[tuple[str, str]]:
-    """What the figures are of, sacreBLEU's signatures included."""
+    """The facts of the report, then the seeds and sacreBLEU's signatures."""
     test = report.variants[0].runs[0].results["test"]
     seeds = ("seeds", ", ".join(map(str, report.seeds)))
     return [*report.facts, seeds, ("BLEU", test["signature"]), ("chrF", test["chrf_signature"])]
 
 
 def markdown(report: Report) -> str:
-    """The report but for its pictures, text being nothing but text."""
-    lines = [f"# {_literal(report.title)}", "", *_code(report.command), ""]
-    lines += [f"- {_literal(name)}: {_literal(value)}" for name, value in facts(report)]
-    lines += [f"- failed: {_literal(sentence)}" for sentence in report.failed]
-    lines += ["", *_grid(summary(report)), "", *(f"{_literal(note)}  " for note in notes(report))]
-    if (kinds := by_kind(report)) is not None:
-        lines += ["", f"## {KINDS}", "", *_grid(kinds), "", KINDS_NOTE]
-    lines += ["", "## Runs", "", *_grid(runs(report))]
+    """The report in Markdown, without learning curves and heat maps. Markup in its texts is escaped."""
+    lines = [f"# {_escape(report.title)}", "", *_code_block(report.command), ""]
+    lines += [f"- {_escape(name)}: {_escape(value)}" for name, value in facts(report)]
+    lines += [f"- failed: {_escape(sentence)}" for sentence in report.failures]
+    lines += ["", *_markdown_table(summary(report)), "", *(f"{_escape(note)}  " for note in notes(report))]
+    if (kinds := bleu_by_kind(report)) is not None:
+        lines += ["", f"## {KINDS_HEADING}", "", *_markdown_table(kinds), "", KINDS_NOTE]
+    lines += ["", "## Runs", "", *_markdown_table(runs(report))]
     if report.examples:
         lines += ["", "## Translations"]
     for example in report.examples:
         rows = [["source", example.source], ["reference", example.reference]]
-        rows += [[shown.variant, shown.text] for shown in example.shown]
-        lines += ["", *_grid(Table(["", "sentence"], rows), numbers=False)]
+        rows += [[translation.variant, translation.text] for translation in example.translations]
+        lines += ["", *_markdown_table(Table(["", "sentence"], rows), numbers=False)]
     return "\n".join(lines) + "\n"
 
 
-def _grid(table: Table, *, numbers: bool = True) -> list[str]:
-    """A Markdown table, padded so that it reads well as it stands."""
-    cells = [[_literal(cell).replace("|", "\\|") for cell in row] for row in (table.headings, *table.rows)]
+def _markdown_table(table: Table, *, numbers: bool = True) -> list[str]:
+    """A Markdown table, padded so that its source is readable too."""
+    cells = [[_escape(cell).replace("|", "\\|") for cell in row] for row in (table.headings, *table.rows)]
     widths = [max(3, *(len(cell) for cell in column)) for column in zip(*cells, strict=True)]
     ruler = ["-" * width if i == 0 or not numbers else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     padded = [
@@ -197,13 +198,13 @@ def _grid(table: Table, *, numbers: bool = True) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (padded[0], ruler, *padded[1:])]
 
 
-def _code(text: str) -> list[str]:
-    """An indented code block, in which nothing is markup."""
+def _code_block(text: str) -> list[str]:
+    """An indented code block; Markdown reads no markup inside it."""
     return [f"    {line}" for line in text.splitlines()]
 
 
-def _literal(text: str) -> str:
-    """The text in one line, Markdown's signs after backslashes; those of tables are left to `_grid`."""
+def _escape(text: str) -> str:
+    """The text on one line with Markdown's special characters escaped; `_markdown_table` escapes the vertical bar."""
     return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
@@ -212,7 +213,7 @@ def _percent(share: int | float | None) -> float | None:
 
 
 def _values(column: _Column, variant: Variant) -> list[float]:
-    return [float(value) for run in variant.runs if (value := column.of(run.results)) is not None]
+    return [float(value) for run in variant.runs if (value := column.value(run.results)) is not None]
 
 
 def _rows(report: Report, columns: Sequence[_Column]) -> list[list[str]]:
@@ -222,14 +223,13 @@ def _rows(report: Report, columns: Sequence[_Column]) -> list[list[str]]:
 def _cell(column: _Column, variant: Variant) -> str:
     values = _values(column, variant)
     if not values:
-        return NOTHING
-    middle = column.form.format(mean(values))
-    return f"{middle} ± {column.form.format(stdev(values))}" if column.spread and len(values) > 1 else middle
+        return NO_VALUE
+    center = column.number_format.format(mean(values))
+    if not column.has_deviation or len(values) == 1:
+        return center
+    return f"{center} ± {column.number_format.format(stdev(values))}"
 
 
 def _p_values(variant: Variant, seeds: Sequence[int]) -> str:
-    found = {run.seed: run.p_value for run in variant.runs}
-    values = [found.get(seed) for seed in seeds]
-    if all(value is None for value in values):
-        return NOTHING
-    return ", ".join(NOTHING if value is None else f"{value:.3f}" for value in values)
+    by_seed = {run.seed: run.p_value for run in variant.runs if run.p_value is not None}
+    return ", ".join(f"{by_seed[seed]:.3f}" if seed in by_seed else NO_VALUE for seed in seeds) if by_seed else NO_VALUE

@@ -1,4 +1,4 @@
-"""Fonts by character: the families with which matplotlib draws a text, and the spelling of what no font has."""
+"""Chooses the font families for matplotlib by character, and spells characters that no font can draw."""
 
 import logging
 import re
@@ -16,32 +16,32 @@ from matplotlib.font_manager import FontEntry
 from matplotlib.ft2font import FT2Font, LoadFlags
 
 BASE = "DejaVu Sans"
-"""Comes with matplotlib: Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic, Lao, and some symbols."""
+"""Part of matplotlib. Has Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic, Lao, and some symbols."""
 
 PACKAGE = "weblate_fonts"
-"""Ships fonts for most scripts. The extra `fonts` of pyproject.toml installs it."""
+"""A Python package with fonts for most scripts, installed by the extra `fonts` of pyproject.toml."""
 
-WITHOUT_GLYPH = {"Cc", "Cs", "Co", "Cn"}  # control, surrogate, private use, unassigned: no font is asked for them
-VARIATION = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # invisible, as is category Cf
-KIND = re.compile(r".* (?:LETTER|SYLLABLE|CHARACTER|SIGN|DIGIT) (.+?)(?: WITH .*)?")
+WITHOUT_GLYPH = {"Cc", "Cs", "Co", "Cn"}  # control, surrogate, private use, unassigned: always spelled
+VARIATION = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # invisible, like category Cf
+CHARACTER_NAME = re.compile(r".* (?:LETTER|SYLLABLE|CHARACTER|SIGN|DIGIT) (.+?)(?: WITH .*)?")
 REGIONS = {"HIRAGANA": "JP", "KATAKANA": "JP", "HANGUL": "KR"}
-SHOWN = 8
-"""So many characters a warning shows."""
+MAX_LISTED = 8
+"""A warning lists at most this many characters."""
 
 log = logging.getLogger(__name__)
-_has_warned = False  # of this process
+_has_warned = False  # whether this process has
 
 
 class FontChoice(NamedTuple):
-    """What draws a text: families in the order in which matplotlib asks them, and the characters that none has."""
+    """The font families for a text, in matplotlib's order of preference, and the characters that none of them has."""
 
     families: list[str]
     unknown: frozenset[str]
 
     def drawable(self, text: str) -> str:
-        """The text, with each character that no font draws replaced by its Unicode name, in short, or its code point.
+        """The text, with each character that no font can draw replaced by its short Unicode name or code point.
 
-        `한` is han, `क` is ka, `🦜` is parrot, `中` is U+4E2D. Dots stand between them.
+        `한` becomes han, `क` ka, `🦜` parrot, `中` U+4E2D. Dots separate adjacent names.
         """
         return " ".join(map(self._spell, text.split(" ")))
 
@@ -49,9 +49,10 @@ class FontChoice(NamedTuple):
         if not any(map(self._is_spelled, word)):
             return word
         parts: list[str] = []
-        for is_spelled, run in groupby((letter for letter in word if not _is_invisible(letter)), self._is_spelled):
-            letters = list(run)
-            parts += map(_name, letters) if is_spelled else ["".join(letters)]
+        visible = (character for character in word if not _is_invisible(character))
+        for is_spelled, group in groupby(visible, self._is_spelled):
+            characters = list(group)
+            parts += map(_name, characters) if is_spelled else ["".join(characters)]
         return "·".join(parts)
 
     def _is_spelled(self, character: str) -> bool:
@@ -59,19 +60,19 @@ class FontChoice(NamedTuple):
 
 
 def choose(text: str) -> FontChoice:
-    """The fonts for a text, of all that are installed. A text that `BASE` can draw costs no search.
+    """The fonts for a text, out of all installed fonts. There is no search if `BASE` can draw the text.
 
-    Warns where characters have no font, once in a process.
+    The first call in a process that finds characters without a font logs a warning.
     """
-    beyond = frozenset(
+    missing = frozenset(
         character
         for character in text
         if ord(character) not in _base_characters()
         and not (_is_without_glyph(character) or _is_invisible(character) or character.isspace())
     )
-    if not beyond:
-        return FontChoice([BASE], beyond)
-    before, after, unknown = _search(beyond)
+    if not missing:
+        return FontChoice([BASE], missing)
+    before, after, unknown = _search(missing)
     if unknown:
         _warn(sorted(unknown, key=lambda character: (not character.isalpha(), character)))
     return FontChoice([*before, BASE, *after], unknown)
@@ -79,34 +80,33 @@ def choose(text: str) -> FontChoice:
 
 @lru_cache(maxsize=256)
 def _search(characters: frozenset[str]) -> tuple[list[str], list[str], frozenset[str]]:
-    """Families to ask before `BASE`, families to ask after it, and the characters that no font draws.
+    """Families to use before `BASE`, families to use after it, and the characters that no font can draw.
 
-    A font with letters comes before, so that one font shapes a word with its marks and joiners. A font with symbols
-    alone comes after, since emoji fonts have digits of their own.
+    A font that adds letters comes before `BASE`, so that one font shapes a whole word with its marks and joiners.
+    A font that adds only symbols comes after it, because emoji fonts have their own digits.
     """
     before: list[str] = []
     after: list[str] = []
     missing, region = characters, _region(characters)
-    candidates = {entry.name: drawn for entry in _regular_fonts() if (drawn := _drawn(entry, characters))}
+    candidates = {entry.name: glyphs for entry in _regular_fonts() if (glyphs := _drawable(entry, characters))}
     while candidates:
         best = min(candidates, key=lambda family: _preference(family, len(candidates[family]), region))
         gain = candidates.pop(best)
         is_script = any(unicodedata.category(character)[0] in "LM" for character in gain)
         (before if is_script else after).append(best)
         missing -= gain
-        candidates = {family: left for family, drawn in candidates.items() if (left := drawn & missing)}
+        candidates = {family: rest for family, glyphs in candidates.items() if (rest := glyphs & missing)}
     return before, after, missing
 
 
 def _preference(family: str, count: int, region: str) -> tuple[int, int, bool, int, str]:
-    """Least is best: Noto Sans, then sans fonts, then serif and monospaced ones; then by how much each draws."""
-    is_odd = "Mono" in family or "Serif" in family
-    rank = 2 if is_odd else 0 if family.startswith("Noto Sans") else 1
+    """A sort key, best font first: Noto Sans, then sans, then serif and monospaced; then by number of characters."""
+    rank = 2 if "Mono" in family or "Serif" in family else 0 if family.startswith("Noto Sans") else 1
     return rank, -count, family.split()[-1] != region, len(family), family
 
 
 def _region(characters: Iterable[str]) -> str:
-    """Han characters look as in Japan beside kana, as in Korea beside Hangul, else as in China."""
+    """The regional shape of Han characters: Japanese next to kana, Korean next to Hangul, otherwise Chinese."""
     scripts = (unicodedata.name(character, "").partition(" ")[0] for character in sorted(characters))
     return next((REGIONS[script] for script in scripts if script in REGIONS), "SC")
 
@@ -120,12 +120,12 @@ def _base_characters() -> frozenset[int]:
 def _regular_fonts() -> list[FontEntry]:
     """One upright font of normal weight for each family.
 
-    Fonts that matplotlib's list lacks are added to it: those of `PACKAGE`, and those installed since the list was made.
+    Adds the fonts that matplotlib's cached list lacks: those of `PACKAGE`, and those installed later than the cache.
     """
     manager = font_manager.fontManager
     listed = {entry.fname for entry in manager.ttflist}
     for path in sorted({*font_manager.findSystemFonts(), *_packaged()} - listed):
-        with suppress(Exception):  # as matplotlib does: a broken font raises anything
+        with suppress(Exception):  # like matplotlib, since a broken font can raise anything
             manager.addfont(path)
     fonts: dict[str, FontEntry] = {}
     for entry in manager.ttflist:
@@ -145,11 +145,11 @@ def _packaged() -> Iterator[str]:
         yield from map(str, Path(folder).rglob("*.ttf"))
 
 
-def _drawn(entry: FontEntry, characters: Iterable[str]) -> frozenset[str]:
-    """The characters for which the font has an outline; the bitmaps and layers of colour fonts are none."""
+def _drawable(entry: FontEntry, characters: Iterable[str]) -> frozenset[str]:
+    """The characters for which the font has an outline. Bitmaps and layers of colour fonts do not count."""
     try:
         font = FT2Font(entry.fname, face_index=entry.index)
-    except (OSError, RuntimeError):  # removed since it was listed, or no font
+    except (OSError, RuntimeError):  # removed since it was listed, or not a font
         return frozenset()
     return frozenset(character for character in characters if _has_outline(font, character))
 
@@ -174,7 +174,7 @@ def _name(character: str) -> str:
     name = unicodedata.name(character, "")
     if not name or name.endswith(f"-{ord(character):X}"):
         return f"U+{ord(character):04X}"
-    kind = KIND.fullmatch(name)
+    kind = CHARACTER_NAME.fullmatch(name)
     return (kind[1] if kind else name).lower()
 
 
@@ -185,10 +185,10 @@ def _warn(characters: Sequence[str]) -> None:
     _has_warned = True
     letters = [unicodedata.name(character, "") for character in characters if character.isalpha()]
     scripts = sorted({name.partition(" ")[0].capitalize().replace("Cjk", "Chinese characters") for name in letters})
-    shown = "".join(characters[:SHOWN]) + "…" * (len(characters) > SHOWN)
+    listed = "".join(characters[:MAX_LISTED]) + "…" * (len(characters) > MAX_LISTED)
     log.warning(
-        "no installed font has %s (%s), so pictures spell such characters out; for fonts, pip install weblate-fonts, "
-        "or install your system's Noto fonts (Debian: fonts-noto-core, fonts-noto-cjk, fonts-symbola)",
-        shown,
+        "no installed font has %s (%s), so pictures spell such characters out; to draw them, pip install "
+        "weblate-fonts, or install your system's Noto fonts (Debian: fonts-noto-core, fonts-noto-cjk, fonts-symbola)",
+        listed,
         ", ".join(scripts) or "symbols",
     )

@@ -1,4 +1,4 @@
-"""What a run shows in TensorBoard: scalars, heat maps, translations, hyperparameters."""
+"""Writes a run's scalars, heat maps, translations and hyperparameters for TensorBoard."""
 
 import os
 import re
@@ -11,11 +11,11 @@ from seq2seq.reporting.heatmap import Attention, heatmap, pixels
 
 MARKUP = "\\`*_{}[]<>#|&~"
 EVENTS = "events.out.tfevents.*"
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # Markdown keeps its own notes between U+0002 and U+0003
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # the Markdown library uses U+0002 and U+0003 internally
 
 
 class Sample(NamedTuple):
-    """One sentence as given, as it should be translated, and as it was."""
+    """A source sentence, its reference translation, and the translation by the model."""
 
     source: str
     reference: str
@@ -23,18 +23,20 @@ class Sample(NamedTuple):
 
 
 class Board:
-    """Writes one run's events into `folder`. TensorBoard groups tags by what stands before their first "/".
+    """Writes one run's events into `folder`. TensorBoard groups tags by their prefix before the first "/".
 
     Args:
-        folder: the run's folder; made if absent.
-        purge_from: a resumed run's first step; a TensorBoard that saw what an earlier try did from there on hides it.
-        sizes: what `flush` gave before that step: all that was written later is cut off. TensorBoard hides no text.
+        folder: the folder of the event files; created if absent.
+        purge_from: a resumed run's first step. TensorBoard then hides the points and images that an interrupted run
+            wrote from this step on, but not its texts.
+        sizes: the file sizes that `flush` returned before that step. Files are truncated to these sizes, and files
+            without a size are deleted.
     """
 
     def __init__(self, folder: Path, *, purge_from: int | None = None, sizes: Mapping[str, int] | None = None) -> None:
         if sizes is not None:
-            _cut(folder, sizes)
-        from torch.utils.tensorboard import SummaryWriter  # a second of imports, which only a run that writes pays
+            _truncate(folder, sizes)
+        from torch.utils.tensorboard import SummaryWriter  # takes a second, so only runs that write import it
 
         self._writer = SummaryWriter(str(folder), purge_step=purge_from, flush_secs=10)
 
@@ -44,7 +46,7 @@ class Board:
             self._writer.add_scalar(tag, value, step)
 
     def heatmap(self, tag: str, attention: Attention, step: int, title: str | None = None) -> None:
-        """Add a picture of attention."""
+        """Add a heat map."""
         self._writer.add_image(tag, pixels(heatmap(attention, title)), step, dataformats="HWC")
 
     def translations(self, samples: Iterable[Sample], step: int, tag: str = "translations") -> None:
@@ -56,24 +58,24 @@ class Board:
     ) -> None:
         """Add this run to the HParams table: its settings, and its scores as the scalars `final/NAME`.
 
-        `SummaryWriter.add_hparams` would write them into a second run, named by the time of day.
+        `SummaryWriter.add_hparams` would write them as a second run, named after the current time.
         """
         from torch.utils.tensorboard.summary import hparams
 
         final = {f"final/{name}": value for name, value in scores.items()}
-        # As text, since a bool would show as 1.0000.
+        # As text, because TensorBoard shows a bool as 1.0000.
         settings = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
         for summary in hparams(settings, final):
             self._writer._get_file_writer().add_summary(summary)
         self.scalars(final, step=0)
 
     def flush(self) -> dict[str, int]:
-        """Hand what was added to the operating system, so that it is there whatever happens; each file's size then."""
+        """Pass all events to the operating system, so that they survive a crash. Returns the size of each file."""
         self._writer.flush()
         return {path.name: path.stat().st_size for path in Path(self._writer.log_dir).glob(EVENTS)}
 
     def close(self) -> None:
-        """Write out what is still held back."""
+        """Write the remaining events and close the files."""
         self._writer.close()
 
     def __enter__(self) -> "Board":
@@ -86,7 +88,7 @@ class Board:
 
 
 class NullBoard(Board):
-    """Shows nothing: the board of the processes beside the first."""
+    """A board that writes nothing, for all processes but the first."""
 
     def __init__(self) -> None:
         pass
@@ -101,7 +103,7 @@ class NullBoard(Board):
         pass
 
 
-def _cut(folder: Path, sizes: Mapping[str, int]) -> None:
+def _truncate(folder: Path, sizes: Mapping[str, int]) -> None:
     for path in folder.glob(EVENTS):
         if (size := sizes.get(path.name, 0)) == 0:
             path.unlink()
@@ -110,13 +112,13 @@ def _cut(folder: Path, sizes: Mapping[str, int]) -> None:
 
 
 def table(samples: Iterable[Sample]) -> str:
-    """The samples as a Markdown table in which text is nothing but text."""
-    rows = (f"| {' | '.join(_literal(text) for text in sample)} |" for sample in samples)
+    """The samples as a Markdown table. Markup in their text is escaped."""
+    rows = (f"| {' | '.join(_escape(text) for text in sample)} |" for sample in samples)
     return "\n".join(["| source | reference | hypothesis |", "| --- | --- | --- |", *rows])
 
 
-def _literal(text: str) -> str:
-    """The text in one line, with all that Markdown or HTML might read as markup written as character references."""
+def _escape(text: str) -> str:
+    """The text on one line, with special characters of Markdown and HTML as character references."""
     line = " ".join(text.encode(errors="replace").decode().split())
     return "".join(
         f"&#{ord(character)};" if character in MARKUP else character for character in CONTROL.sub("\ufffd", line)

@@ -1,4 +1,4 @@
-"""scripts/compare.py as a person types it: what it trains, does not train again, reports, and refuses."""
+"""scripts/compare.py at the prompt: what it trains, resumes, reports and refuses."""
 
 import json
 import shlex
@@ -14,7 +14,7 @@ import yaml
 
 from seq2seq.commands import compare as program
 from seq2seq.commands.cli import cli_errors
-from seq2seq.commands.comparison import Planned
+from seq2seq.commands.comparison import PlannedRun
 from seq2seq.config import Train
 from tests.support.pages import check_alone
 from tests.support.programs import ROOT, SIZES, SMALL, TEXT, write_corpus
@@ -28,9 +28,9 @@ NAMES = ["attention=dot,training.seed=1", "attention=general,training.seed=1"]
 
 def compare(folder: Path, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, str(PROGRAM), *arguments]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, timeout=180)
-    assert ended.returncode == status, (ended.returncode, ended.stderr.decode())
-    return ended
+    process = subprocess.run(command, cwd=folder, capture_output=True, timeout=180)
+    assert process.returncode == status, (process.returncode, process.stderr.decode())
+    return process
 
 
 def written(folder: Path) -> dict[str, int]:
@@ -65,32 +65,32 @@ def test_there_is_a_run_for_each_rule_and_seed(compared: Path) -> None:
 def test_the_report_says_what_the_runs_found(compared: Path) -> None:
     both = compared / BOTH
     text = (both / "report.md").read_text()
-    found = check_alone((both / "report.html").read_text())
+    parsed = check_alone((both / "report.html").read_text())
     for name in NAMES:
         results = json.loads((both / "runs" / name / "results.json").read_text())
         bleu = f"{results['test']['bleu']:.2f}"
         assert bleu in text
-        assert bleu in found.text
+        assert bleu in parsed.text
         assert results["test"]["signature"] in text
     for words in ("seeds: 1", "attention=dot,general", shlex.quote(f"output={BOTH}"), f"{SIZES['test']} sentences"):
         assert words in text
-        assert words in " ".join(found.text).replace("seeds 1", "seeds: 1")
-    assert len(found.all("figure")) == 2 * 3
-    assert len(found.all("polyline")) == 2 + 2  # the legend
+        assert words in " ".join(parsed.text).replace("seeds 1", "seeds: 1")
+    assert len(parsed.all("figure")) == 2 * 3
+    assert len(parsed.all("polyline")) == 2 + 2  # the legend
     printed = (compared / "printed").read_text()
     assert text.partition("## Runs")[0] in printed
     assert "2 of 2: general, seed 1: trained" in printed
     assert f"{BOTH}/report.html" in printed
 
 
-def test_what_is_done_is_not_done_again_and_what_was_half_done_is(copied: Path) -> None:
+def test_finished_runs_are_kept_and_unfinished_runs_are_resumed(copied: Path) -> None:
     runs = copied / BOTH / "runs"
     before = json.loads((runs / NAMES[1] / "results.json").read_text())
     half = runs / NAMES[1]
     (half / "results.json").unlink()
     times = written(runs)
     printed = compare(copied, *COMPARED).stdout.decode()
-    assert printed.count("done before") == 1
+    assert printed.count("already finished") == 1
     assert printed.count("trained and scored") == 1
     now = written(runs)
     of_the_other = {path for path in times if Path(path).is_relative_to(runs / NAMES[0])}
@@ -99,7 +99,7 @@ def test_what_is_done_is_not_done_again_and_what_was_half_done_is(copied: Path) 
     assert json.loads((half / "results.json").read_text())["test"] == before["test"]  # a seed fixes everything
 
 
-def test_sigterm_stops_the_runs_and_the_same_command_goes_on(corpus: Path, tmp_path: Path) -> None:
+def test_sigterm_stops_the_runs(corpus: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(corpus, tmp_path / "here"))
     long = [word for word in SHORT if not word.startswith(("training.steps", "training.validate_every"))]
     words = ["attention=dot,general", *long, "training.epochs=10000", "jobs=2", "output=out"]
@@ -111,21 +111,21 @@ def test_sigterm_stops_the_runs_and_the_same_command_goes_on(corpus: Path, tmp_p
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert b"stopped by SIGTERM: the same command with output=FOLDER goes on" in errors
+    assert b"stopped by SIGTERM: to continue, repeat the command with output=FOLDER" in errors
     assert all("stopped by SIGTERM after step" in log.read_text() for log in logs)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_so_many_runs_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jobs: int) -> None:
-    asked = program.request(["attention=dot,general,additive,concat", f"output={tmp_path}", f"jobs={jobs}"])
+def test_jobs_runs_go_on_in_parallel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jobs: int) -> None:
+    request = program.parse_request(["attention=dot,general,additive,concat", f"output={tmp_path}", f"jobs={jobs}"])
     with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        planned = dict(program.plan(asked))
+        runs = dict(program.plan(request))
     beside, now, most = threading.Barrier(jobs, timeout=20), 0, 0
     lock = threading.Lock()
 
-    def train(run: Planned, words: list[str]) -> str:
+    def train(run: PlannedRun, overrides: list[str]) -> str:
         nonlocal now, most
-        assert planned[run] == words
+        assert runs[run] == overrides
         with lock:
             now += 1
             most = max(most, now)
@@ -136,7 +136,7 @@ def test_so_many_runs_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 
     monkeypatch.setattr(program, "train", train)
     names = ["dot", "general", "additive", "concat"]
-    assert program.train_all(planned, asked.jobs) == [f"{name} failed" for name in names]
+    assert program.train_all(runs, request.jobs) == [f"{name} failed" for name in names]
     assert most == jobs
 
 
@@ -144,27 +144,27 @@ def test_a_failed_run_is_named_and_the_rest_reported(copied: Path) -> None:
     runs = copied / BOTH / "runs"
     (runs / NAMES[1] / "results.json").unlink()
     (copied / "train.de").write_text("Zu kurz.\n")
-    ended = compare(copied, *COMPARED, status=1)
-    (line,) = ended.stderr.decode().splitlines()
+    process = compare(copied, *COMPARED, status=1)
+    (line,) = process.stderr.decode().splitlines()
     assert line.startswith("error: general, seed 1, failed: ")
     log = runs / f"{NAMES[1]}.log"
     assert str(log.relative_to(copied)) in line
     assert "train.de" in log.read_text()
-    found = check_alone((copied / BOTH / "report.html").read_text())
-    assert line.removeprefix("error: ") in found.text
-    assert len(found.all("figure")) == 3
+    parsed = check_alone((copied / BOTH / "report.html").read_text())
+    assert line.removeprefix("error: ") in parsed.text
+    assert len(parsed.all("figure")) == 3
     text = (copied / BOTH / "report.md").read_text()
     assert "failed: general, seed 1" in text
     assert "| dot " in text
     assert "| general " not in text
 
 
-def test_where_nothing_came_to_its_end_there_is_no_report(corpus: Path, tmp_path: Path) -> None:
+def test_without_a_finished_run_there_is_no_report(corpus: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(corpus, tmp_path / "here"))
     (folder / "train.de").write_text("Zu kurz.\n")
-    ended = compare(folder, "attention=dot,general", *SHORT, "output=out", status=1)
-    assert len(ended.stderr.decode().splitlines()) == 3
-    assert "nothing to report" in ended.stderr.decode()
+    process = compare(folder, "attention=dot,general", *SHORT, "output=out", status=1)
+    assert len(process.stderr.decode().splitlines()) == 3
+    assert "nothing to report" in process.stderr.decode()
     assert not list((folder / "out").glob("report*"))
 
 
@@ -204,18 +204,18 @@ def refused(
         (["-m", "attention=dot,general"], ["-m: no such option"]),
         (["--attention=dot,general"], ["attention=VALUE"]),
         (["attention=dot,general", "training"], ["training", "KEY=VALUE"]),
-        (["training.clip=interval(1,2)"], ["training.clip", "one by one"]),
+        (["training.clip=interval(1,2)"], ["training.clip", "separated by commas"]),
         (["dataset.test=dev,test"], ["dev and test have different test splits"]),
         (
             ["attention=dot,general", "dataset.test=null"],
-            ["dot: a comparison is of the test split", "dataset.test=null"],
+            ["dot: dataset.test=null", "needs a test split"],
         ),
-        (["dataset.test=test,null"], ["test=null: a comparison is of the test split", "dataset.test=null"]),
+        (["dataset.test=test,null"], ["test=null: dataset.test=null", "needs a test split"]),
         (["training.dropout=0.1,0.2"], ["training.dropout: no such option"]),
         (["model.dropout=0.1,2.0"], ["model.dropout=2.0: ", "less than 1"]),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_is_trained(
+def test_mistakes_are_reported_before_training(
     corpus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -224,30 +224,30 @@ def test_what_is_wrong_is_told_before_anything_is_trained(
     words: list[str],
 ) -> None:
     folder = Path(shutil.copytree(corpus, tmp_path / "here"))
-    options = [word for word in SHORT if word.split("=")[0] not in {given.split("=")[0] for given in arguments}]
-    said = refused(capsys, monkeypatch, folder, *arguments, *options)
-    assert all(word in said for word in words), said
+    options = [word for word in SHORT if word.split("=")[0] not in {argument.split("=")[0] for argument in arguments}]
+    message = refused(capsys, monkeypatch, folder, *arguments, *options)
+    assert all(word in message for word in words), message
 
 
-def test_a_run_made_otherwise_is_refused(
+def test_a_run_with_other_options_is_refused(
     copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = refused(capsys, monkeypatch, copied, *COMPARED, "training.clip=0.5")
-    assert "training.clip is 1.0 there, 0.5 here" in said
-    assert NAMES[0] in said
-    assert "output=FOLDER" in said
+    message = refused(capsys, monkeypatch, copied, *COMPARED, "training.clip=0.5")
+    assert "training.clip is 1.0 there, 0.5 here" in message
+    assert NAMES[0] in message
+    assert "output=FOLDER" in message
 
 
-def test_what_is_no_run_is_not_removed(
+def test_a_folder_that_is_no_run_is_not_removed(
     copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(copied / BOTH / "runs" / NAMES[1] / ".hydra")
-    said = refused(capsys, monkeypatch, copied, *COMPARED)
-    assert NAMES[1] in said
-    assert "no run" in said
+    message = refused(capsys, monkeypatch, copied, *COMPARED)
+    assert NAMES[1] in message
+    assert "no run" in message
 
 
-def test_a_test_split_that_is_another_now_is_refused(
+def test_a_changed_test_split_is_refused(
     copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (copied / "test.en").write_text("The dog sees the bread.\n" * SIZES["test"])
@@ -267,31 +267,31 @@ def test_a_damaged_run_is_named(
 ) -> None:
     path = copied / BOTH / "runs" / NAMES[1] / name
     path.write_bytes(content)
-    said = refused(capsys, monkeypatch, copied, *COMPARED)
-    assert f"{NAMES[1]}/{name}" in said
-    assert "is made anew" in said
+    message = refused(capsys, monkeypatch, copied, *COMPARED)
+    assert f"{NAMES[1]}/{name}" in message
+    assert "to train the run again" in message
 
 
-def test_variants_are_the_product_of_the_options_and_named_by_them() -> None:
+def test_variants_are_the_product_of_the_options_and_have_their_names() -> None:
     words = ["attention=dot,additive", "model.dropout=0.1,0.3", "training.decay=linear", "seeds=3,4,3", "output=a b"]
-    asked = program.request(words)
+    request = program.parse_request(words)
     with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        planned = dict(program.plan(asked))
+        runs = dict(program.plan(request))
     names = ["dot, dropout=0.1", "dot, dropout=0.3", "additive, dropout=0.1", "additive, dropout=0.3"]
-    assert [run.variant for run in planned] == names * 2
-    assert [run.seed for run in planned] == [3] * 4 + [4] * 4
-    assert {run.configuration.training.decay for run in planned} == {"linear"}
-    run, given = list(planned.items())[-1]
+    assert [run.variant for run in runs] == names * 2
+    assert [run.seed for run in runs] == [3] * 4 + [4] * 4
+    assert {run.configuration.training.decay for run in runs} == {"linear"}
+    run, overrides = list(runs.items())[-1]
     assert run.folder == Path("a b/runs/attention=additive,model.dropout=0.3,training.seed=4")
-    assert given == ["training.decay=linear", "attention=additive", "model.dropout=0.3", "training.seed=4"]
+    assert overrides == ["training.decay=linear", "attention=additive", "model.dropout=0.3", "training.seed=4"]
     assert (run.configuration.attention.score, run.configuration.model.dropout) == ("additive", 0.3)
 
 
 def test_without_output_the_folder_is_named_by_the_time() -> None:
-    assert program.request(["attention=dot,general"]).output.match("runs/compare-????-??-??_??-??-??")
+    assert program.parse_request(["attention=dot,general"]).output.match("runs/compare-????-??-??_??-??-??")
 
 
-def test_help_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert program.run_comparison(["--help"]) == 0
     printed = capsys.readouterr().out
     assert "attention=concat,dot,additive seeds=1,2,3" in printed

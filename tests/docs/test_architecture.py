@@ -17,9 +17,10 @@ def test_the_floors_are_the_linters() -> None:
 
 
 def test_every_file_has_its_line_and_every_line_its_file() -> None:
-    listed = re.findall(r"^\| `([\w/]+(?:\.py|/))` \|", TEXT, flags=re.MULTILINE)
+    listed = re.findall(r"^\| `([\w/]+(?:\.py|/|(?:\.\w+)+\.jinja))` \|", TEXT, flags=re.MULTILINE)
     folder = ROOT / "seq2seq"
-    files = {str(path.relative_to(folder)) for path in folder.rglob("*.py") if path.name != "__init__.py"}
+    paths = [*folder.rglob("*.py"), *folder.rglob("*.jinja")]
+    files = {str(path.relative_to(folder)) for path in paths if path.name != "__init__.py"}
     grouped = {name for name in listed if name.endswith("/")}
     files = {path for path in files if not any(path.startswith(name) for name in grouped)}
     assert len(listed) == len(set(listed))

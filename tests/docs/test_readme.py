@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 import seq2seq
 from seq2seq import config
-from seq2seq.commands.compare_request import request
+from seq2seq.commands.compare_request import parse_request
 from tests.support.programs import ROOT
 
 ENGLISH, CHINESE = "README.md", "README.zh.md"
@@ -69,7 +69,7 @@ def test_every_command_composes_to_a_valid_configuration(program: str, arguments
 
 @pytest.mark.parametrize("arguments", [arguments for program, arguments in COMMANDS if program == "scripts/compare"])
 def test_every_comparison_composes_to_valid_configurations(arguments: str) -> None:
-    comparison = request(shlex.split(arguments))
+    comparison = parse_request(shlex.split(arguments))
     for axis in comparison.axes:
         for value in axis.values:
             check_configuration("train", [*comparison.fixed, f"{axis.key}={value}"])

@@ -1,4 +1,4 @@
-"""Curves as TensorBoard's files have them, and drawn to scale."""
+"""Curves are read as TensorBoard wrote them, and drawn to scale."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.reporting.curves import COLOURS, HEIGHT, WIDTH, Curve, Series, average, chart, curve, ticks
+from seq2seq.reporting.curves import COLOURS, HEIGHT, WIDTH, Curve, Series, average, chart, read_curve, ticks
+from seq2seq.reporting.html import templates
 from seq2seq.reporting.tensorboard import Board
 from seq2seq.runtime.errors import InputError
 
@@ -16,7 +17,8 @@ SVG = ElementTree.Element
 
 
 def drawn(series: list[Series]) -> SVG:
-    return ElementTree.fromstring(chart(series, across="steps", up="BLEU"))
+    layout = chart(series, x_label="steps", y_label="BLEU")
+    return ElementTree.fromstring(templates().get_template("chart.svg.jinja").render(chart=layout))
 
 
 def points(line: SVG) -> list[tuple[float, float]]:
@@ -27,29 +29,29 @@ def test_a_curve_is_read_as_it_was_written(tmp_path: Path) -> None:
     with Board(tmp_path / "tensorboard") as board:
         for step in range(1, 30):
             board.scalars({"validation/bleu": step / 4, "train/loss": 1 / step}, step)
-    assert curve(tmp_path, "validation/bleu") == Curve(list(range(1, 30)), [step / 4 for step in range(1, 30)])
+    assert read_curve(tmp_path, "validation/bleu") == Curve(list(range(1, 30)), [step / 4 for step in range(1, 30)])
     with pytest.raises(InputError, match="no curve validation/chrf"):
-        curve(tmp_path, "validation/chrf")
+        read_curve(tmp_path, "validation/chrf")
 
 
 def test_a_folder_without_events_has_no_curve(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no curve"):
-        curve(tmp_path, "validation/bleu")
+        read_curve(tmp_path, "validation/bleu")
 
 
 def test_the_average_is_over_the_steps_that_all_have() -> None:
-    found = average([Curve([10, 20, 30], [1, 2, 3]), Curve([10, 30, 40], [3, 7, 9])])
-    assert found == Curve([10, 30], [2, 5])
+    result = average([Curve([10, 20, 30], [1, 2, 3]), Curve([10, 30, 40], [3, 7, 9])])
+    assert result == Curve([10, 30], [2, 5])
     assert average([]) == Curve([], [])
 
 
 @given(st.floats(min_value=1e-6, max_value=1e9))
 def test_ticks_are_few_round_and_cover(greatest: float) -> None:
-    found = ticks(greatest)
-    assert 3 <= len(found) <= 6
-    assert found[0] == 0
-    assert found[-2] < greatest * (1 + 1e-6) <= found[-1] * (1 + 2e-6)
-    assert re.fullmatch(r"[125](\.?0*)(e[+-]\d+)?", f"{found[1]:.0e}".replace("10e", "1e"))
+    result = ticks(greatest)
+    assert 3 <= len(result) <= 6
+    assert result[0] == 0
+    assert result[-2] < greatest * (1 + 1e-6) <= result[-1] * (1 + 2e-6)
+    assert re.fullmatch(r"[125](\.?0*)(e[+-]\d+)?", f"{result[1]:.0e}".replace("10e", "1e"))
 
 
 def test_lines_are_to_scale() -> None:

@@ -1,21 +1,35 @@
-"""A comparison's tables by hand, and pages in which text is text and nothing comes from elsewhere."""
+"""The tables of a comparison computed by hand, and pages that escape all text and load no other file."""
 
 import math
 import re
+import tomllib
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
-from seq2seq.reporting.comparison import Example, Report, Run, Shown, Variant, by_kind, markdown, notes, runs, summary
-from seq2seq.reporting.curves import Curve
+from seq2seq.reporting.comparison import (
+    Example,
+    ExampleTranslation,
+    Report,
+    Run,
+    Variant,
+    bleu_by_kind,
+    markdown,
+    notes,
+    runs,
+    summary,
+)
+from seq2seq.reporting.curves import COLOURS, Curve
 from seq2seq.reporting.heatmap import Attention
-from seq2seq.reporting.html import page
+from seq2seq.reporting.html import page, templates
 from tests.support.pages import check_alone
+from tests.support.programs import ROOT
 
-HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\""
+HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\"\n{{ 7 * 7 }} نحن\u202e نذهب"
 
 
 def results(bleu: float, *, aer: float | None = None) -> dict[str, Any]:
@@ -34,8 +48,8 @@ def run(seed: int, bleu: float, *, p_value: float | None = None, aer: float | No
     return Run(seed, results(bleu, aer=aer), p_value, Curve([100, 200], [bleu / 2, bleu]))
 
 
-def measured(seed: int) -> Run:
-    """With short sentences apart."""
+def with_lengths(seed: int) -> Run:
+    """A run with a score for short sentences."""
     one = run(seed, 20.0)
     test = {**one.results["test"], "by_length": {"1-4": {"bleu": 77.7}}}
     return one._replace(results={**one.results, "test": test})
@@ -46,9 +60,9 @@ DOT = Variant("dot", [run(1, 20.0, aer=0.25), run(2, 26.0, aer=0.35)])
 GENERAL = Variant("general", [run(1, 21.5, p_value=0.0123, aer=0.2)])
 
 
-def report(*variants: Variant, examples: int = 1, text: str = "A dog.", failed: tuple[str, ...] = ()) -> Report:
-    shown = [Shown(variant.name, text, ATTENTION) for variant in variants[:-1]]
-    shown.append(Shown(variants[-1].name, text, None))
+def report(*variants: Variant, examples: int = 1, text: str = "A dog.", failures: tuple[str, ...] = ()) -> Report:
+    translations = [ExampleTranslation(variant.name, text, ATTENTION) for variant in variants[:-1]]
+    translations.append(ExampleTranslation(variants[-1].name, text, None))
     return Report(
         title=f"Compared: {text}",
         command=f"python scripts/compare.py {text}",
@@ -56,8 +70,8 @@ def report(*variants: Variant, examples: int = 1, text: str = "A dog.", failed: 
         common=[("training.clip", text)],
         seeds=[1, 2],
         variants=variants,
-        examples=[Example(text, text, shown)] * examples,
-        failed=failed,
+        examples=[Example(text, text, translations)] * examples,
+        failures=failures,
         resamples=1000,
         languages=("de", "en"),
     )
@@ -79,7 +93,7 @@ def test_means_and_spreads_by_hand() -> None:
     assert general["p of BLEU, seed 1, 2"] == "0.012, –"
 
 
-def test_what_nobody_measured_is_not_on_the_page() -> None:
+def test_scores_without_values_are_not_on_the_page() -> None:
     without = report(Variant("dot", [run(1, 20.0)]), Variant("general", [run(1, 21.0)]))._replace(seeds=[1])
     assert "alignment error, %" not in summary(without).headings
     assert not [heading for heading in summary(without).headings if heading.startswith("p ")]
@@ -89,19 +103,19 @@ def test_what_nobody_measured_is_not_on_the_page() -> None:
     assert partly.rows[1][partly.headings.index("alignment error, %")] == "–"
 
 
-def test_kinds_of_sentences_are_told_apart_where_that_was_measured() -> None:
-    def told(seed: int, *bleu: float) -> Run:
-        measured = {"test": {"bleu": 1.0, "by_length": {"1-4": {"bleu": bleu[0]}, "17+": {"bleu": bleu[1]}}}}
-        return Run(seed, measured | {"challenges": {"names": {"bleu": bleu[2]}}}, None, Curve([1], [1.0]))
+def test_bleu_by_kind_of_sentence_is_shown_if_it_was_measured() -> None:
+    def by_kind(seed: int, *bleu: float) -> Run:
+        scores = {"test": {"bleu": 1.0, "by_length": {"1-4": {"bleu": bleu[0]}, "17+": {"bleu": bleu[1]}}}}
+        return Run(seed, scores | {"challenges": {"names": {"bleu": bleu[2]}}}, None, Curve([1], [1.0]))
 
-    shown = report(Variant("dot", [told(1, 10.0, 20.0, 30.0), told(2, 11.0, 20.0, 40.0)]), GENERAL)
-    table = by_kind(shown)
+    comparison = report(Variant("dot", [by_kind(1, 10.0, 20.0, 30.0), by_kind(2, 11.0, 20.0, 40.0)]), GENERAL)
+    table = bleu_by_kind(comparison)
     assert table is not None
     assert table.headings == ["BLEU", "1-4 words", "17+ words", "names"]
     assert table.rows == [["dot", "10.5", "20.0", "35.0"], ["general", "–", "–", "–"]]
-    assert by_kind(report(DOT, GENERAL)) is None
+    assert bleu_by_kind(report(DOT, GENERAL)) is None
     assert "By kind of sentence" not in page(report(DOT, GENERAL)) + markdown(report(DOT, GENERAL))
-    whole = report(Variant("dot", [measured(1)]), GENERAL)
+    whole = report(Variant("dot", [with_lengths(1)]), GENERAL)
     assert "| dot     |      77.7 |" in markdown(whole)
     assert "77.7" in check_alone(page(whole)).text
 
@@ -113,20 +127,28 @@ def test_every_run_has_its_row() -> None:
     assert {len(row) for row in table.rows} == {len(table.headings)}
 
 
-def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
-    shown = report(DOT, GENERAL, examples=2, failed=("concat, seed 3, failed",))
-    found = check_alone(page(shown))
-    text = " ".join(found.text)
-    for table in (summary(shown), runs(shown)):
-        assert all(cell in found.text for row in [table.headings, *table.rows] for cell in row)
-    for words in (shown.title, shown.command, "nrefs:1|tok:13a", "concat, seed 3, failed", *notes(shown)):
+def test_the_page_needs_no_other_file_and_contains_the_tables() -> None:
+    comparison = report(DOT, GENERAL, examples=2, failures=("concat, seed 3, failed",))
+    source = page(comparison)
+    assert source.startswith("<!doctype html>\n")
+    parsed = check_alone(source)
+    text = " ".join(parsed.text)
+    for table in (summary(comparison), runs(comparison)):
+        assert all(cell in parsed.text for row in [table.headings, *table.rows] for cell in row)
+    for words in (
+        comparison.title,
+        comparison.command,
+        "nrefs:1|tok:13a",
+        "concat, seed 3, failed",
+        *notes(comparison),
+    ):
         assert words in text
-    assert [attributes.get("content") for attributes in found.all("meta")][1] == "width=device-width, initial-scale=1"
-    assert found.all("html") == [{"lang": "en"}]
-    assert len(found.all("table")) == 2 + 2  # of dot's attention; general translated nothing
+    assert [attributes.get("content") for attributes in parsed.all("meta")][1] == "width=device-width, initial-scale=1"
+    assert parsed.all("html") == [{"lang": "en"}]
+    assert len(parsed.all("table")) == 2 + 2  # of dot's attention; general translated nothing
 
 
-def test_a_heat_map_has_a_cell_for_each_weight_and_is_told_in_words() -> None:
+def test_a_heat_map_has_a_cell_for_each_weight_and_a_text_alternative() -> None:
     source = page(report(DOT, GENERAL, examples=2))
     pictures = [each for each in check_alone(source).all("div") if each.get("class") == "map"]
     assert len(pictures) == 2  # of dot; general translated nothing
@@ -135,6 +157,7 @@ def test_a_heat_map_has_a_cell_for_each_weight_and_is_told_in_words() -> None:
         assert picture["aria-label"] == "Attention of dot: a from ein; dog from Hund; . from ein"
         assert picture["dir"] == "ltr"
         assert picture["tabindex"] == "0"  # the keyboard can scroll it
+    source = re.sub(r">\s+<", "><", source)
     maps = re.findall(r'<thead lang="de"><tr>(.*?)</tr></thead><tbody lang="en">(.*?)</tbody>', source)
     assert len(maps) == 2
     for head, body in maps:
@@ -150,25 +173,52 @@ def test_a_heat_map_has_a_cell_for_each_weight_and_is_told_in_words() -> None:
 
 def test_a_source_from_right_to_left_begins_at_the_right() -> None:
     arabic = Attention(["نحن", "نذهب"], ["we", "go"], np.eye(2))
-    example = Example("نحن نذهب", "we go", [Shown("dot", "we go", arabic)])
-    found = check_alone(page(report(DOT, GENERAL)._replace(examples=[example])))
-    assert [picture["dir"] for picture in found.all("div") if picture.get("class") == "map"] == ["rtl"]
-    assert {"نحن", "نذهب", "نحن نذهب"} <= set(found.text)  # as they are: the browser has the fonts
+    example = Example("نحن نذهب", "we go", [ExampleTranslation("dot", "we go", arabic)])
+    parsed = check_alone(page(report(DOT, GENERAL)._replace(examples=[example])))
+    assert [picture["dir"] for picture in parsed.all("div") if picture.get("class") == "map"] == ["rtl"]
+    assert {"نحن", "نذهب", "نحن نذهب"} <= set(parsed.text)  # as they are: the browser has the fonts
 
 
 def test_text_cannot_become_markup() -> None:
-    hostile = report(DOT._replace(name=HOSTILE), GENERAL, text=HOSTILE, failed=(HOSTILE,))
+    hostile = report(DOT._replace(name=HOSTILE), GENERAL, text=HOSTILE, failures=(HOSTILE,))
     words = Attention([HOSTILE], [HOSTILE], np.ones((1, 1)))
-    example = hostile.examples[0]._replace(shown=[Shown(HOSTILE, HOSTILE, words)])
-    found = check_alone(page(hostile._replace(examples=[example], languages=(HOSTILE, HOSTILE))))
-    assert not found.all("img")
-    assert found.text.count(HOSTILE) >= 8
-    (picture,) = (each for each in found.all("div") if each.get("class") == "map")
+    example = hostile.examples[0]._replace(translations=[ExampleTranslation(HOSTILE, HOSTILE, words)])
+    parsed = check_alone(page(hostile._replace(examples=[example], languages=(HOSTILE, HOSTILE))))
+    assert not parsed.all("img")
+    assert parsed.text.count(HOSTILE) >= 8
+    (picture,) = (each for each in parsed.all("div") if each.get("class") == "map")
     assert str(picture["aria-label"]).count(HOSTILE) == 3
-    assert HOSTILE in [body.get("lang") for body in found.all("tbody")]
+    assert HOSTILE in [body.get("lang") for body in parsed.all("tbody")]
     lines = [line for line in markdown(hostile).splitlines() if not line.startswith("    ")]  # that is code
     assert len([line for line in lines if "\\<script" in line]) >= 6
     assert "<script" not in "\n".join(lines).replace("\\<", "")
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ absent }}", "{{ report.absent }}", "{% for row in report.absent %}{% endfor %}"]
+)
+def test_an_undefined_variable_of_a_template_raises(source: str) -> None:
+    with pytest.raises(UndefinedError, match="absent"):
+        templates().from_string(source).render(report=report(DOT, GENERAL))
+
+
+def test_the_wheel_contains_the_templates() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folder = ROOT / "seq2seq" / "reporting"
+    packaged = {
+        path.name for pattern in setuptools["package-data"]["seq2seq.reporting"] for path in folder.glob(pattern)
+    }
+    assert packaged == set(templates().list_templates(extensions=["jinja"])) == {"report.html.jinja", "chart.svg.jinja"}
+
+
+def test_each_series_has_a_colour_in_both_themes() -> None:
+    """The chart counts the colours, the template lists them."""
+    source = page(report(*(Variant(f"rule {number}", GENERAL.runs) for number in range(COLOURS + 1))))
+    styles = set(re.findall(r'class="(series-\d+)', source))
+    assert len(styles) == COLOURS
+    for style in styles:
+        assert f".{style} {{ stroke: var(--{style}); }}" in source
+        assert len(re.findall(rf"--{style}: #[0-9a-f]{{6}};", source)) == 2
 
 
 @pytest.mark.parametrize("name", ["a|b", "back\\slash|", "`code`", "local_p"])
@@ -181,14 +231,14 @@ def test_a_row_of_markdown_has_as_many_cells_as_its_heading(name: str) -> None:
 
 @settings(max_examples=25)
 @given(st.text(max_size=40))
-def test_whatever_the_text_is_the_page_holds_together(text: str) -> None:
+def test_any_text_gives_a_well_formed_page(text: str) -> None:
     check_alone(page(report(Variant(text, GENERAL.runs), text=text)))
     markdown(report(Variant(text, GENERAL.runs), text=text))
 
 
-def test_why_bleu_is_zero_is_said_once() -> None:
+def test_the_note_on_a_bleu_of_zero_appears_once() -> None:
     zero = run(1, 0.0)
     test = {**zero.results["test"], "bleu_note": "BLEU is 0: no translation has four tokens"}
     zero = zero._replace(results={**zero.results, "test": test})
-    said = notes(report(Variant("dot", [zero]), Variant("general", [zero])))
-    assert said.count("BLEU is 0: no translation has four tokens.") == 1
+    sentences = notes(report(Variant("dot", [zero]), Variant("general", [zero])))
+    assert sentences.count("BLEU is 0: no translation has four tokens.") == 1
