@@ -11,13 +11,11 @@ from seq2seq.attention.distributions import Hard, HardOptions
 from seq2seq.nn.model import Model
 from seq2seq.runtime.static_shapes import static_shapes
 from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, Epochs, collate, plan
-from seq2seq.text.store import Filtered, Sequences, Store
-from seq2seq.text.tokenizer import BOS, EOS, PAD
+from seq2seq.text.tokenizer import BOS, PAD
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.static_step import (
     Bucket,
-    HostBatch,
     StaticBatch,
     StaticStep,
     bucket,
@@ -25,29 +23,11 @@ from seq2seq.training.static_step import (
     static_updates,
 )
 from seq2seq.training.step import batch_loss, updates
-from tests.support.tiny import EVERYWHERE, POSITIONS, SOURCE_VOCABULARY, TARGET_VOCABULARY, tiny_model
+from tests.support.static import padded, store
+from tests.support.tiny import EVERYWHERE, POSITIONS, tiny_model
 
 SIZE = 40
 SCHEDULE = Schedule(peak=0.01, warmup=2, total=20, decay="linear")
-
-
-def sequences(vocabulary: int, lengths: list[int], seed: int) -> Sequences:
-    random = np.random.default_rng(seed)
-    ids = random.integers(EOS + 1, vocabulary, sum(lengths)).astype(np.int32)
-    return Sequences(ids, np.concatenate([[0], np.cumsum(lengths)]))
-
-
-def store(count: int = 30) -> Store:
-    """Sentences of 0 to 14 ids: shorter than what the tiny model's location-based rules can score."""
-    random = np.random.default_rng(5)
-    lengths = random.integers(0, POSITIONS - 1, (2, count)).tolist()
-    return Store(
-        sequences(SOURCE_VOCABULARY, lengths[0], 1), sequences(TARGET_VOCABULARY, lengths[1], 2), Filtered(0, 0)
-    )
-
-
-def padded(indices: list[int]) -> HostBatch:
-    return collate_static(store(), np.array(indices), size=100, unit="tokens", multiple=1, pin=False)
 
 
 def gradients(model: Model, batch: Batch | StaticBatch) -> list[torch.Tensor]:
