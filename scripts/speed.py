@@ -74,7 +74,7 @@ def training(settings: Settings) -> Iterator[Row]:
             ours = our_model(decoder_kind, settings.sizes).to(settings.device)
             plain = plain_model(ours, decoder_kind, settings.sizes).to(settings.device)
             contenders = {
-                "ours": our_training(ours, settings.on_device(batches)),
+                "ours": our_training(ours, batches),
                 "plain": plain_training(plain, settings.on_device(batches)),
             }
             yield {
@@ -125,7 +125,7 @@ def sweep(settings: Settings) -> Iterator[Row]:
             sizes = base._replace(hidden=here["hidden"], encoder=here["hidden"] // 2, vocabulary=here["vocabulary"])
             store = synthetic(20_000, vocabulary=sizes.vocabulary, mean=here["subwords"])
             batches = batches_of(store, Batching(here["sentences"], "sentences"), 2)
-            train = our_training(our_model("luong", sizes).to(settings.device), settings.on_device(batches))
+            train = our_training(our_model("luong", sizes).to(settings.device), batches)
             found = _trained(settings._replace(sizes=sizes, repeats=fewer), "luong", batches, {"ours": train})
             yield {"varied": name, "value": value, **found}
 

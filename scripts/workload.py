@@ -16,11 +16,13 @@ from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
-from seq2seq.text.batches import Batch, Epochs
+from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, Epochs, round_up
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
+from seq2seq.text.tokenizer import PAD
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.schedule import Schedule
+from seq2seq.training.static_step import HostBatch, StaticStep, static_updates
 from seq2seq.training.step import updates
 
 CACHE = Path(__file__).resolve().parents[1] / "data" / "cache"
@@ -125,9 +127,18 @@ def plain_model(model: Model, decoder_kind: str, sizes: Sizes) -> PlainModel:
 
 
 def our_training(model: Model, batches: Sequence[Batch]) -> Callable[[], None]:
-    """Trains on the batches each time it is called, as `train.py` does."""
+    """Trains on the batches each time it is called, as `train.py` does. Batches are in the CPU's memory."""
     optimizer = make_optimizer(model, betas=BETAS, weight_decay=0.01)
     schedule = Schedule(peak=RATE, warmup=0, total=1, decay="constant")
+    if next(model.parameters()).is_cuda:
+        step = StaticStep(model, optimizer, smoothing=SMOOTHING, clip=CLIP, precision="auto", graphs=True)
+
+        def train_by_graphs() -> None:
+            groups = ([_host_batch(batch)] for batch in batches)
+            for _ in static_updates(step, groups, schedule=schedule):
+                pass
+
+        return train_by_graphs
 
     def train() -> None:
         groups = ([batch] for batch in batches)
@@ -135,6 +146,15 @@ def our_training(model: Model, batches: Sequence[Batch]) -> Callable[[], None]:
             pass
 
     return train
+
+
+def _host_batch(batch: Batch) -> HostBatch:
+    """The batch in the shape that a GPU trains on, in pinned memory."""
+    (rows, source), target = batch.source.shape, batch.target_output.shape[1]
+    length = round_up(max(source, target), LENGTH_MULTIPLE)
+    ids = torch.full((2, rows, length), PAD, pin_memory=True)
+    ids[0, :, :source], ids[1, :, :target] = batch.source, batch.target_output
+    return HostBatch(ids, batch.source_tokens, batch.target_tokens)
 
 
 def plain_training(model: PlainModel, batches: Sequence[Batch]) -> Callable[[], None]:

@@ -44,6 +44,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.program)
         if item.path.stem in SLOW or "learnt_by_heart" in item.name:
             item.add_marker(pytest.mark.slow)
+        if item.path.parent.name == "gpu":
+            item.add_marker(pytest.mark.gpu)
         if item.path.stem in HOSTILE:
             item.add_marker(pytest.mark.hostile)
         values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}

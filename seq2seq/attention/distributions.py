@@ -19,6 +19,17 @@ Step = Int[Tensor, "batch target"]
 ESTIMATORS = ("straight_through", "gumbel", "reinforce")
 
 
+class Attention(NamedTuple):
+    """Where a query attends.
+
+    `log_probability` is that of the token that was drawn, in training by REINFORCE: 0 where the query attends softly.
+    Other distributions have None: their weights are what they learn by.
+    """
+
+    weights: Weights
+    log_probability: Float[Tensor, "batch target"] | None = None
+
+
 class HardOptions(NamedTuple):
     """How `Hard` learns: by which of `ESTIMATORS`, at which temperature, and which share of words attends softly."""
 
@@ -43,7 +54,7 @@ class Distribution(nn.Module):
 
     `follows_target` says that the weights depend on how many target words were read, so that an encoder has no use
     for it; `is_hard` says that it takes the best score alone, so that a rule of equal scores has no use for it.
-    `uses_reinforce` says that it learns from rewards: the slope of a row's sum is that of its choice's log-probability.
+    `uses_reinforce` says that it learns from rewards, by the log-probability of what it drew.
     """
 
     follows_target: ClassVar[bool] = False
@@ -53,7 +64,7 @@ class Distribution(nn.Module):
     def __init__(self, shape: DistributionSizes) -> None:
         super().__init__()
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         """`step` counts the target words before each query."""
         raise NotImplementedError
 
@@ -87,8 +98,8 @@ class _MaskedSoftmax(torch.autograd.Function):
 class Softmax(Distribution):
     """`exp(e_j) / sum_k exp(e_k)`: soft attention, a part of every token."""
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
-        return masked_softmax(scores, mask)
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
+        return Attention(masked_softmax(scores, mask))
 
 
 class Hard(Distribution):
@@ -100,7 +111,7 @@ class Hard(Distribution):
     - `gumbel`: a draw, the best of the scores with Gumbel noise; the gradient is that of their softmax, noise and all,
       at the temperature (Jang et al. 2017, section 2.2).
     - `reinforce`: a draw; the gradient of its log-probability times a reward (Williams 1992; Xu et al. 2015, section
-      4.1), which `training.batch_loss` gives. Values are mixed as if the choice were given.
+      4.1), which is in `training/step.py`. The weights are constants.
 
     The first two are biased, the last varies much. All learn better where a coin lets half of the words attend softly
     in training, by the softmax of the scores as they are (Xu et al. 2015, section 4.1).
@@ -113,7 +124,7 @@ class Hard(Distribution):
         self.learning = shape.hard
         self.uses_reinforce = shape.hard.estimator == "reinforce"
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         noisy = scores
         if self.training and self.learning.estimator != "straight_through":
             # The best of these is a draw from the softmax.
@@ -121,13 +132,16 @@ class Hard(Distribution):
         slope = masked_softmax(noisy / self.learning.temperature, mask)
         chosen = torch.zeros_like(slope).scatter_(-1, slope.argmax(dim=-1, keepdim=True), 1.0).masked_fill(~mask, 0.0)
         soft = masked_softmax(scores, mask)
-        if self.uses_reinforce:  # the value stays, and the slope of w is that of log p
-            weights = chosen * (soft / soft.detach().clamp(min=torch.finfo(soft.dtype).tiny))
-        else:
-            weights = chosen + (slope - slope.detach())
+        weights = chosen if self.uses_reinforce else chosen + (slope - slope.detach())
+        log_probability = None
+        if self.training and self.uses_reinforce:  # the draw is the best of `slope`; a row of padding alone has none
+            log_probability = (soft * chosen).sum(dim=-1).clamp(min=torch.finfo(soft.dtype).tiny).log()
         if self.training and self.learning.soft:
-            weights = torch.where(torch.rand_like(soft[..., :1]) < self.learning.soft, soft, weights)
-        return weights
+            softly = torch.rand_like(soft[..., :1]) < self.learning.soft
+            weights = torch.where(softly, soft, weights)
+            if log_probability is not None:
+                log_probability = log_probability.masked_fill(softly.squeeze(-1), 0.0)
+        return Attention(weights, log_probability)
 
 
 class LocalM(Distribution):
@@ -142,9 +156,9 @@ class LocalM(Distribution):
         super().__init__(shape)
         self.window = shape.window
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         center = torch.minimum(step.unsqueeze(2), mask.sum(dim=2, keepdim=True) - 1)
-        return masked_softmax(scores, _near(center, mask, self.window))
+        return Attention(masked_softmax(scores, _near(center, mask, self.window)))
 
 
 class LocalP(Distribution):
@@ -160,12 +174,12 @@ class LocalP(Distribution):
         self.hidden = nn.Linear(shape.query, shape.query, bias=False)
         self.v = nn.Linear(shape.query, 1, bias=False)
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         last = (mask.sum(dim=2, keepdim=True) - 1).clamp(min=0)
         center = last * torch.sigmoid(self.v(torch.tanh(self.hidden(query))))
         distance = torch.arange(mask.shape[2], device=mask.device) - center
         gaussian = -2 * (distance / self.window).square()
-        return masked_softmax(scores + gaussian, _near(center, mask, self.window))
+        return Attention(masked_softmax(scores + gaussian, _near(center, mask, self.window)))
 
 
 def _near(center: Tensor, mask: Mask, window: int) -> Bool[Tensor, "batch target source"]:
@@ -180,15 +194,15 @@ class Sparsemax(Distribution):
     Soft attention most of whose weights are exactly 0.
     """
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
-        return _masked_entmax(scores, mask, 2.0)
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
+        return Attention(_masked_entmax(scores, mask, 2.0))
 
 
 class Entmax15(Distribution):
     """`max(e_j / 2 - t, 0)^2`, midway between softmax and sparsemax (Peters et al. 2019, section 4)."""
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
-        return _masked_entmax(scores, mask, 1.5)
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
+        return Attention(_masked_entmax(scores, mask, 1.5))
 
 
 def _masked_entmax(scores: Scores, mask: Mask, alpha: float) -> Weights:

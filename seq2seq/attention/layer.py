@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from seq2seq.attention.distributions import Distribution, DistributionSizes, HardOptions
+from seq2seq.attention.distributions import Attention, Distribution, DistributionSizes, HardOptions
 from seq2seq.attention.scores import Score, ScoreSizes
 
 
@@ -55,8 +55,8 @@ class AttentionLayer(nn.Module):
         key: Float[Tensor, "keys positions key"],
         mask: Bool[Tensor, "batch source"],
         step: Int[Tensor, "rows target"],
-    ) -> Float[Tensor, "rows heads_target source"]:
-        """Weights, a row for each head of each target word.
+    ) -> Attention:
+        """The weights (rows, heads_target, source), one vector for each head of each target word.
 
         `key` has been through `score.prepare`, or is the rule's one vector beside Q. `step` counts the target words
         before each query. In a search several rows, one after the other, are hypotheses of one sentence.
@@ -70,24 +70,31 @@ class AttentionLayer(nn.Module):
             assert scores.shape[-1] >= mask.shape[-1], f"{mask.shape[-1]} tokens, {scores.shape[-1]} positions"
             scores = scores[..., : mask.shape[-1]]
         if self.score.heads > 1:
-            query, step = (given.repeat_interleave(self.score.heads, dim=1) for given in (query, step))
-        return in_rows(self.distribution(scores, mask.unsqueeze(1), query, step), rows)
+            query, step = (by_word.repeat_interleave(self.score.heads, dim=1) for by_word in (query, step))
+        weights, log_probability = self.distribution(scores, mask.unsqueeze(1), query, step)
+        return Attention(in_rows(weights, rows), None if log_probability is None else log_probability.reshape(rows, -1))
 
     def mix(
         self, weights: Float[Tensor, "rows heads_target source"], value: Float[Tensor, "batch source value"]
     ) -> Float[Tensor, "rows target value"]:
         """`context = weights V`, each head with its part of the width. `value` has been through `prepare_value`."""
-        weights, rows = in_rows(self.given(weights), value.shape[0]), weights.shape[0]
+        weights, rows = in_rows(weights, value.shape[0]), weights.shape[0]
         if self.score.heads == 1:
             return in_rows(weights @ value, rows)
         of_head, parts = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
         return in_rows(torch.einsum("bths,bshv->bthv", of_head, parts).flatten(2), rows)
 
-    def mean_over_heads(
-        self, weights: Float[Tensor, "rows heads_target source"]
-    ) -> Float[Tensor, "rows target source"]:
-        """One row for each target word: the mean of its heads."""
-        return weights if self.score.heads == 1 else weights.unflatten(1, (-1, self.score.heads)).mean(dim=2)
+    def merge_heads(self, attention: Attention) -> Attention:
+        """Weights and log-probability of each target word: the mean of its heads' weights, the product of their draws'.
+
+        The weights are (rows, target, source) then, the log-probability (rows, target).
+        """
+        weights, log_probability = attention
+        if self.score.heads == 1:
+            return attention
+        if log_probability is not None:
+            log_probability = log_probability.unflatten(1, (-1, self.score.heads)).sum(dim=2)
+        return Attention(weights.unflatten(1, (-1, self.score.heads)).mean(dim=2), log_probability)
 
     def combine(
         self, beside: Float[Tensor, "batch target beside"], context: Float[Tensor, "batch target value"]
@@ -112,15 +119,8 @@ class AttentionLayer(nn.Module):
         self, weights: Float[Tensor, "rows heads_target source"], folded: Float[Tensor, "batch mixed output"]
     ) -> Float[Tensor, "rows target output"]:
         """`w (B V)`, the sum over heads."""
-        mixing = self.given(weights).unflatten(1, (-1, self.score.heads)).flatten(2)
+        mixing = weights.unflatten(1, (-1, self.score.heads)).flatten(2)
         return in_rows(in_rows(mixing, folded.shape[0]) @ folded, weights.shape[0])
-
-    def given(self, weights: Float[Tensor, "rows heads_target source"]) -> Float[Tensor, "rows heads_target source"]:
-        """The weights as they mix values: choices that learn from rewards are taught by nothing else."""
-        if not self.distribution.uses_reinforce:
-            return weights
-        chosen = (weights.detach() == 1).any(dim=-1, keepdim=True)
-        return torch.where(chosen, weights.detach(), weights)
 
     def forward(
         self,
@@ -128,14 +128,14 @@ class AttentionLayer(nn.Module):
         key: Float[Tensor, "batch positions key"],
         value: Float[Tensor, "batch source value"],
         mask: Bool[Tensor, "batch source"],
-    ) -> tuple[Float[Tensor, "batch target output"], Float[Tensor, "batch target source"]]:
-        """All three steps, as in the notes: `(output, weights)`. Queries count from target word 0."""
+    ) -> tuple[Float[Tensor, "batch target output"], Attention]:
+        """All three steps, as in the notes: the output and the attention. Queries count from target word 0."""
         step = torch.arange(query.shape[1], device=query.device).expand(query.shape[:2])
-        weights = self.attention_weights(
+        attention = self.attention_weights(
             query, key if self.score.location_based else self.score.prepare(key), mask, step
         )
-        context = self.mix(weights, self.score.prepare_value(value))
-        return self.combine(query, context), self.mean_over_heads(weights)
+        context = self.mix(attention.weights, self.score.prepare_value(value))
+        return self.combine(query, context), self.merge_heads(attention)
 
 
 def in_rows(vectors: Float[Tensor, "before many width"], rows: int) -> Float[Tensor, "rows more width"]:

@@ -34,6 +34,7 @@ class State(Numbers):
     - `splits`: the fingerprint of the raw text of each split; older checkpoints have none
     - `processes`: their number. A run is resumed by as many, as each has its share of the batches and its own random
       numbers
+    - `length_multiple`: that of `seq2seq.text.batches.plan`
     - `events`: the size in bytes of each TensorBoard file
     - `counts`: for log lines and totals
     - `standing`: the ranking of the validations
@@ -42,6 +43,7 @@ class State(Numbers):
     text: str
     splits: dict[str, str] = Field(default_factory=dict)
     processes: PositiveInt = 1
+    length_multiple: PositiveInt = 1
     events: dict[str, NonNegativeInt] = Field(default_factory=dict)
     counts: Counts = Counts()
     standing: ValidationRanking = ValidationRanking()

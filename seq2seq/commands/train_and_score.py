@@ -30,6 +30,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.annotations import LoadedSplit, load_split
+from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.store import Prepared
 from seq2seq.trained_model import load_weights
@@ -76,7 +77,12 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     prepared, tokenizers, validation = text.prepared, text.prepared.tokenizers, text.scored["validation"]
     if distributed.is_rank0():
         _log_remarks(configuration.dataset, text)
-    state = State(text=_fingerprint(text), splits=text.fingerprints, processes=distributed.world_size())
+    state = State(
+        text=_fingerprint(text),
+        splits=text.fingerprints,
+        processes=distributed.world_size(),
+        length_multiple=LENGTH_MULTIPLE if device.type == "cuda" else 1,
+    )
     references = [pair.target for pair in validation.pairs]
     metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.corpus.target, references))
     options = configuration.training

@@ -114,6 +114,7 @@ class Device(Section):
     threads: Annotated[int, Field(gt=0, le=2**10)] | None
     precision: Annotated[str, one_of(PRECISIONS)]
     deterministic: bool
+    graphs: bool
 
 
 class Search(Section):

@@ -60,8 +60,8 @@ def next_token(model: Model) -> Step[State, Memory]:
     def step(
         tokens: Int[Tensor, "rows"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]]:
-        outputs, state, weights = model.decode(tokens.unsqueeze(1), state, memory)
-        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, weights.squeeze(1)
+        outputs, state, attention = model.decode(tokens.unsqueeze(1), state, memory)
+        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, attention.weights.squeeze(1)
 
     return step
 

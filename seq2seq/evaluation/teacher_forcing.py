@@ -102,7 +102,7 @@ class References:
     ) -> tuple[float, list[tuple[Diagnostics, set[tuple[int, int]]]]]:
         """The negative log-likelihood of a batch, and the diagnostics and links of each of its sentences."""
         batch = batch.to(device)
-        outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+        outputs, (weights, _) = model(batch.source, batch.source_mask, batch.target_input)
         sentences = []
         for i, padded in zip(indices, weights.float().cpu().numpy(), strict=True):
             source_length, target_length = self.lengths[i]

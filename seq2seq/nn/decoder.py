@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
 from seq2seq.nn.dropout import Dropout
@@ -102,16 +103,16 @@ class Decoder(nn.Module):
         hidden: Float[Tensor, "batch target hidden"],
         memory: Memory,
         step: Int[Tensor, "batch target"],
-    ) -> Float[Tensor, "batch rows source"]:
-        """The weights, with Q and K as the table says."""
+    ) -> Attention:
+        """The weights of all heads, with Q and K as the table says."""
         if self.attention.score.location_based:
             return self.attention.attention_weights(embedded, hidden, memory.mask, step)
         return self.attention.attention_weights(hidden, memory.key, memory.mask, step)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
-        """Outputs, the state after the last word, and the weights."""
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
+        """Outputs, the state after the last word, and where each word attends, its heads merged."""
         raise NotImplementedError
 
 
@@ -128,13 +129,14 @@ class Luong(Decoder):
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step = _steps(state, embedded)
         hidden, last = self.gru(embedded, state.hidden.unsqueeze(0))
         hidden = self.dropout(hidden)
-        weights = self.attention_weights(embedded, hidden, memory, step)
-        outputs = torch.tanh(self.attention.project_query(hidden) + self.attention.mix_folded(weights, memory.folded))
-        return outputs, State(last.squeeze(0), step[:, -1] + 1), self.attention.mean_over_heads(weights)
+        attention = self.attention_weights(embedded, hidden, memory, step)
+        context = self.attention.mix_folded(attention.weights, memory.folded)
+        outputs = torch.tanh(self.attention.project_query(hidden) + context)
+        return outputs, State(last.squeeze(0), step[:, -1] + 1), self.attention.merge_heads(attention)
 
 
 class DeepOutput(Decoder):
@@ -153,13 +155,16 @@ class DeepOutput(Decoder):
         self,
         states: list[Float[Tensor, "batch hidden"]],
         embedded: Float[Tensor, "batch target embedding"],
-        weights: list[Float[Tensor, "batch heads source"]],
+        attended: list[Attention],
         memory: Memory,
-    ) -> tuple[Float[Tensor, "batch target embedding"], Float[Tensor, "batch target source"]]:
-        """The outputs of all steps, and the weights to show."""
-        rows = torch.cat(weights, dim=1)
-        together = torch.cat((torch.stack(states, dim=1), embedded, self.attention.mix(rows, memory.value)), dim=-1)
-        return torch.tanh(self.readout(self.dropout(together))), self.attention.mean_over_heads(rows)
+    ) -> tuple[Float[Tensor, "batch target embedding"], Attention]:
+        """The outputs of all steps, and where they attend, their heads merged."""
+        draws = [step.log_probability for step in attended if step.log_probability is not None]
+        weights = torch.cat([step.weights for step in attended], dim=1)
+        attention = Attention(weights, torch.cat(draws, dim=1) if draws else None)
+        context = self.attention.mix(weights, memory.value)
+        features = torch.cat((torch.stack(states, dim=1), embedded, context), dim=-1)
+        return torch.tanh(self.readout(self.dropout(features))), self.attention.merge_heads(attention)
 
 
 class Bahdanau(DeepOutput):
@@ -174,17 +179,17 @@ class Bahdanau(DeepOutput):
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = _steps(state, embedded), state.hidden
         combine = DeferredGradLinear(memory.folded, self.attention.project_query(embedded))
         cell = DeferredGradGRUCell(self.cell)
-        states, weights = [], []
+        states, attended = [], []
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
-            weights.append(self.attention_weights(word, hidden.unsqueeze(1), memory, now))
-            hidden = cell(combine(self.attention.given(weights[-1]).flatten(1)), hidden)
+            attended.append(self.attention_weights(word, hidden.unsqueeze(1), memory, now))
+            hidden = cell(combine(attended[-1].weights.flatten(1)), hidden)
             states.append(hidden)
-        outputs, shown = self.read(states, embedded, weights, memory)
-        return outputs, State(hidden, step[:, -1] + 1), shown
+        outputs, attention = self.read(states, embedded, attended, memory)
+        return outputs, State(hidden, step[:, -1] + 1), attention
 
 
 class Conditional(DeepOutput):
@@ -200,21 +205,21 @@ class Conditional(DeepOutput):
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = _steps(state, embedded), state.hidden
         first, second = DeferredGradGRUCell(self.first), DeferredGradGRUCell(self.cell)
         beside = self.attention.linear.weight[:, : hidden.shape[1]]
         of_query = DeferredGradLinear.linear(beside, self.attention.linear.bias, like=embedded)
         mix = DeferredGradLinear(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
-        states, weights = [], []
+        states, attended = [], []
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             between = first(word.squeeze(1), hidden)
-            weights.append(self.attention_weights(word, between.unsqueeze(1), memory, now))
-            combined = of_query(between) + mix(self.attention.given(weights[-1]).flatten(1))
+            attended.append(self.attention_weights(word, between.unsqueeze(1), memory, now))
+            combined = of_query(between) + mix(attended[-1].weights.flatten(1))
             hidden = second(combined, between)
             states.append(hidden)
-        outputs, shown = self.read(states, embedded, weights, memory)
-        return outputs, State(hidden, step[:, -1] + 1), shown
+        outputs, attention = self.read(states, embedded, attended, memory)
+        return outputs, State(hidden, step[:, -1] + 1), attention
 
 
 def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:

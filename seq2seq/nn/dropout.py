@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seq2seq.runtime.static_shapes import has_static_shapes
+
 
 class Dropout(nn.Module):
     """`nn.Dropout` (Srivastava et al. 2014), with a probability in steps of 1/65,536.
@@ -22,7 +24,7 @@ class Dropout(nn.Module):
     def forward(self, inputs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         if not self.training or self.probability == 0:
             return inputs
-        if inputs.is_cuda:
+        if has_static_shapes(inputs):
             return nn.functional.dropout(inputs, self.probability)
         return _Dropout.apply(inputs, min(round(self.probability * 2**16), 2**16 - 1))  # type: ignore[no-untyped-call]
 

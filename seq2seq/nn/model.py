@@ -4,10 +4,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy
+from seq2seq.attention.distributions import Attention
+from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy, padded_linear_cross_entropy
 from seq2seq.nn.decoder import Decoder, Memory, State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.encoder import Encoder, SelfAttentionEncoder
+from seq2seq.runtime.static_shapes import has_static_shapes
 
 TIES = ("none", "target", "all")
 
@@ -87,13 +89,14 @@ class Model(nn.Module):
 
     def decode(
         self, target: Int[Tensor, "batch target"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
-        """Decoder outputs (the output layer's input), the state after the last word, and the weights.
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
+        """Decoder outputs (the output layer's input), the state after the last word, and where each word attends.
 
         All words of a target at once (teacher forcing) or one at a time (search): the same function.
         """
-        outputs, state, weights = self.decoder(self.dropout(self.scale * self.target_embedding(target)), state, memory)
-        return self.dropout(outputs), state, weights
+        embedded = self.dropout(self.scale * self.target_embedding(target))
+        outputs, state, attention = self.decoder(embedded, state, memory)
+        return self.dropout(outputs), state, attention
 
     def loss(
         self,
@@ -104,6 +107,8 @@ class Model(nn.Module):
         smoothing: float,
     ) -> Loss:
         """The loss of decoder outputs as sums over the target's tokens (EOS counted, padding not)."""
+        if has_static_shapes(outputs):
+            return padded_linear_cross_entropy(self.output, outputs, target, mask, smoothing=smoothing)
         return linear_cross_entropy(self.output, outputs[mask], target[mask], smoothing=smoothing)
 
     def forward(
@@ -111,8 +116,8 @@ class Model(nn.Module):
         source: Int[Tensor, "batch source"],
         mask: Bool[Tensor, "batch source"],
         target: Int[Tensor, "batch target"],
-    ) -> tuple[Float[Tensor, "batch target embedding"], Float[Tensor, "batch target source"]]:
-        """Teacher forcing: decoder outputs for every target word, and the attention weights."""
+    ) -> tuple[Float[Tensor, "batch target embedding"], Attention]:
+        """Teacher forcing: decoder outputs for every target word, and where each attends."""
         memory, state = self.encode(source, mask)
-        outputs, _, weights = self.decode(target, state, memory)
-        return outputs, weights
+        outputs, _, attention = self.decode(target, state, memory)
+        return outputs, attention

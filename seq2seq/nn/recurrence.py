@@ -1,9 +1,13 @@
-"""GRUs over time, for CPUs: there a loop costs more by its number of small operations than by its arithmetic.
+"""GRUs over time: a loop of our own for CPUs, cuDNN's for GPUs.
 
-PyTorch's own loop records each operation of each step, and adds to the gradient of each weight at each step. Here a
-step is a few operations in each direction, and a weight's gradient is one product over all steps, taken after them.
-Values and gradients are PyTorch's, up to rounding. Gradients take the place of what they are computed from, so a graph
-can be gone back through once: a second time PyTorch refuses.
+On a CPU a loop costs more by its number of small operations than by its arithmetic. PyTorch's own loop records each
+operation of each step, and adds to the gradient of each weight at each step. Here a step is a few operations in each
+direction, and a weight's gradient is one product over all steps, taken after them. Values and gradients are PyTorch's,
+up to rounding. Gradients overwrite the values that they are computed from, so backward can run once: PyTorch refuses a
+second time.
+
+On a GPU cuDNN runs each direction over padded sentences. Packing, PyTorch's way to leave padding out, needs the lengths
+on the CPU and so waits for the device in each batch.
 """
 
 from collections.abc import Sequence
@@ -13,9 +17,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.backends.cudnn import rnn as cudnn
 
 from seq2seq.nn.gru_step import next_state, step_backward
+from seq2seq.runtime.static_shapes import has_static_shapes
 
 
 class GRU(nn.GRU):
@@ -44,11 +49,11 @@ class GRU(nn.GRU):
 
         A mask's tokens come first in each row, and each row has one.
         """
-        if inputs.is_cuda:
-            return self._cudnn(inputs, state, mask)
         directions = 2 if self.bidirectional else 1
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], self.hidden_size)
+        if has_static_shapes(inputs):
+            return self._padded(inputs, state, mask)
         inputs, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
         last = []
         for layer, first in enumerate(state.split(directions)):
@@ -72,17 +77,73 @@ class GRU(nn.GRU):
         """(directions, steps, ...): the second direction has the last step first."""
         return torch.stack((steps, steps.flip(0))) if self.bidirectional else steps.unsqueeze(0)
 
-    def _cudnn(self, inputs: Tensor, state: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        if mask is None:
-            return super().forward(inputs, state)
-        packed = pack_padded_sequence(inputs, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False)
-        outputs, last = super().forward(packed, state)
-        return pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])[0], last
+    def _padded(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Each layer and direction by PyTorch's own loop (cuDNN on a GPU), over padding too.
+
+        The second direction reads each sentence reversed within its length, so both meet padding last, where it cannot
+        reach a token's state.
+        """
+        batch, steps, directions = *inputs.shape[:2], 2 if self.bidirectional else 1
+        position = torch.arange(steps, device=inputs.device).expand(batch, steps)
+        last = steps - 1 if mask is None else mask.sum(dim=1, keepdim=True) - 1
+        reverse = torch.where(position <= last, last - position, position)
+        final: list[Tensor] = []
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                inputs = nn.functional.dropout(inputs, self.dropout, self.training)
+            outputs = []
+            for direction in range(directions):
+                index = layer * directions + direction
+                ordered = inputs if direction == 0 else _Permuted.apply(inputs, reverse)  # type: ignore[no-untyped-call]
+                first, weights = state[index : index + 1].contiguous(), list[Tensor](self.all_weights[index])
+                states, end = torch.gru(ordered, first, weights, True, 1, 0.0, self.training, False, True)
+                final.append(end[0] if mask is None else (states * (position == last).unsqueeze(2)).sum(dim=1))
+                outputs.append(states if direction == 0 else _Permuted.apply(states, reverse))  # type: ignore[no-untyped-call]
+            inputs = torch.cat(outputs, dim=-1)
+            if mask is not None:
+                inputs = inputs * mask.unsqueeze(2)
+        return inputs, torch.stack(final)
+
+    def flatten_parameters(self) -> None:
+        """On a GPU, puts the weights of each direction into one piece of memory, as cuDNN reads them."""
+        parameters = self._flat_weights
+        if not all(isinstance(weight, Tensor) and weight.is_cuda for weight in parameters):
+            return
+        with torch.no_grad(), torch.cuda.device_of(parameters[0]):
+            for weights in self.all_weights:
+                torch._cudnn_rnn_flatten_weight(
+                    list[Tensor](weights),
+                    len(weights),
+                    weights[0].shape[1],
+                    cudnn.get_cudnn_mode(self.mode),
+                    self.hidden_size,
+                    0,
+                    1,
+                    self.batch_first,
+                    False,
+                )
 
 
 def _stack_weights(directions: Sequence[Tensor]) -> Tensor:
     """Stacked; a single one without the copy, which in search would be a third of each step."""
     return torch.stack(tuple(directions)) if len(directions) > 1 else directions[0].unsqueeze(0)
+
+
+class _Permuted(torch.autograd.Function):
+    """Steps in another order: `index` (batch, steps) swaps pairs of steps, so it is its own inverse.
+
+    The gradient of PyTorch's `gather` adds up, in no fixed order on a GPU; here it is a `gather` too.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, steps: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        return steps.gather(1, index.unsqueeze(2).expand_as(steps))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (index,) = ctx.saved_tensors
+        return gradient.gather(1, index.unsqueeze(2).expand_as(gradient)), None
 
 
 class _Layer(torch.autograd.Function):

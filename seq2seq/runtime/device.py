@@ -36,6 +36,7 @@ def _select_gpu(rank: int, processes: int) -> None:
             f"--nproc_per_node={gpus}, or use device=cpu"
         )
     torch.cuda.set_device(rank)
+    torch.cuda.set_stream(torch.cuda.Stream())  # CUDA graphs cannot be recorded from the default stream
 
 
 def set_up_device(threads: int | None, *, deterministic: bool = False) -> None:

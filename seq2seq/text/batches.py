@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,22 @@ from torch import Tensor
 
 from seq2seq.text.store import Store
 from seq2seq.text.tokenizer import BOS, EOS, PAD
+
+
+@runtime_checkable
+class PaddedPairs(Protocol):
+    """Padded sentences and their translations, on one device; what the parts are stands in `Batch`."""
+
+    @property
+    def source(self) -> Tensor: ...
+    @property
+    def source_mask(self) -> Tensor: ...
+    @property
+    def target_input(self) -> Tensor: ...
+    @property
+    def target_output(self) -> Tensor: ...
+    @property
+    def target_mask(self) -> Tensor: ...
 
 
 class Batch(NamedTuple):
@@ -45,14 +61,30 @@ class Batch(NamedTuple):
         )
 
 
+def round_up(number: int, multiple: int) -> int:
+    """The least multiple that is no less than the number."""
+    return -(-number // multiple) * multiple
+
+
+LENGTH_MULTIPLE = 4
+"""On a GPU a batch is as long as a multiple of this, so that there are few shapes: a CUDA graph for each."""
+
+
 def plan(
-    source_lengths: np.ndarray, target_lengths: np.ndarray, *, size: int, unit: str, seed: int, epoch: int
+    source_lengths: np.ndarray,
+    target_lengths: np.ndarray,
+    *,
+    size: int,
+    unit: str,
+    seed: int,
+    epoch: int,
+    multiple: int = 1,
 ) -> list[np.ndarray]:
     """The batches of one epoch, as indices of sentences. Lengths are similar within a batch; batches are shuffled.
 
     `unit` "sentences": each batch but one has `size` sentences. `unit` "tokens": the number of sentences times the
-    length of the longest side (with EOS) is at most `size`; a longer sentence is a batch of its own. Every sentence is
-    in exactly one batch.
+    length of the longest side (with EOS, rounded up to a multiple of `multiple`) is at most `size`; a longer sentence
+    is a batch of its own. Every sentence is in exactly one batch.
 
     The result depends on the arguments only, so a run can resume in the middle of an epoch.
     """
@@ -76,7 +108,8 @@ def plan(
     if unit == "sentences":
         bounds = list(range(size, len(order), size))
     else:
-        bounds = _bounds(np.maximum(source, target)[by_length] + 1, size)
+        longest = np.maximum(source, target)[by_length] + 1
+        bounds = _bounds(-(-longest // multiple) * multiple, size)
     batches = np.split(order, bounds)
     return [batches[index] for index in random.permutation(len(batches))]
 
@@ -135,19 +168,33 @@ class Epochs:
     """
 
     def __init__(
-        self, store: Store, *, size: int, unit: str, accumulate: int, seed: int, rank: int = 0, processes: int = 1
+        self,
+        store: Store,
+        *,
+        size: int,
+        unit: str,
+        accumulate: int,
+        seed: int,
+        multiple: int = 1,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        """For `size`, `unit` and `seed` see `plan`."""
-        self.store, self.size, self.unit, self.seed = store, size, unit, seed
+        """For `size`, `unit`, `seed` and `multiple` see `plan`."""
+        self.store, self.size, self.unit, self.seed, self.multiple = store, size, unit, seed, multiple
         self.rank, self.processes, self.batches_per_step = rank, processes, accumulate * processes
         self.steps_per_epoch = -(-len(self._plan(0)) // self.batches_per_step)
 
     def _plan(self, epoch: int) -> list[np.ndarray]:
         lengths = self.store.source.lengths, self.store.target.lengths
-        return plan(*lengths, size=self.size, unit=self.unit, seed=self.seed, epoch=epoch)
+        return plan(*lengths, size=self.size, unit=self.unit, seed=self.seed, epoch=epoch, multiple=self.multiple)
 
     def steps(self, total: int, *, start: int = 0) -> Iterator[list[Batch]]:
-        """The batches of this process for steps `start + 1` to `total`.
+        """The batches of this process for steps `start + 1` to `total`, in the CPU's memory."""
+        for group in self.indices(total, start=start):
+            yield [collate(self.store, indices) for indices in group]
+
+    def indices(self, total: int, *, start: int = 0) -> Iterator[list[np.ndarray]]:
+        """The sentences of each batch of this process for steps `start + 1` to `total`.
 
         The last step of an epoch may have fewer batches, or none. The epochs before `start` are planned, too, since
         their numbers of batches differ.
@@ -160,5 +207,4 @@ class Epochs:
                     return
                 step += 1
                 if step > start:
-                    own = batches[first : first + self.batches_per_step][self.rank :: self.processes]
-                    yield [collate(self.store, indices) for indices in own]
+                    yield batches[first : first + self.batches_per_step][self.rank :: self.processes]

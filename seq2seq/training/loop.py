@@ -1,7 +1,8 @@
 """The loop of a training run: steps, log lines, validations, checkpoints."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from seq2seq.training.optimizer import tensors_to_resume
 from seq2seq.training.progress import Progress
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import Interruption
+from seq2seq.training.static_step import StaticStep, collate_static, static_updates
 from seq2seq.training.step import Update, updates
 from seq2seq.training.validation import Validator
 
@@ -63,7 +65,8 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
     `start` is in `folder` and in the model already. Where the loop is stopped, going on from the last checkpoint in
     `folder` gives the same weights, curves and scores.
     """
-    options, model = run.configuration.training, run.model
+    assert start.training is not None
+    options = run.configuration.training
     batch = options.batch
     epochs = Epochs(
         run.prepared.store,
@@ -71,28 +74,18 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
         unit=batch.unit,
         accumulate=options.accumulate,
         seed=options.seed,
+        multiple=start.training.state.length_multiple,
         rank=distributed.rank(),
         processes=distributed.world_size(),
     )
     total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
     every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
-    assert start.training is not None
     counts, standing = start.training.state.counts, start.training.state.standing
     if distributed.is_rank0():
         checkpoint.keep_best(start, RunFolder(folder).checkpoints)  # in case that was where an interruption came
     if start.step == total > 0:
         log.info("step %d of %d: no training is left", start.step, total)
     end = start.step if options.patience is not None and standing.waited >= options.patience else total
-    made = updates(
-        model,
-        run.optimizer,
-        ([batch.to(run.device, non_blocking=True) for batch in group] for group in epochs.steps(end, start=start.step)),
-        schedule=run.schedule(total),
-        smoothing=options.label_smoothing,
-        clip=options.clip,
-        precision=run.configuration.device.precision,
-        start=start.step,
-    )
     with (
         Interruption() as interruption,
         Progress(
@@ -104,7 +97,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             threads=torch.get_num_threads() if run.device.type == "cpu" else 0,
         ) as progress,
     ):
-        for update in made:
+        for update in _updates(run, epochs, start=start.step, end=end, schedule=run.schedule(total)):
             progress.add(update)
             validate = update.step == total or update.step % every == 0
             write_line = validate or update.step % options.log_every == 0
@@ -154,6 +147,36 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
         "target_tokens": tokens,
         "target_tokens_per_second": tokens / seconds,
     }
+
+
+def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedule) -> Iterator[Update]:
+    """The steps `start + 1` to `end` on the run's device."""
+    options, precision = run.configuration.training, run.configuration.device.precision
+    batch = options.batch
+    if run.device.type == "cpu":
+        return updates(
+            run.model,
+            run.optimizer,
+            epochs.steps(end, start=start),
+            schedule=schedule,
+            smoothing=options.label_smoothing,
+            clip=options.clip,
+            precision=precision,
+            start=start,
+        )
+    step = StaticStep(
+        run.model,
+        run.optimizer,
+        smoothing=options.label_smoothing,
+        clip=options.clip,
+        precision=precision,
+        graphs=run.configuration.device.graphs,
+    )
+    collate = partial(
+        collate_static, run.prepared.store, size=batch.size, unit=batch.unit, multiple=epochs.multiple, pin=True
+    )
+    groups = ([collate(indices) for indices in group] for group in epochs.indices(end, start=start))
+    return static_updates(step, groups, schedule=schedule, start=start)
 
 
 def _save(latest: Checkpoint, folder: RunFolder) -> None:

@@ -15,7 +15,21 @@ def make_optimizer(model: Model, *, betas: tuple[float, float], weight_decay: fl
     matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     biases = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=True)
+    device = matrices[0].device
+    if device.type == "cpu":
+        return torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=True)
+    # CUDA graphs read the learning rate from memory, where `set_learning_rate` writes it.
+    rate = torch.zeros((), device=device)
+    return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True, capturable=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the rate of all parameters, in place where the optimiser reads it from a tensor."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def tensors_to_resume(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -13,7 +13,8 @@ from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.memory import memory_or
 from seq2seq.runtime.precision import products
-from seq2seq.text.batches import Batch, padding_share
+from seq2seq.text.batches import Batch, PaddedPairs, padding_share
+from seq2seq.training.optimizer import set_learning_rate
 from seq2seq.training.schedule import Schedule
 
 
@@ -33,27 +34,28 @@ class Update(NamedTuple):
     finite: Tensor
 
 
-def batch_loss(model: Model, batch: Batch, *, smoothing: float) -> Loss:
+def batch_loss(model: Model, batch: PaddedPairs, *, smoothing: float) -> Loss:
     """The loss of a batch under teacher forcing."""
-    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    outputs, attention = model(batch.source, batch.source_mask, batch.target_input)
     loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=smoothing)
-    if model.training and model.decoder.attention.distribution.uses_reinforce:
-        loss = loss._replace(smoothed=loss.smoothed + _reinforcement(model, outputs, weights, batch))
+    if attention.log_probability is not None:
+        gradient = _reinforcement(model, outputs, attention.log_probability, batch)
+        loss = loss._replace(smoothed=loss.smoothed + gradient)
     return loss
 
 
-def _reinforcement(model: Model, outputs: Tensor, weights: Tensor, batch: Batch) -> Tensor:
-    """0, with the gradient of `-sum_i (r_i - mean r) log p(choice_i)` (Williams 1992): what choices learn from.
+def _reinforcement(model: Model, outputs: Tensor, log_probability: Tensor, batch: PaddedPairs) -> Tensor:
+    """0, with the gradient of `-sum_i (r_i - mean r) log p(draw_i)` (Williams 1992), which hard attention learns by.
 
-    The reward r is the log-likelihood of the choice's own word; what it does to later words through the decoder's
-    state (there is none in `luong`) is left out. The mean over the batch is the baseline.
+    The reward r is the log-likelihood of the draw's own word; its effect on later words through the decoder's state
+    (`luong` has none) is left out. The mean over the batch is the baseline.
     """
-    tokens = batch.target_mask
+    mask = batch.target_mask
     with torch.no_grad():
-        loss = cross_entropy(model.output(outputs[tokens]), batch.target_output[tokens], reduction="none")
-    # Each is 1, and has the slope of the choice's log-probability (the sum over heads, of which weights are the mean).
-    choices = weights.sum(dim=2)[tokens]
-    return model.decoder.attention.score.heads * ((loss - loss.mean()) * (choices - choices.detach())).sum()
+        logits = model.output(outputs).flatten(0, 1)
+        loss = cross_entropy(logits, batch.target_output.flatten(), reduction="none").view_as(mask)
+        advantage = (loss - (loss * mask).sum() / mask.sum()) * mask
+    return (advantage * (log_probability - log_probability.detach())).sum()
 
 
 def updates(
@@ -82,37 +84,39 @@ def updates(
         tokens, padding, positions = _counts(group)
         losses = []
         for batch in group:
-            with memory_or(_too_large(batch, step)), products(precision, batch.source.device):
+            (rows, source), target = batch.source.shape, batch.target_input.shape[1]
+            with memory_or(too_large(rows, source, target, step)), products(precision, batch.source.device):
                 loss = batch_loss(model, batch, smoothing=smoothing)
                 (loss.smoothed / tokens).backward()
             losses.append(Loss(*(part.detach() for part in loss)))
         total = Loss(*(torch.stack(parts).sum() for parts in zip(*losses or [nothing], strict=True)))
         _add_up(model, total)
-        norm = get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
-        rate = schedule.rate(step)
+        norm, rate = gradient_norm(model), schedule.rate(step)
         finite = torch.isfinite(norm) & torch.isfinite(total.smoothed)
-        _move_weights(optimizer, rate=rate, norm=norm, clip=clip, finite=finite)
+        set_learning_rate(optimizer, rate)
+        update_weights(optimizer, norm=norm, clip=clip, finite=finite)
+        optimizer.zero_grad(set_to_none=True)
         yield Update(step, total, tokens, padding, positions, norm, rate, finite)
 
 
-def _move_weights(
-    optimizer: torch.optim.Optimizer, *, rate: float, norm: Tensor, clip: float | None, finite: Tensor
-) -> None:
-    """One optimiser step with gradients clipped to the norm `clip`; none where `finite` is False. Clears gradients.
+def gradient_norm(model: Model) -> Tensor:
+    """The Euclidean norm of all gradients together."""
+    return get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
+
+
+def update_weights(optimizer: torch.optim.Optimizer, *, norm: Tensor, clip: float | None, finite: Tensor) -> None:
+    """One optimiser step with gradients clipped to the norm `clip`; none where `finite` is False.
 
     The protocol is that of PyTorch's fused optimisers with `torch.amp.GradScaler`: a step does nothing where
     `found_inf` is 1, and divides gradients by `grad_scale`, which saves a pass over them. Nothing waits for the device.
     """
-    for parameters in optimizer.param_groups:
-        parameters["lr"] = rate
     optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]
     optimizer.grad_scale = (norm / clip).clamp(min=1.0).float() if clip is not None else None  # type: ignore[attr-defined]
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
 
 
-def _too_large(batch: Batch, step: int) -> str:
-    (sentences, source), target = batch.source.shape, batch.target_input.shape[1]
+def too_large(sentences: int, source: int, target: int, step: int) -> str:
+    """What is wrong, and what would do, where a batch of this shape needs more memory than there is."""
     return (
         f"step {step}: no memory left for a batch of {sentences} sentences, of up to {source} source and {target} "
         "target subwords: lower training.batch.size (training.accumulate makes up for it) or dataset.longest"

@@ -11,6 +11,7 @@ from torch import Tensor
 from seq2seq.attention.distributions import (
     DISTRIBUTIONS,
     ESTIMATORS,
+    Attention,
     Distribution,
     DistributionSizes,
     HardOptions,
@@ -34,7 +35,8 @@ def weights(name: str, scores: list[float], **options: float | str) -> list[floa
     """Of one target word over a sentence without padding; the word is the first, and its query is 0."""
     mask = torch.ones(1, 1, len(scores), dtype=torch.bool)
     query, step = torch.zeros(1, 1, QUERY), torch.zeros(1, 1, dtype=torch.long)
-    return distribution(name, **options)(torch.tensor([[scores]]), mask, query, step).flatten().tolist()  # type: ignore[arg-type]
+    scored = torch.tensor([[scores]])
+    return distribution(name, **options)(scored, mask, query, step).weights.flatten().tolist()  # type: ignore[arg-type]
 
 
 @st.composite
@@ -55,7 +57,7 @@ def test_weights_of_tokens_sum_to_1_and_those_of_padding_are_0(
     name: str, found: tuple[Tensor, Tensor, Tensor, Tensor]
 ) -> None:
     scores, mask, query, step = found
-    weights = distribution(name)(scores, mask, query, step)
+    weights, _ = distribution(name)(scores, mask, query, step)
     assert weights.shape == scores.shape
     assert (weights >= 0).all()
     assert (weights[~mask.expand_as(weights)] == 0).all()
@@ -71,7 +73,7 @@ def test_what_stands_in_the_padding_changes_nothing(name: str, found: tuple[Tens
     several = []
     for filling in (0.0, 1e4, -3e38):
         filled = scores.masked_fill(~mask, filling).requires_grad_()
-        weights = distribution(name)(filled, mask, query, step)
+        weights, _ = distribution(name)(filled, mask, query, step)
         (weights * upstream).sum().backward()
         assert filled.grad is not None
         assert weights.isfinite().all()
@@ -93,7 +95,7 @@ def test_what_all_scores_share_changes_nothing(
     scores = scores.double()
     module = distribution(name).double()
     torch.testing.assert_close(
-        module(scores + shift, mask, query.double(), step), module(scores, mask, query.double(), step)
+        module(scores + shift, mask, query.double(), step).weights, module(scores, mask, query.double(), step).weights
     )
 
 
@@ -104,7 +106,7 @@ def test_the_gradient_is_that_of_the_function(name: str) -> None:
     scores = torch.randn(3, 2, 5, dtype=torch.float64, requires_grad=True)
     query = torch.randn(3, 2, QUERY, dtype=torch.float64, requires_grad=True)
     step = torch.arange(2).expand(3, 2)
-    assert torch.autograd.gradcheck(lambda x, q: module(x, mask, q, step), (scores, query))
+    assert torch.autograd.gradcheck(lambda x, q: module(x, mask, q, step).weights, (scores, query))
 
 
 @every_one
@@ -113,7 +115,7 @@ def test_nothing_on_the_way_is_no_number(name: str) -> None:
     scores, query = torch.randn(2, 3, 4, requires_grad=True), torch.randn(2, 3, QUERY)
     mask = torch.tensor([[False] * 4, [True, False, False, False]]).unsqueeze(1)
     with torch.autograd.set_detect_anomaly(True):
-        distribution(name)(scores, mask, query, torch.arange(3).expand(2, 3)).sum().backward()
+        distribution(name)(scores, mask, query, torch.arange(3).expand(2, 3)).weights.sum().backward()
     assert scores.grad is not None
     assert scores.grad.isfinite().all()
 
@@ -185,36 +187,40 @@ def test_hard_takes_the_best_token(estimator: str) -> None:
     assert weights("hard", [0.3, 0.3], estimator=estimator, soft=0.9) == [1.0, 0.0]
 
 
-def in_training(count: int, **options: object) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores, weights of so many words over three tokens and one of padding, and the softmax."""
+def in_training(count: int, **options: object) -> tuple[Tensor, Attention, Tensor]:
+    """Scores, attention of so many words over three tokens and one of padding, and the softmax."""
     scores = torch.tensor([0.0, 1.0, -1.0, 9.0]).repeat(1, count, 1).requires_grad_()
     mask = torch.tensor([[[True, True, True, False]]])
     query, step = torch.zeros(1, count, QUERY), torch.zeros(1, count, dtype=torch.long)
-    found = distribution("hard", **options).train()(scores, mask, query, step)  # type: ignore[arg-type]
-    return scores, found, torch.tensor([0.0, 1.0, -1.0]).softmax(dim=0)
+    attention = distribution("hard", **options).train()(scores, mask, query, step)  # type: ignore[arg-type]
+    return scores, attention, torch.tensor([0.0, 1.0, -1.0]).softmax(dim=0)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 @pytest.mark.parametrize("estimator", ["gumbel", "reinforce"])
 def test_hard_draws_from_the_softmax_in_training(estimator: str, temperature: float) -> None:
     """Each weight is 0 or 1, and in 20,000 draws as often 1 as softmax says, whatever the temperature."""
-    _, drawn, softmax = in_training(20_000, estimator=estimator, temperature=temperature)
+    _, (drawn, _), softmax = in_training(20_000, estimator=estimator, temperature=temperature)
     assert ((drawn == 0) | (drawn == 1)).all()
     torch.testing.assert_close(drawn[0, :, :3].mean(dim=0), softmax, atol=0.015, rtol=0)
     assert (drawn[..., 3] == 0).all()
 
 
 def test_straight_through_draws_nothing() -> None:
-    _, chosen, _ = in_training(100)
+    _, (chosen, log_probability), _ = in_training(100)
+    assert log_probability is None
     assert (chosen == torch.tensor([0.0, 1.0, 0.0, 0.0])).all()
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_a_share_of_words_attends_softly_in_training(estimator: str) -> None:
-    _, found, softmax = in_training(20_000, estimator=estimator, soft=0.3)
-    softly = ~((found == 0) | (found == 1)).all(dim=-1)
+    _, (weights, log_probability), softmax = in_training(20_000, estimator=estimator, soft=0.3)
+    softly = ~((weights == 0) | (weights == 1)).all(dim=-1)
     assert float(softly.float().mean()) == pytest.approx(0.3, abs=0.015)
-    torch.testing.assert_close(found[softly][:, :3], softmax.expand(int(softly.sum()), 3))
+    torch.testing.assert_close(weights[softly][:, :3], softmax.expand(int(softly.sum()), 3))
+    assert (log_probability is not None) == (estimator == "reinforce")
+    if log_probability is not None:
+        assert torch.equal(log_probability == 0, softly)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
@@ -223,15 +229,18 @@ def test_the_gradient_of_a_choice_is_that_of_the_softmax(temperature: float) -> 
     mask = torch.ones(2, 1, 4, dtype=torch.bool)
     query, step = torch.zeros(2, 3, QUERY), torch.zeros(2, 3, dtype=torch.long)
     chosen, softened = scores.clone().requires_grad_(), scores.clone().requires_grad_()
-    (distribution("hard", temperature=temperature)(chosen, mask, query, step) * upstream).sum().backward()
+    (distribution("hard", temperature=temperature)(chosen, mask, query, step).weights * upstream).sum().backward()
     ((softened / temperature).softmax(dim=-1) * upstream).sum().backward()
     torch.testing.assert_close(chosen.grad, softened.grad)
 
 
-def test_a_rewarded_choice_has_the_slope_of_its_log_probability() -> None:
-    """`d log p_c / d e_j = [j = c] - p_j`."""
-    scores, drawn, softmax = in_training(50, estimator="reinforce")
-    drawn.sum().backward()
+def test_reinforce_returns_the_log_probability_of_the_draw() -> None:
+    """`log p_c` with the gradient `d log p_c / d e_j = [j = c] - p_j`; the weights are constants."""
+    scores, (drawn, log_probability), softmax = in_training(50, estimator="reinforce")
+    assert log_probability is not None
+    assert not drawn.requires_grad
+    torch.testing.assert_close(log_probability[0].detach(), softmax.log()[drawn[0].argmax(dim=-1)])
+    log_probability.sum().backward()
     assert scores.grad is not None
     torch.testing.assert_close(scores.grad[0, :, :3], drawn[0, :, :3].detach() - softmax)
     assert (scores.grad[..., 3] == 0).all()
@@ -244,7 +253,7 @@ def test_a_rewarded_choice_has_the_slope_of_its_log_probability() -> None:
 def test_local_m_sees_the_window_around_the_words_place(step: int) -> None:
     """Of 7 tokens, those no farther than 2 from the word's own place, or from the last token's."""
     scores, mask = torch.randn(1, 1, 8), (torch.arange(8) < 7).view(1, 1, 8)
-    found = distribution("local_m")(scores, mask, torch.zeros(1, 1, QUERY), torch.tensor([[step]]))[0, 0]
+    found = distribution("local_m")(scores, mask, torch.zeros(1, 1, QUERY), torch.tensor([[step]])).weights[0, 0]
     center = min(step, 6)
     inside = [place for place in range(7) if abs(place - center) <= 2]
     wanted = torch.zeros(8)
@@ -258,7 +267,7 @@ def test_local_p_is_a_gaussian_around_a_predicted_place() -> None:
     parameters = dict(module.named_parameters())
     scores, query = torch.randn(1, 3, 8), 2 * torch.randn(1, 3, QUERY)
     mask = (torch.arange(8) < 7).view(1, 1, 8)
-    found = module(scores, mask, query, torch.zeros(1, 3, dtype=torch.long))
+    found, _ = module(scores, mask, query, torch.zeros(1, 3, dtype=torch.long))
     for t in range(3):
         hidden = torch.tanh(parameters["hidden.weight"] @ query[0, t])
         place = 6 * float(torch.sigmoid(parameters["v.weight"][0] @ hidden))

@@ -56,7 +56,7 @@ def gradients(module: AttentionLayer, *given: Tensor) -> list[Tensor]:
     """Of the parameters and of query, key and value, for a loss that every output and weight is part of."""
     query, key, value, mask = given
     leaves = [tensor.clone().requires_grad_() for tensor in (query, key, value)]
-    output, weights = module(*leaves, mask)
+    output, (weights, _) = module(*leaves, mask)
     torch.manual_seed(3)
     loss = (output * torch.randn_like(output)).sum() + (weights * torch.randn_like(weights)).sum()
     wanted = [*leaves, *module.parameters()]
@@ -77,7 +77,7 @@ def test_rule_1_is_the_notes_code(batch: int, query: int, key: int, positions: i
     rule = tiny_rule("concat")
     module = rule.layer(query=query, key=key, value=VALUE, positions=positions, beside=query, output=OUTPUT)
     q, k, v = torch.randn(batch, 1, query), torch.randn(batch, 1, key), torch.randn(batch, positions, VALUE)
-    output, weights = module(q, k, v, torch.ones(batch, positions, dtype=torch.bool))
+    output, (weights, _) = module(q, k, v, torch.ones(batch, positions, dtype=torch.bool))
     attention = module.score.get_submodule("linear")
     wanted = torch.softmax(attention(torch.cat((q, k), dim=-1)), dim=-1)
     torch.testing.assert_close(weights, wanted)
@@ -92,7 +92,7 @@ def test_context_and_output_are_made_of_the_weights(name: str) -> None:
     With several heads each mixes its part of the values, and what is shown is the mean of their weights.
     """
     module, (query, key, value, mask) = layer(name), inputs(name)
-    output, shown = module(query, key, value, mask)
+    output, (shown, _) = module(query, key, value, mask)
     assert shown.shape == (len(LENGTHS), TARGET, SOURCE)
     scores = module.score(query, key if module.score.location_based else module.score.prepare(key))
     by_head = scores.unflatten(1, (TARGET, module.score.heads))
@@ -115,7 +115,7 @@ def test_folding_changes_no_number(name: str) -> None:
     output, _ = module(query, key, value, mask)
     step = torch.arange(TARGET).expand(len(LENGTHS), TARGET)
     prepared = key if module.score.location_based else module.score.prepare(key)
-    weights = module.attention_weights(query, prepared, mask, step)
+    weights, _ = module.attention_weights(query, prepared, mask, step)
     folded = module.fold(module.score.prepare_value(value))
     torch.testing.assert_close(module.project_query(query) + module.mix_folded(weights, folded), output)
 
@@ -126,7 +126,7 @@ def test_weights_by_eye() -> None:
     module = rule.layer(query=4, key=4, value=1, positions=1, beside=4, output=2)
     query, key = torch.tensor([[[1.0, 0, 0, 0]]]), torch.tensor([[[0.0, 3, 0, 0], [2, 0, 5, 0], [9, 9, 9, 9]]])
     mask = torch.tensor([[True, True, False]])
-    weights = module.attention_weights(query, module.score.prepare(key), mask, torch.zeros(1, 1, dtype=torch.long))
+    weights, _ = module.attention_weights(query, module.score.prepare(key), mask, torch.zeros(1, 1, dtype=torch.long))
     context = module.mix(weights, torch.tensor([[[10.0], [20.0], [77.0]]]))
     torch.testing.assert_close(weights, torch.tensor([[[1, math.e, 0]]]) / (1 + math.e))
     assert context.item() == pytest.approx((10 + 20 * math.e) / (1 + math.e))
@@ -135,7 +135,7 @@ def test_weights_by_eye() -> None:
 @everything
 def test_weights_sum_to_1_and_are_0_on_padding(name: str, distribution: str) -> None:
     query, key, value, mask = inputs(name)
-    _, weights = layer(name, distribution)(query, key, value, mask)
+    _, (weights, _) = layer(name, distribution)(query, key, value, mask)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(len(LENGTHS), TARGET))
     assert (weights[~mask.unsqueeze(1).expand_as(weights)] == 0).all()
     assert (weights >= 0).all()
@@ -148,8 +148,9 @@ def test_what_stands_in_the_padding_changes_nothing(name: str, distribution: str
     padding = ~mask.unsqueeze(2)
     other_key = key if module.score.location_based else key.masked_fill(padding, filling)
     other = query, other_key, value.masked_fill(padding, filling), mask
-    for found, wanted in zip(module(*other), module(query, key, value, mask), strict=True):
-        assert torch.equal(found, wanted)
+    (output, (weights, _)), (other_output, (other_weights, _)) = module(query, key, value, mask), module(*other)
+    assert torch.equal(other_output, output)
+    assert torch.equal(other_weights, weights)
     for found, wanted in zip(gradients(module, *other), gradients(module, query, key, value, mask), strict=True):
         assert torch.equal(found, wanted)
 
@@ -157,19 +158,19 @@ def test_what_stands_in_the_padding_changes_nothing(name: str, distribution: str
 @everything
 def test_a_sentence_alone_is_as_in_a_batch(name: str, distribution: str) -> None:
     module, (query, key, value, mask) = layer(name, distribution), inputs(name)
-    output, weights = module(query, key, value, mask)
+    output, (weights, _) = module(query, key, value, mask)
     for b, length in enumerate(LENGTHS):
         row = slice(b, b + 1)
         own_key = key[row] if module.score.location_based else key[row, :length]
-        alone = module(query[row], own_key, value[row, :length], mask[row, :length])
-        torch.testing.assert_close(alone[0], output[row])
-        torch.testing.assert_close(alone[1], weights[row, :, :length])
+        own_output, (own_weights, _) = module(query[row], own_key, value[row, :length], mask[row, :length])
+        torch.testing.assert_close(own_output, output[row])
+        torch.testing.assert_close(own_weights, weights[row, :, :length])
 
 
 @everything
 def test_a_row_of_padding_or_of_one_token_gives_numbers(name: str, distribution: str) -> None:
     module, (query, key, value, mask) = layer(name, distribution), inputs(name, [0, 1, SOURCE])
-    output, weights = module(query, key, value, mask)
+    output, (weights, _) = module(query, key, value, mask)
     assert torch.equal(weights[0], torch.zeros(TARGET, SOURCE))
     torch.testing.assert_close(output[0], combined(module, query[0], torch.zeros(TARGET, VALUE)))
     assert torch.equal(weights[1, :, 0], torch.ones(TARGET))
@@ -182,7 +183,7 @@ def test_extreme_inputs_give_numbers(name: str, distribution: str) -> None:
     query, key, value, mask = inputs(name)
     module = layer(name, distribution)
     given = 1e4 * query, 1e4 * key, 1e4 * value, mask
-    output, weights = module(*given)
+    output, (weights, _) = module(*given)
     assert output.isfinite().all()
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(len(LENGTHS), TARGET))
     for gradient in gradients(module, *given):
@@ -206,8 +207,9 @@ def test_gradients_are_those_of_the_function(name: str, distribution: str) -> No
     parameters = list(module.parameters())
 
     def function(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-        names = [parameter for parameter, _ in module.named_parameters()]
-        return torch.func.functional_call(module, dict(zip(names, tensors[3:], strict=True)), (*tensors[:3], mask))
+        values = dict(zip(dict(module.named_parameters()), tensors[3:], strict=True))
+        output, attention = torch.func.functional_call(module, values, (*tensors[:3], mask))
+        return output, attention.weights
 
     assert torch.autograd.gradcheck(function, (*leaves, *parameters), fast_mode=True)
 
@@ -216,9 +218,9 @@ def test_gradients_are_those_of_the_function(name: str, distribution: str) -> No
 def test_what_the_weights_depend_on(name: str, distribution: str) -> None:
     """On query and keys where the rule is content-based, on no encoder output in rule 1, on nothing without a rule."""
     module, (query, key, value, mask) = layer(name, distribution), inputs(name)
-    weights = module(query, key, value, mask)[1][:2]  # rows of one token have nothing to choose
+    weights = module(query, key, value, mask)[1].weights[:2]  # rows of one token have nothing to choose
     by_query, by_key = (
-        any(not torch.allclose(module(*other, value, mask)[1][:2], weights) for other in others)
+        any(not torch.allclose(module(*other, value, mask)[1].weights[:2], weights) for other in others)
         for others in (
             [(size * torch.randn_like(query), key) for size in (1, 2, 3, 4, 5)],
             [(query, size * torch.randn_like(key)) for size in (1, 2, 3, 4, 5)],
@@ -226,13 +228,13 @@ def test_what_the_weights_depend_on(name: str, distribution: str) -> None:
     )
     wanted = (distribution == "local_p", False) if name == "uniform" else (True, True)
     assert (by_query, by_key) == wanted
-    assert torch.equal(module(query, key, torch.randn_like(value), mask)[1][:2], weights)
+    assert torch.equal(module(query, key, torch.randn_like(value), mask)[1].weights[:2], weights)
 
 
 def test_rule_1_scores_the_first_positions() -> None:
     """With room for more positions than the batch has, the first ones count."""
     wide, (query, key, value, mask) = layer("concat", positions=9), inputs("concat")
-    _, weights = wide(query, key, value, mask)
+    _, (weights, _) = wide(query, key, value, mask)
     scores = wide.score(query, key)
     assert scores.shape == (len(LENGTHS), TARGET, 9)
     torch.testing.assert_close(weights[0], scores[0, :, :SOURCE].softmax(dim=-1))

@@ -28,9 +28,9 @@ DISTRIBUTION = '''
 class Linear(Distribution):
     """Weights as the positive parts of the scores."""
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Weights:
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         parts = (scores.sigmoid() * mask) + 1e-9 * mask
-        return parts / parts.sum(dim=-1, keepdim=True)
+        return Attention(parts / parts.sum(dim=-1, keepdim=True))
 
 '''
 

@@ -312,7 +312,10 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
         ("trianing.epochs", "did you mean training.epochs?"),
         ("atention", "did you mean attention?"),
         ("search.sise", "did you mean search.size?"),
-        ("device.xyz", "choose one of device.deterministic, device.kind, device.precision, device.threads"),
+        (
+            "device.xyz",
+            "choose one of device.deterministic, device.graphs, device.kind, device.precision, device.threads",
+        ),
         ("lr", "choose one of attention, dataset, decoder, device, encoder, evaluation, model, search, training"),
     ],
 )

@@ -263,7 +263,7 @@ SOURCES = sentences([3, 7, 1, 5, 0, 4], seed=8)
 
 def model_search(model: Model, sources: list[list[int]], *, size: int) -> list[list[Hypothesis]]:
     def step(tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
-        outputs, after, weights = model.decode(tokens.unsqueeze(1), state, memory)
+        outputs, after, (weights, _) = model.decode(tokens.unsqueeze(1), state, memory)
         return model.output(outputs.squeeze(1)).log_softmax(dim=-1), after, weights.squeeze(1)
 
     with torch.no_grad():
@@ -307,7 +307,9 @@ def test_a_models_hypothesis_is_what_teacher_forcing_makes_of_it(place: str, rul
         for hypothesis in hypotheses:
             tokens = torch.tensor(hypothesis.tokens)
             with torch.no_grad():
-                outputs, weights = model(*batch_sentences([source]), torch.tensor([[BOS, *hypothesis.tokens[:-1]]]))
+                outputs, (weights, _) = model(
+                    *batch_sentences([source]), torch.tensor([[BOS, *hypothesis.tokens[:-1]]])
+                )
                 log_probabilities = model.output(outputs[0]).log_softmax(dim=-1)
             wanted = float(log_probabilities.gather(1, tokens.unsqueeze(1)).sum())
             assert hypothesis.log_probability == pytest.approx(wanted)

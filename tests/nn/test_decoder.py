@@ -68,7 +68,7 @@ def test_bahdanau_by_hand(rule: str) -> None:
     """`c = attend(s_{i-1})`, `s_i = GRU(combine([y; c]), s_{i-1})`, output `tanh(W [s_i; y; c] + b)`."""
     decoder, widths = tiny_decoder("bahdanau", rule)
     embedded, state, memory = inputs(decoder, widths)
-    outputs, after, weights = decoder(embedded[:, :1], state, memory)
+    outputs, after, (weights, _) = decoder(embedded[:, :1], state, memory)
     named = dict(decoder.named_parameters())
     for b, length in enumerate(LENGTHS):
         word, before = embedded[b, 0], state.hidden[b]
@@ -86,7 +86,7 @@ def test_luong_by_hand(rule: str) -> None:
     """`s_i = GRU(y, s_{i-1})`, `c = attend(s_i)`, output `tanh(W [s_i; c] + b)`."""
     decoder, widths = tiny_decoder("luong", rule)
     embedded, state, memory = inputs(decoder, widths)
-    outputs, after, weights = decoder(embedded[:, :1], state, memory)
+    outputs, after, (weights, _) = decoder(embedded[:, :1], state, memory)
     named = dict(decoder.named_parameters())
     for b, length in enumerate(LENGTHS):
         word = embedded[b, 0]
@@ -103,7 +103,7 @@ def test_conditional_by_hand(rule: str) -> None:
     """`s' = GRU(y, s_{i-1})`, `c = attend(s')`, `s_i = GRU(combine([s'; c]), s')`, output `tanh(W [s_i; y; c] + b)`."""
     decoder, widths = tiny_decoder("conditional", rule)
     embedded, state, memory = inputs(decoder, widths)
-    outputs, after, weights = decoder(embedded[:, :1], state, memory)
+    outputs, after, (weights, _) = decoder(embedded[:, :1], state, memory)
     named = dict(decoder.named_parameters())
     for b, length in enumerate(LENGTHS):
         word = embedded[b, 0]
@@ -130,10 +130,10 @@ def test_the_first_state_is_the_bridge(place: str) -> None:
 def test_a_word_at_a_time_is_all_words_at_once(place: str, rule: str) -> None:
     decoder, widths = tiny_decoder(place, rule)
     embedded, state, memory = inputs(decoder, widths)
-    outputs, last, weights = decoder(embedded, state, memory)
+    outputs, last, (weights, _) = decoder(embedded, state, memory)
     assert weights.shape == (len(LENGTHS), TARGET, SOURCE)
     for t in range(TARGET):
-        output, state, weight = decoder(embedded[:, t : t + 1], state, memory)
+        output, state, (weight, _) = decoder(embedded[:, t : t + 1], state, memory)
         torch.testing.assert_close(output, outputs[:, t : t + 1])
         torch.testing.assert_close(weight, weights[:, t : t + 1])
     torch.testing.assert_close(state.hidden, last.hidden)
@@ -147,7 +147,7 @@ def test_what_stands_in_the_padding_changes_nothing(place: str, rule: str) -> No
     for filling in (0.0, 1e4):
         value = raw.masked_fill(~memory.mask.unsqueeze(2), filling).requires_grad_()
         filled = decoder.prepare_memory(value, memory.mask)
-        outputs, last, weights = decoder(embedded, state, filled)
+        outputs, last, (weights, _) = decoder(embedded, state, filled)
         loss = outputs.square().sum() + last.hidden.sum() + weights.square().sum()
         parameters = [parameter for name, parameter in decoder.named_parameters() if not name.startswith("bridge")]
         gradients = torch.autograd.grad(loss, [value, *parameters])
@@ -161,9 +161,9 @@ def test_rows_can_be_reordered_repeated_and_dropped(place: str, rule: str) -> No
     """A selection of the batch goes on as the rows themselves would have, the first one alone too."""
     decoder, widths = tiny_decoder(place, rule)
     embedded, state, memory = inputs(decoder, widths)
-    outputs, last, weights = decoder(embedded, state, memory)
+    outputs, last, (weights, _) = decoder(embedded, state, memory)
     for rows in (torch.tensor([2, 0, 0, 1]), torch.tensor([1])):
-        own_outputs, own_last, own_weights = decoder(embedded[rows], state.select(rows), memory.select(rows))
+        own_outputs, own_last, (own_weights, _) = decoder(embedded[rows], state.select(rows), memory.select(rows))
         torch.testing.assert_close(own_outputs, outputs[rows])
         torch.testing.assert_close(own_last.hidden, last.hidden[rows])
         torch.testing.assert_close(own_weights, weights[rows])

@@ -48,8 +48,8 @@ def test_what_stands_in_the_padding_changes_nothing(place: str, rule: str, distr
     other = refilled(batch, source=11, target=7)
     assert not torch.equal(other.source, batch.source)
     assert not torch.equal(other.target_input, batch.target_input)
-    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
-    other_outputs, other_weights = model(other.source, other.source_mask, other.target_input)
+    outputs, (weights, _) = model(batch.source, batch.source_mask, batch.target_input)
+    other_outputs, (other_weights, _) = model(other.source, other.source_mask, other.target_input)
     assert torch.equal(other_outputs[batch.target_mask], outputs[batch.target_mask])
     assert torch.equal(other_weights[batch.target_mask], weights[batch.target_mask])
     for one, two in zip(gradients(model, batch), gradients(model, other), strict=True):
@@ -59,11 +59,11 @@ def test_what_stands_in_the_padding_changes_nothing(place: str, rule: str, distr
 @everything
 def test_a_sentence_alone_is_as_in_a_batch(place: str, rule: str, distribution: str) -> None:
     model, batch = tiny_model(place, rule, distribution).eval(), ragged_batch()
-    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    outputs, (weights, _) = model(batch.source, batch.source_mask, batch.target_input)
     for b in range(len(batch.source)):
         source, target = int(batch.source_mask[b].sum()), int(batch.target_mask[b].sum())
         row = slice(b, b + 1)
-        alone, own_weights = model(
+        alone, (own_weights, _) = model(
             batch.source[row, :source], batch.source_mask[row, :source], batch.target_input[row, :target]
         )
         torch.testing.assert_close(alone[0], outputs[b, :target])
@@ -73,10 +73,10 @@ def test_a_sentence_alone_is_as_in_a_batch(place: str, rule: str, distribution: 
 @everything
 def test_a_word_at_a_time_is_teacher_forcing(place: str, rule: str, distribution: str) -> None:
     model, batch = tiny_model(place, rule, distribution).eval(), ragged_batch()
-    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    outputs, (weights, _) = model(batch.source, batch.source_mask, batch.target_input)
     memory, state = model.encode(batch.source, batch.source_mask)
     for t in range(batch.target_input.shape[1]):
-        output, state, weight = model.decode(batch.target_input[:, t : t + 1], state, memory)
+        output, state, (weight, _) = model.decode(batch.target_input[:, t : t + 1], state, memory)
         torch.testing.assert_close(output[:, 0], outputs[:, t])
         torch.testing.assert_close(weight[:, 0], weights[:, t])
 
@@ -84,10 +84,10 @@ def test_a_word_at_a_time_is_teacher_forcing(place: str, rule: str, distribution
 @everything
 def test_no_word_sees_the_words_after_it(place: str, rule: str, distribution: str) -> None:
     model, batch = tiny_model(place, rule, distribution).eval(), ragged_batch()
-    outputs, weights = model(batch.source, batch.source_mask, batch.target_input)
+    outputs, (weights, _) = model(batch.source, batch.source_mask, batch.target_input)
     changed = batch.target_input.clone()
     changed[:, 3:] = 9
-    other_outputs, other_weights = model(batch.source, batch.source_mask, changed)
+    other_outputs, (other_weights, _) = model(batch.source, batch.source_mask, changed)
     assert torch.equal(other_outputs[:, :3], outputs[:, :3])
     assert torch.equal(other_weights[:, :3], weights[:, :3])
     assert not torch.equal(other_outputs[:, 3:], outputs[:, 3:])

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
 from seq2seq.nn.recurrence import GRU
+from seq2seq.runtime.static_shapes import static_shapes
 
 INPUT, HIDDEN, STEPS = 5, 3, 6
 LENGTHS = [4, 6, 1, 3]
@@ -135,3 +136,35 @@ def test_steps_may_have_a_matrix_for_each_sentence() -> None:
     found = [torch.stack([stepwise(vector) for vector in inputs.unbind(1)], dim=1)]
     nothing = nn.Module()
     same(nothing, nothing, found, [biases + inputs @ matrices], [matrices, biases, inputs])
+
+
+# --- the form for a GPU, on a CPU -------------------------------------------------------------------------------------
+
+
+@many
+def test_over_padding_it_is_pytorchs_on_packed_sequences(layers: int, bidirectional: bool) -> None:
+    ours, theirs = pair(layers, bidirectional=bidirectional)
+    inputs, lengths = vectors(BATCH, STEPS, INPUT), torch.tensor(LENGTHS)
+    packed, last = theirs(pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False))
+    outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=STEPS)
+    with static_shapes():
+        results = ours(inputs, mask=torch.arange(STEPS) < lengths.unsqueeze(1))
+    same(ours, theirs, list(results), [outputs, last], [inputs])
+
+
+@many
+def test_over_padding_without_a_mask_it_is_pytorchs(layers: int, bidirectional: bool) -> None:
+    ours, theirs = pair(layers, bidirectional=bidirectional)
+    inputs, state = vectors(BATCH, STEPS, INPUT), vectors(layers * (1 + bidirectional), BATCH, HIDDEN)
+    with static_shapes():
+        results = ours(inputs, state)
+    same(ours, theirs, list(results), list(theirs(inputs, state)), [inputs, state])
+
+
+def test_over_padding_a_row_without_a_token_gives_zeros() -> None:
+    ours, _ = pair(1, bidirectional=True)
+    inputs = vectors(2, STEPS, INPUT)
+    with static_shapes():
+        outputs, last = ours(inputs, mask=torch.tensor([[True] * STEPS, [False] * STEPS]))
+    assert torch.equal(outputs[1], torch.zeros_like(outputs[1]))
+    assert torch.equal(last[:, 1], torch.zeros_like(last[:, 1]))

@@ -31,7 +31,7 @@ SIZES = {"train": 300, "dev": 23, "test": 31}
 
 TEXT = ["dataset=files", "dataset.train=train", "dataset.validation=dev", "dataset.test=test", "dataset.cache=cache"]
 TEXT += ["dataset.source=de", "dataset.target=en", "dataset.vocabulary=330"]
-CPU = {"kind": "cpu", "threads": 1, "precision": "auto", "deterministic": False}
+CPU = {"kind": "cpu", "threads": 1, "precision": "auto", "deterministic": False, "graphs": True}
 SMALL = ["model=tiny", "device=cpu", "device.threads=1", "training.batch.size=256", "training.warmup=10"]
 
 

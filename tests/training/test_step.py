@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
-from seq2seq.attention.distributions import Distribution, DistributionSizes, Hard, HardOptions
+from seq2seq.attention.distributions import Attention, Distribution, DistributionSizes, Hard, HardOptions
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.nn.model import Model
 from seq2seq.runtime.errors import InputError
@@ -255,7 +255,7 @@ def learnt_by_heart(model: Model, size: int) -> list[list[int]]:
     """What search of this beam size makes of the sources."""
 
     def step(tokens: Tensor, state: object, memory: object) -> tuple[Tensor, object, Tensor]:
-        outputs, after, attention = model.decode(tokens.unsqueeze(1), state, memory)  # type: ignore[arg-type]
+        outputs, after, (attention, _) = model.decode(tokens.unsqueeze(1), state, memory)  # type: ignore[arg-type]
         return model.output(outputs.squeeze(1)).log_softmax(dim=-1), after, attention.squeeze(1)
 
     model.eval()
@@ -299,8 +299,8 @@ class _Always(Distribution):
         super().__init__(DistributionSizes(query=1, window=1, hard=HardOptions("gumbel", temperature=1.0, soft=0.0)))
         self.place = place
 
-    def forward(self, scores: Tensor, *_: Tensor) -> Tensor:  # type: ignore[override]
-        return one_hot(torch.full(scores.shape[:2], self.place), scores.shape[2]).to(scores.dtype)
+    def forward(self, scores: Tensor, *_: Tensor) -> Attention:  # type: ignore[override]
+        return Attention(one_hot(torch.full(scores.shape[:2], self.place), scores.shape[2]).to(scores.dtype))
 
 
 def test_rewards_give_the_gradient_of_the_expected_loss() -> None:
@@ -313,7 +313,7 @@ def test_rewards_give_the_gradient_of_the_expected_loss() -> None:
     scores = list(model.decoder.attention.score.parameters())
     soft = model.decoder.attention.distribution
     expected = torch.zeros((), dtype=torch.double)
-    _, weights = model(batch.source, batch.source_mask, batch.target_input)
+    _, (weights, _) = model(batch.source, batch.source_mask, batch.target_input)
     for place in range(4):
         model.decoder.attention.distribution = _Always(place)
         outputs, _ = model(batch.source, batch.source_mask, batch.target_input)

@@ -1,0 +1,176 @@
+"""Optimiser steps for a GPU: the same arithmetic as `training/step.py`, in shapes that a CUDA graph can repeat.
+
+A batch is padded to one of a few shapes, its bucket. The forward and backward pass of each bucket is one CUDA graph and
+the update of the weights another, so that Python starts two graphs a step and not thousands of kernels. Nothing waits
+for the device. Gradients stand in the same memory all the time, between the two kinds of graphs: there they are added
+up over the batches of a step and over processes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from seq2seq.nn.cross_entropy import Loss
+from seq2seq.nn.model import Model
+from seq2seq.runtime import distributed
+from seq2seq.runtime.cuda_graphs import CudaGraphs
+from seq2seq.runtime.memory import memory_or
+from seq2seq.runtime.precision import products
+from seq2seq.runtime.static_shapes import static_shapes
+from seq2seq.text.batches import LENGTH_MULTIPLE, round_up
+from seq2seq.text.store import Store
+from seq2seq.text.tokenizer import BOS, EOS, PAD
+from seq2seq.training.optimizer import set_learning_rate
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.step import Update, batch_loss, gradient_norm, too_large, update_weights
+
+
+class Bucket(NamedTuple):
+    """The shape of a batch: so many sentences, and both sides padded to one length, EOS counted."""
+
+    rows: int
+    length: int
+
+
+class StaticBatch(NamedTuple):
+    """A batch on the device, in the shape of its bucket. A row of padding alone is no sentence."""
+
+    source: Int[Tensor, "rows length"]
+    source_mask: Bool[Tensor, "rows length"]
+    target_input: Int[Tensor, "rows length"]
+    target_output: Int[Tensor, "rows length"]
+    target_mask: Bool[Tensor, "rows length"]
+
+    @classmethod
+    def from_ids(cls, ids: Int[Tensor, "2 rows length"]) -> "StaticBatch":
+        """From both sides as ids, EOS and PAD. No text encodes to PAD, so the masks follow from the ids."""
+        source, target = ids.unbind(0)
+        mask = target != PAD
+        target_input = target.roll(1, dims=1).masked_fill(~mask, PAD)
+        target_input = torch.cat((torch.full_like(target[:, :1], BOS), target_input[:, 1:]), dim=1)
+        return cls(source, source != PAD, target_input, target, mask)
+
+
+class HostBatch(NamedTuple):
+    """A batch on its way to the device: both sides as ids, EOS and PAD, in the CPU's memory, and their tokens."""
+
+    ids: Int[Tensor, "2 rows length"]
+    source_tokens: int
+    target_tokens: int
+
+    @property
+    def bucket(self) -> Bucket:
+        """The batch's shape."""
+        return Bucket(*self.ids.shape[1:])
+
+
+def bucket(longest: int, *, size: int, unit: str, multiple: int) -> Bucket:
+    """The bucket of a batch whose longest side has so many tokens, EOS counted.
+
+    `size` and `unit` are those of `plan`, and `multiple` is what `plan` rounded lengths up to. All batches of the same
+    `length` share a bucket, whose rows are the most that any of them may have.
+    """
+    length = round_up(longest, LENGTH_MULTIPLE)
+    if unit == "sentences":
+        return Bucket(size, length)
+    shortest = round_up(length - LENGTH_MULTIPLE + 1, multiple)
+    return Bucket(max(1, size // shortest), length)
+
+
+def collate_static(store: Store, indices: np.ndarray, *, size: int, unit: str, multiple: int, pin: bool) -> HostBatch:
+    """The batch of these sentences of the store, in the shape of its bucket.
+
+    `size`, `unit` and `multiple` are those of `bucket`. With `pin`, Python need not wait for its copy to the device.
+    """
+    sides = [[side[index] for index in indices.tolist()] for side in (store.source, store.target)]
+    lengths = np.array([[len(sentence) for sentence in side] for side in sides])
+    rows, length = bucket(int(lengths.max()) + 1, size=size, unit=unit, multiple=multiple)
+    ids = torch.full((2, rows, length), PAD, pin_memory=pin)
+    values, position = ids.numpy()[:, : len(indices)], np.arange(length)
+    values[position < lengths[..., None]] = np.concatenate([*sides[0], *sides[1]])
+    values[position == lengths[..., None]] = EOS
+    source_tokens, target_tokens = (lengths.sum(axis=1) + len(indices)).tolist()
+    return HostBatch(ids, source_tokens, target_tokens)
+
+
+class StaticStep:
+    """Training in fixed memory: `add_gradient` for each batch of a step, then `update`."""
+
+    def __init__(
+        self,
+        model: Model,
+        optimizer: torch.optim.Optimizer,
+        *,
+        smoothing: float,
+        clip: float | None,
+        precision: str,
+        graphs: bool,
+    ) -> None:
+        """`graphs` records CUDA graphs. The other options are those of `updates`."""
+        self.model, self.optimizer = model, optimizer
+        self.smoothing, self.clip, self.precision = smoothing, clip, precision
+        self.graphs = CudaGraphs(enabled=graphs)
+        self.parameters = list(model.parameters())
+        self.device = self.parameters[0].device
+        self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
+        self.inputs: dict[Bucket, Tensor] = {}
+        self.tokens = torch.ones((), device=self.device)
+        self.losses = torch.zeros(2, device=self.device)
+        self.results = torch.zeros(4, device=self.device)
+
+    def add_gradient(self, batch: HostBatch, tokens: int) -> None:
+        """Adds the gradient of the batch's loss, divided by the tokens of its whole step, and the sums of its loss."""
+        if batch.bucket not in self.inputs:
+            self.inputs[batch.bucket] = torch.empty_like(batch.ids, device=self.device)
+        ids = self.inputs[batch.bucket]
+        ids.copy_(batch.ids, non_blocking=True)
+        self.tokens.fill_(tokens)
+        self.graphs.run(batch.bucket, partial(self._add_gradient, ids))
+
+    def _add_gradient(self, ids: Tensor) -> None:
+        with static_shapes(), products(self.precision, self.device):
+            loss = batch_loss(self.model, StaticBatch.from_ids(ids), smoothing=self.smoothing)
+            (loss.smoothed / self.tokens).backward()
+        self.losses += torch.stack([part.detach() for part in loss])
+
+    def update(self, learning_rate: float) -> tuple[Loss, Tensor, Tensor]:
+        """Moves the weights; the loss, the gradient's norm, and whether both were finite. Clears gradients and sums."""
+        set_learning_rate(self.optimizer, learning_rate)
+        self.graphs.run("update", self._update)
+        smoothed, likelihood, norm, finite = self.results.clone().unbind()
+        return Loss(smoothed, likelihood), norm, finite > 0
+
+    def _update(self) -> None:
+        norm = gradient_norm(self.model)
+        finite = torch.isfinite(norm) & torch.isfinite(self.losses[0])
+        update_weights(self.optimizer, norm=norm, clip=self.clip, finite=finite)
+        self.results.copy_(torch.cat((self.losses, torch.stack((norm, finite.to(norm.dtype))))))
+        self.losses.zero_()
+        torch._foreach_zero_(self.gradients)
+
+
+def static_updates(
+    step: StaticStep, groups: Iterable[Sequence[HostBatch]], *, schedule: Schedule, start: int = 0
+) -> Iterator[Update]:
+    """One update for each group of batches, as `seq2seq.training.step.updates` has it."""
+    for number, group in enumerate(groups, start=start + 1):
+        step.model.train()
+        positions = sum(batch.ids.numel() for batch in group)
+        counts = [sum(batch.source_tokens for batch in group), sum(batch.target_tokens for batch in group), positions]
+        source_tokens, target_tokens, positions = distributed.all_reduce_sum(counts)
+        for batch in group:
+            with memory_or(too_large(batch.bucket.rows, batch.bucket.length, batch.bucket.length, number)):
+                step.add_gradient(batch, target_tokens)
+        if distributed.world_size() > 1:
+            distributed.all_reduce_([*step.gradients, step.losses])
+        rate = schedule.rate(number)
+        loss, norm, finite = step.update(rate)
+        padding = positions - source_tokens - target_tokens
+        yield Update(number, loss, target_tokens, padding, positions, norm, rate, finite)

@@ -1,0 +1,258 @@
+"""A GPU against the CPU: gradients, hypotheses, CUDA graphs, and the real programs. `scripts/gpu` runs it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from seq2seq.attention.distributions import Hard, HardOptions
+from seq2seq.decoding.beam_search import beam_search
+from seq2seq.decoding.translator import for_search, next_token
+from seq2seq.nn.model import Model
+from seq2seq.runtime.device import choose_device, set_up_device
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.batches import LENGTH_MULTIPLE, Epochs
+from seq2seq.text.tokenizer import BOS, EOS
+from seq2seq.training.optimizer import make_optimizer
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.static_step import StaticBatch, StaticStep, collate_static, static_updates
+from seq2seq.training.step import Update, batch_loss
+from tests.support.programs import TEXT, choices, command, start
+from tests.support.static import padded, store
+from tests.support.tiny import EVERYWHERE, PLACES, RULES, ragged_batch, tiny_model
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+TRAIN = [*TEXT, "model=tiny", "training.batch.size=256", "training.warmup=10", "training.learning_rate=0.01"]
+TRAIN += ["training.epochs=8", "training.validate_every=60", "training.log_every=20", "search=beam", "device=cuda"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def device() -> torch.device:
+    set_up_device(1)
+    return choose_device("cuda")
+
+
+# --- one step ---------------------------------------------------------------------------------------------------------
+
+
+def gradients(model: Model, ids: Tensor) -> list[Tensor]:
+    """The loss of a padded batch and the gradient of each parameter, on the CPU."""
+    loss = batch_loss(model.train(), StaticBatch.from_ids(ids), smoothing=0.1).smoothed
+    parts = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+    return [loss.detach().cpu(), *(torch.zeros(()) if part is None else part.cpu() for part in parts)]
+
+
+@pytest.mark.parametrize("where", [*PLACES, "self_attention"])
+def test_gradients_are_those_of_the_cpu(where: str, device: torch.device) -> None:
+    """Of every score and distribution there; hard attention by the estimator that draws nothing."""
+    wrong = []
+    for place, rule, distribution in EVERYWHERE:
+        if place != where:
+            continue
+        model = tiny_model(place, rule, distribution)
+        for module in model.modules():
+            if isinstance(module, Hard):
+                module.learning = HardOptions("straight_through", temperature=0.7, soft=0.0)
+        ids = padded([3, 11, 7, 20]).ids
+        on_cpu = gradients(model, ids)
+        on_gpu = gradients(model.to(device), ids.to(device))
+        worst = max(float((a - b).norm() / (a.norm() + 1e-6)) for a, b in zip(on_cpu, on_gpu, strict=True))
+        if worst > 1e-3:
+            wrong.append((rule, distribution, worst))
+    assert not wrong
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("size", [1, 4])
+def test_hypotheses_are_those_of_the_cpu(place: str, size: int, device: torch.device) -> None:
+    wrong = []
+    for rule in RULES:
+        hypotheses = []
+        for there in (torch.device("cpu"), device):
+            model, batch = for_search(tiny_model(place, rule).to(there)), ragged_batch().to(there)
+            with torch.inference_mode():
+                memory, state = model.encode(batch.source, batch.source_mask)
+                results = beam_search(
+                    next_token(model),
+                    torch.full((len(batch.source),), BOS, device=there),
+                    state,
+                    memory,
+                    limits=[9] * len(batch.source),
+                    end=EOS,
+                    size=size,
+                    length_penalty=1.0,
+                )
+            hypotheses.append([best[0].tokens for best in results])
+        if hypotheses[0] != hypotheses[1]:
+            wrong.append(rule)
+    assert not wrong
+
+
+@pytest.mark.parametrize("distribution", ["softmax", "hard", "local_m", "local_p", "sparsemax", "entmax15"])
+@pytest.mark.parametrize("place", PLACES)
+def test_nothing_in_a_step_waits_for_the_device(place: str, distribution: str, device: torch.device) -> None:
+    model = tiny_model(place, "general", distribution, dropout=0.3).to(device)
+    step = StaticStep(model, optimizer(model), smoothing=0.1, clip=1.0, precision="auto", graphs=False)
+    batch = padded([3, 11, 7, 20])
+    host = batch._replace(ids=batch.ids.pin_memory())
+    step.add_gradient(host, host.target_tokens)
+    step.update(0.1)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step.add_gradient(host, host.target_tokens)
+        step.update(0.1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+# --- CUDA graphs ------------------------------------------------------------------------------------------------------
+
+
+def optimizer(model: Model) -> torch.optim.Optimizer:
+    return make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1)
+
+
+def trained(
+    place: str, distribution: str, *, graphs: bool, accumulate: int, device: torch.device
+) -> tuple[Any, StaticStep]:
+    """The updates of 40 steps with dropout, their tensors on the CPU, and what trained."""
+    model = tiny_model(place, "additive", distribution, dropout=0.3).to(device)
+    torch.manual_seed(3)
+    size, unit = 60, "tokens"
+    epochs = Epochs(store(90), size=size, unit=unit, accumulate=accumulate, seed=1, multiple=LENGTH_MULTIPLE)
+    step = StaticStep(model, optimizer(model), smoothing=0.1, clip=0.5, precision="float32", graphs=graphs)
+    groups = (
+        [
+            collate_static(epochs.store, indices, size=size, unit=unit, multiple=LENGTH_MULTIPLE, pin=True)
+            for indices in group
+        ]
+        for group in epochs.indices(40)
+    )
+    schedule = Schedule(peak=0.01, warmup=5, total=40, decay="linear")
+    done: list[Update] = list(static_updates(step, groups, schedule=schedule))
+    return [(float(update.loss.smoothed), float(update.gradient_norm)) for update in done], step
+
+
+@pytest.mark.parametrize("distribution", ["softmax", "hard", "local_m", "local_p", "sparsemax", "entmax15"])
+@pytest.mark.parametrize("place", PLACES)
+def test_graphs_train_as_single_operations_do(place: str, distribution: str, device: torch.device) -> None:
+    """The same losses and weights, random numbers included: dropout, and the draws of hard attention."""
+    (plain, eager), (recorded, step) = (
+        trained(place, distribution, graphs=graphs, accumulate=2, device=device) for graphs in (False, True)
+    )
+    assert step.graphs.enabled, "a step could not be recorded"
+    assert step.graphs._graphs
+    assert not eager.graphs._graphs
+    for one, other in zip(recorded, plain, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+    assert recorded[-1][0] != recorded[0][0]
+
+
+def test_memory_that_does_not_suffice_is_told_and_survived(device: torch.device) -> None:
+    model = tiny_model("luong", "general").to(device)
+    step = StaticStep(model, optimizer(model), smoothing=0.1, clip=1.0, precision="float32", graphs=True)
+    large, small = (
+        collate_static(store(90), indices, size=size, unit="sentences", multiple=1, pin=True)
+        for indices, size in ((torch.arange(90).numpy(), 400_000), (torch.arange(9).numpy(), 9))
+    )
+    torch.cuda.set_per_process_memory_fraction(0.02)
+    schedule = Schedule(peak=0.01, warmup=0, total=9, decay="constant")
+    try:
+        with pytest.raises(InputError, match=r"step 1: no memory left for a batch of 400000 sentences"):
+            list(static_updates(step, [[large]], schedule=schedule))
+        for update in static_updates(step, [[small]] * 5, schedule=schedule):
+            assert update.finite
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+# --- the programs -----------------------------------------------------------------------------------------------------
+
+
+def log_lines(run: Path) -> str:
+    return (run / "train.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module", params=choices("decoder"))
+def run(request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of each decoder."""
+    folder = tmp_path_factory.mktemp(request.param)
+    for file in corpus.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    start("train", *TRAIN, f"decoder={request.param}", "hydra.run.dir=run", folder=folder)
+    return folder
+
+
+def test_train_learns_and_scores_the_test_split(run: Path) -> None:
+    losses = [float(loss) for loss in re.findall(r"step .* loss ([0-9.]+)", log_lines(run / "run"))]
+    assert losses[-1] < losses[0] - 1
+    assert "on cuda" in log_lines(run / "run")
+    assert "without CUDA graphs" not in log_lines(run / "run")
+    results = json.loads((run / "run" / "results.json").read_text(encoding="utf-8"))
+    assert results["test"]["bleu"] > 5
+
+
+@pytest.mark.parametrize("kind", ["cuda", "auto"])
+def test_evaluate_scores_as_the_cpu_does(run: Path, kind: str) -> None:
+    scores = {}
+    for name in ("cpu", kind):
+        start("evaluate", "checkpoint=run/checkpoints/best", f"device={name}", f"hydra.run.dir={name}", folder=run)
+        scores[name] = json.loads((run / name / "evaluation.json").read_text(encoding="utf-8"))
+    text = json.dumps(scores["cpu"]), json.dumps(scores[kind])
+    numbers = [[float(number) for number in re.findall(r"-?\d+\.\d+", part)] for part in text]
+    assert numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.5)
+
+
+def test_translate_gives_the_lines_of_the_cpu(run: Path) -> None:
+    source = (run / "test.de").read_bytes()
+    lines = [
+        start("translate", "checkpoint=run/checkpoints/best", f"device={name}", folder=run, given=source).stdout
+        for name in ("cpu", "cuda")
+    ]
+    assert lines[0].count(b"\n") == source.count(b"\n")
+    same = sum(one == other for one, other in zip(*(part.splitlines() for part in lines), strict=True))
+    assert same >= 0.9 * source.count(b"\n")
+
+
+def weights(run: Path) -> bytes:
+    return (run / "checkpoints" / "last" / "weights.safetensors").read_bytes()
+
+
+def test_a_run_that_was_killed_goes_on_to_the_bit(corpus: Path, tmp_path: Path) -> None:
+    for file in corpus.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    options = [*TRAIN, "device.deterministic=true", "training.save_every=20", "model.dropout=0.3"]
+    start("train", *options, "hydra.run.dir=whole", folder=tmp_path)
+    killed = subprocess.Popen(
+        command("train", *options, "hydra.run.dir=killed"), cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and not (
+        (tmp_path / "killed" / "train.log").exists() and "step 60" in log_lines(tmp_path / "killed")
+    ):
+        time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "results.json").exists(), "the run was over before it was killed"
+    start("train", "resume=killed", folder=tmp_path)
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+
+
+def test_compare_and_benchmark_run(corpus: Path, tmp_path: Path) -> None:
+    for file in corpus.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    start("scripts/compare", "attention=dot,general", *TRAIN, "training.steps=20", "output=both", folder=tmp_path)
+    benchmark = start(
+        "scripts/benchmark", "--quick", "--device", "cuda", "--only", "rates,training,decoding", folder=tmp_path
+    )
+    assert b"Decoding" in benchmark.stdout

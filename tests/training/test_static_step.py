@@ -1,0 +1,213 @@
+"""The form of training for a GPU, on a CPU: its values are the plain form's, and nothing in it waits for a device."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from seq2seq.attention.distributions import Hard, HardOptions
+from seq2seq.nn.model import Model
+from seq2seq.runtime.static_shapes import static_shapes
+from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, Epochs, collate, plan
+from seq2seq.text.tokenizer import BOS, PAD
+from seq2seq.training.optimizer import make_optimizer
+from seq2seq.training.schedule import Schedule
+from seq2seq.training.static_step import (
+    Bucket,
+    StaticBatch,
+    StaticStep,
+    bucket,
+    collate_static,
+    static_updates,
+)
+from seq2seq.training.step import batch_loss, updates
+from tests.support.static import padded, store
+from tests.support.tiny import EVERYWHERE, POSITIONS, tiny_model
+
+SIZE = 40
+SCHEDULE = Schedule(peak=0.01, warmup=2, total=20, decay="linear")
+
+
+def gradients(model: Model, batch: Batch | StaticBatch) -> list[torch.Tensor]:
+    loss = batch_loss(model, batch, smoothing=0.1)
+    found = torch.autograd.grad(loss.smoothed, list(model.parameters()), allow_unused=True)
+    return [*loss, *(torch.zeros(()) if gradient is None else gradient for gradient in found)]
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_has_the_same_tokens_in_the_shape_of_its_bucket() -> None:
+    indices = [3, 11, 7]
+    batch, host = collate(store(), np.array(indices)), padded(indices)
+    static = StaticBatch.from_ids(host.ids)
+    assert static.source.shape == static.target_output.shape == host.bucket
+    assert (host.source_tokens, host.target_tokens) == (batch.source_tokens, batch.target_tokens)
+    for name in StaticBatch._fields:
+        plain, part = getattr(batch, name), getattr(static, name)
+        rows, length = plain.shape
+        assert torch.equal(part[:rows, :length], plain)
+        beyond = [part[rows:, 1:], part[:, length:]]
+        empty = False if part.dtype == torch.bool else PAD
+        assert all((values == empty).all() for values in beyond)
+    assert (static.target_input[:, 0] == BOS).all()
+    assert not static.target_mask[3:].any()
+
+
+@pytest.mark.parametrize("unit", ["tokens", "sentences"])
+@pytest.mark.parametrize("multiple", [1, LENGTH_MULTIPLE])
+@pytest.mark.parametrize("size", [3, 40, 200])
+def test_every_planned_batch_fits_its_bucket_and_there_are_few(unit: str, multiple: int, size: int) -> None:
+    text = store(400)
+    lengths = text.source.lengths, text.target.lengths
+    options: dict[str, Any] = {"size": size, "unit": unit, "multiple": multiple}
+    shapes = set()
+    for indices in plan(*lengths, seed=1, epoch=0, **options):
+        host = collate_static(text, indices, pin=False, **options)
+        assert host.bucket.rows >= len(indices)
+        assert host.bucket.length % LENGTH_MULTIPLE == 0
+        longest = int(max(side[indices].max() for side in lengths)) + 1
+        assert host.bucket.length - LENGTH_MULTIPLE < longest <= host.bucket.length
+        shapes.add(host.bucket)
+    assert len(shapes) <= -(-POSITIONS // LENGTH_MULTIPLE)
+
+
+def test_buckets_by_hand() -> None:
+    assert bucket(9, size=100, unit="tokens", multiple=4) == Bucket(8, 12)  # 8 sentences of 12
+    assert bucket(9, size=100, unit="tokens", multiple=1) == Bucket(11, 12)  # as many as there are of 9
+    assert bucket(9, size=100, unit="sentences", multiple=1) == Bucket(100, 12)
+    assert bucket(9, size=5, unit="tokens", multiple=4) == Bucket(1, 12)  # alone, longer than allowed
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("place", "rule", "distribution"), EVERYWHERE)
+def test_loss_and_gradients_are_the_plain_forms(place: str, rule: str, distribution: str) -> None:
+    model = tiny_model(place, rule, distribution).double()
+    for module in model.modules():  # draws depend on the shape of a batch
+        if isinstance(module, Hard):
+            module.learning = HardOptions("straight_through", temperature=0.7, soft=0.0)
+    model.train()
+    indices = [3, 11, 7, 20]
+    plain = gradients(model, collate(store(), np.array(indices)))
+    with static_shapes():
+        static = gradients(model, StaticBatch.from_ids(padded(indices).ids))
+    for one, other in zip(static, plain, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def trained(static: bool, *, accumulate: int = 1, count: int = 6, clip: float | None = 0.5, **options: Any) -> Any:
+    """The updates of some steps, and the weights after them."""
+    model = tiny_model("bahdanau", "additive").double()
+    optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1)
+    epochs = Epochs(store(), size=SIZE, unit="tokens", accumulate=accumulate, seed=1, multiple=LENGTH_MULTIPLE)
+    if static:
+        step = StaticStep(model, optimizer, smoothing=0.1, clip=clip, precision="float32", graphs=False)
+        step.losses, step.results, step.tokens = step.losses.double(), step.results.double(), step.tokens.double()
+        batches = (
+            [
+                collate_static(store(), indices, size=SIZE, unit="tokens", multiple=LENGTH_MULTIPLE, pin=False)
+                for indices in group
+            ]
+            for group in epochs.indices(count)
+        )
+        done = list(static_updates(step, batches, schedule=SCHEDULE, **options))
+    else:
+        done = list(
+            updates(model, optimizer, epochs.steps(count), schedule=SCHEDULE, smoothing=0.1, clip=clip, **options)
+        )
+    return done, list(model.parameters())
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_training_is_the_plain_forms(accumulate: int, clip: float | None) -> None:
+    """Losses, tokens, norms and rates of each step, and the weights in the end; an epoch ends on fewer batches."""
+    (static, weights), (plain, wanted) = (trained(form, accumulate=accumulate, clip=clip) for form in (True, False))
+    assert len(static) == len(plain) == 6
+    for one, other in zip(static, plain, strict=True):
+        assert (one.step, one.tokens, one.learning_rate) == (other.step, other.tokens, other.learning_rate)
+        assert one.finite
+        assert other.finite
+        for part in ("loss", "gradient_norm"):
+            torch.testing.assert_close(getattr(one, part), getattr(other, part), check_dtype=False)
+        assert one.positions >= other.positions
+        assert one.positions - one.padding == other.positions - other.padding
+    for weight, other_weight in zip(weights, wanted, strict=True):
+        torch.testing.assert_close(weight, other_weight)
+
+
+def test_results_of_a_step_stay_when_the_next_is_taken() -> None:
+    done, _ = trained(True)
+    assert len({float(update.loss.smoothed) for update in done}) == len(done)
+
+
+def test_a_step_that_is_not_finite_moves_nothing_and_is_forgotten() -> None:
+    model = tiny_model()
+    step = StaticStep(
+        model,
+        make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1),
+        smoothing=0.1,
+        clip=1.0,
+        precision="float32",
+        graphs=False,
+    )
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    step.add_gradient(padded([1, 2]), 10)
+    next(model.parameters()).grad[0, 0] = float("nan")  # type: ignore[index]
+    _, norm, finite = step.update(0.1)
+    assert not finite
+    assert norm.isnan()
+    assert all(torch.equal(*pair) for pair in zip(model.parameters(), before, strict=True))
+    batch = padded([1, 2])
+    step.add_gradient(batch, batch.target_tokens)
+    loss, _, finite = step.update(0.1)
+    assert finite
+    assert loss.negative_log_likelihood.isfinite()
+    assert not any(torch.equal(*pair) for pair in zip(list(model.parameters())[:1], before[:1], strict=True))
+
+
+# --- what a CUDA graph needs ------------------------------------------------------------------------------------------
+
+
+class _RefusesToWait(TorchDispatchMode):
+    """Raises where Python would read a value from the device, or a shape would depend on one."""
+
+    WAITS = (
+        "_local_scalar_dense",
+        "nonzero",
+        "masked_select",
+        "unique",
+        "equal",
+        "is_nonzero",
+        "repeat_interleave.Tensor",
+    )
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        name = str(function)
+        assert not any(part in name for part in self.WAITS), f"{name} waits for the device"
+        if name.startswith("aten.index"):
+            indices = [
+                index for index in torch.utils._pytree.tree_leaves(arguments[1]) if isinstance(index, torch.Tensor)
+            ]
+            assert all(index.dtype != torch.bool for index in indices), f"{name} by a mask waits for the device"
+        return function(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize(("place", "rule", "distribution"), EVERYWHERE)
+def test_nothing_in_a_step_waits_for_the_device(place: str, rule: str, distribution: str) -> None:
+    model = tiny_model(place, rule, distribution, dropout=0.3).train()
+    batch = padded([3, 11, 7, 20]).ids
+    with _RefusesToWait(), static_shapes():
+        loss = batch_loss(model, StaticBatch.from_ids(batch), smoothing=0.1)
+        (loss.smoothed / torch.tensor(7.0)).backward()
+
+
+def test_the_mode_refuses_what_waits() -> None:
+    values = torch.randn(4)
+    for operation in (lambda: values[values > 0], lambda: float(values.sum()), lambda: (values > 0).nonzero()):
+        with _RefusesToWait(), pytest.raises(AssertionError, match="waits"):
+            operation()
