@@ -22,7 +22,7 @@ settings.register_profile("shared machine", deadline=None)  # where a second may
 settings.load_profile("shared machine")
 
 
-PROGRAMS = ("commands", "scripts")
+PROGRAMS = ("commands", "packaging", "scripts")
 """Folders of tests that start the real programs."""
 HOSTILE = ("test_hostile", "test_strangers", "test_fuzz")
 STARTED = {"sweep", "warm"}

@@ -17,10 +17,12 @@ from seq2seq.config import Section, Train, Translate, keys, near
 from seq2seq.runtime.distributed import PeerLost, claim_error_report, is_launched, world_size
 from seq2seq.runtime.errors import InputError, describe_os_error, exit_without_reader
 from seq2seq.runtime.lock import exclusive_lock
+from seq2seq.runtime.program_name import program
+from seq2seq.runtime.resources import resource_folder
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.training.signals import TrainingStopped, resume_advice
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = resource_folder("configs")
 OUTSIDE_CONFIGURATION = ("experiment", "resume")
 """Options of `train.py` that are not part of its configuration."""
 
@@ -94,7 +96,7 @@ def check_single_run(arguments: Sequence[str]) -> None:
 def check_single_process() -> None:
     """Raises InputError under torchrun: a program other than train.py would do the same work in each process."""
     if is_launched():
-        raise InputError("torchrun: only train.py can use several processes; start this program with python")
+        raise InputError("torchrun: only training can use several processes; start this program by itself")
 
 
 def _check_dashes(kind: type[Section]) -> None:
@@ -187,7 +189,7 @@ def _explain_missing_key(word: str, kind: type[Section]) -> str:
     if folder:
         return f"{word}: expected KEY=VALUE; a checkpoint is given as checkpoint={quoted}"
     if kind is Translate:
-        how = f"python translate.py checkpoint=runs/NAME/checkpoints/best < {quoted}"
+        how = f"{program('translate')} checkpoint=runs/NAME/checkpoints/best < {quoted}"
         return f"{word}: expected KEY=VALUE; text comes from standard input: `{how}`"
     return f"{word}: expected KEY=VALUE; files to score are given as source=FILE target=FILE"
 

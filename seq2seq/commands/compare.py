@@ -5,12 +5,13 @@
   python scripts/compare.py attention=dot,general seeds=1,2 output=runs/dot-or-general
   python scripts/compare.py attention=dot,general seeds=1,2 jobs=2 device.threads=1     two runs in parallel
 
-All options of train.py are allowed. Options with several values are compared: each combination of their values is a
+All training options are allowed. Options with several values are compared: each combination of their values is a
 variant. `seeds` sets training.seed. To continue a stopped comparison, repeat its command with output=FOLDER: finished
 runs are kept, and unfinished runs are resumed. Options and seeds may then have more values.
 """
 
 import itertools
+import os
 import re
 import shlex
 import shutil
@@ -20,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 from urllib.parse import quote
@@ -39,8 +41,10 @@ from seq2seq.reporting.html import page
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_text
 from seq2seq.runtime.lock import exclusive_lock
+from seq2seq.runtime.program_name import program
 from seq2seq.runtime.run_folder import RunFolder
 
+PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 PROCESSES: set[subprocess.Popen[bytes]] = set()
 """The running train.py processes. The terminal sends Ctrl-C to them too, but SIGTERM must be forwarded."""
 
@@ -115,10 +119,15 @@ def train(run: PlannedRun, overrides: list[str]) -> str | None:
         arguments = [*overrides, f"hydra.run.dir='{quoted}'"]
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     log = run.folder.with_name(f"{run.folder.name}.log")
-    command = [sys.executable, str(CONFIGS.parent / "train.py"), *arguments]
+    # The package of this process, whatever the current folder contains.
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([PACKAGE_PARENT, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
+    }
+    command = [sys.executable, "-P", "-m", "seq2seq", "train", *arguments]
     with (
         log.open("wb") as file,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file) as process,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment) as process,
     ):
         PROCESSES.add(process)
         status = process.wait()
@@ -161,7 +170,8 @@ def print_line(line: str) -> None:
 def run_comparison(arguments: list[str]) -> int:
     """Trains all runs and writes the reports. Returns the exit status: 1 if a run failed."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__)
+        assert __doc__ is not None
+        print(__doc__.replace("python scripts/compare.py", program("compare")))
         return 0
     request = parse_request(arguments)
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
@@ -180,7 +190,7 @@ def run_comparison(arguments: list[str]) -> int:
     report = build_report(
         list(runs),
         title=f"Comparison of {', '.join(dict.fromkeys(run.variant for run in runs))}",
-        command=shlex.join(["python", "scripts/compare.py", *options, f"output={request.output}"]),
+        command=f"{program('compare')} {shlex.join([*options, f'output={request.output}'])}",
         failures=failures,
     )
     text = markdown(report)

@@ -40,7 +40,7 @@ def parse_request(arguments: list[str]) -> Request:
         if name == "resume":
             raise InputError("resume: to continue a comparison, repeat its command with output=FOLDER")
         if name.startswith("hydra."):
-            raise InputError(f"{name}: compare.py chooses the run folders; set their parent with output=FOLDER")
+            raise InputError(f"{name}: the comparison chooses the run folders; set their parent with output=FOLDER")
         if name == "output" and equals:
             if not value:
                 raise InputError("output: empty, expected output=FOLDER")

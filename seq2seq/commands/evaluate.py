@@ -5,6 +5,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.commands.cli import CONFIGS, check_single_process, cli_errors
 from seq2seq.config import Evaluate, load
+from seq2seq.runtime.program_name import program
+
+OmegaConf.register_new_resolver("program", program, replace=True)  # for the help text
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="evaluate")

@@ -17,6 +17,7 @@ from seq2seq.config import Train, load
 from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.lock import exclusive_lock
+from seq2seq.runtime.program_name import program
 from seq2seq.runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:  # it would import PyTorch, which --help does not need
@@ -36,6 +37,7 @@ def _swept(overrides: list[str]) -> str:
 
 
 OmegaConf.register_new_resolver("swept", _swept, replace=True)
+OmegaConf.register_new_resolver("program", program, replace=True)  # for the help text
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")

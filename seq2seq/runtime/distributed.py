@@ -17,6 +17,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
+from seq2seq.runtime.program_name import program
+
 TIMEOUT = timedelta(hours=2)
 """Long, since the other processes wait while one prepares a large text. The end of a process is noticed at once."""
 
@@ -84,12 +86,10 @@ def is_rank0() -> bool:
     return rank() == 0
 
 
-def launch_command() -> str:
-    """The command that starts a program with the same number of processes: `python` or `torchrun ...`."""
+def train_command() -> str:
+    """The command that trains with the same number of processes."""
     _, local_size = local_rank()
-    if local_size != world_size():
-        return "torchrun ..."
-    return "python" if local_size == 1 else f"torchrun --nproc_per_node={local_size}"
+    return program("train", processes=local_size) if local_size == world_size() else "torchrun ... train.py"
 
 
 def claim_error_report() -> bool:

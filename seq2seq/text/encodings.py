@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.program_name import program
 
 SUFFIXES = ("", ".gz", ".xz", ".bz2")
 """The suffixes of a text file's name."""
@@ -71,7 +72,7 @@ def check_stream(head: bytes) -> None:
     """Raises InputError where the first bytes of standard input are compressed or not UTF-8."""
     if any(head.startswith(magic) for magics, _ in _UNPACK for magic in magics):
         raise InputError(
-            "standard input is compressed: unpack it first, as in `gzip -dc FILE | python translate.py ...`"
+            f"standard input is compressed: unpack it first, as in `gzip -dc FILE | {program('translate')} ...`"
         )
     for magic, name in _OTHER.items():
         if head.startswith(magic):
@@ -79,7 +80,7 @@ def check_stream(head: bytes) -> None:
     if (encoding := _encoding(head)) is not None:
         raise InputError(
             f"standard input is {encoding}, and text must be UTF-8: "
-            f"`iconv -f {encoding} -t UTF-8 FILE | python translate.py ...` converts it"
+            f"`iconv -f {encoding} -t UTF-8 FILE | {program('translate')} ...` converts it"
         )
 
 

@@ -51,4 +51,4 @@ class Interruption:
 
 def resume_advice(folder: Path) -> str:
     """What to type."""
-    return f"`{distributed.launch_command()} train.py resume={shlex.quote(str(folder))}` goes on"
+    return f"`{distributed.train_command()} resume={shlex.quote(str(folder))}` goes on"

@@ -206,7 +206,7 @@ def test_train_learns_and_scores_the_test_split(run: Path) -> None:
 def test_evaluate_scores_as_the_cpu_does(run: Path, kind: str) -> None:
     scores = {}
     for name in ("cpu", kind):
-        start("evaluate", "checkpoint=run/checkpoints/best", f"device={name}", f"hydra.run.dir={name}", folder=run)
+        start("evaluate", "checkpoint=run/checkpoints/best", f"device={name}", f"output={name}", folder=run)
         scores[name] = json.loads((run / name / "evaluation.json").read_text(encoding="utf-8"))
     text = json.dumps(scores["cpu"]), json.dumps(scores[kind])
     numbers = [[float(number) for number in re.findall(r"-?\d+\.\d+", part)] for part in text]

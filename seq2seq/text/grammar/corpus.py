@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.resources import resource_folder
 from seq2seq.text.grammar import tags
 from seq2seq.text.grammar.core import core
 from seq2seq.text.grammar.draw import Draw
@@ -19,7 +20,7 @@ from seq2seq.text.grammar.example import Drawn, Example, realise, translate
 from seq2seq.text.grammar.lexicon import read_lexicon
 
 VERSION = "2"  # part of the key; raise it when the same lexicon gives different sentences
-LEXICON = Path(__file__).resolve().parents[3] / "data" / "lexicon"
+LEXICON = resource_folder("lexicon")
 # The limits of training sentences: source words, nested clauses, words between a verb and its particle.
 LONGEST, DEEPEST, FARTHEST = 16, 2, 8
 # Of the compounds and verb-object pairs one in 10 is held out of training, of the names one in 5.

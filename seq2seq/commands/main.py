@@ -1,0 +1,45 @@
+"""The command `seq2seq`: each program under one name, as `seq2seq train attention=dot`."""
+
+import sys
+from importlib import import_module
+
+from seq2seq import __version__
+from seq2seq.runtime.errors import print_errors
+
+PROGRAMS = {
+    "train": "train a model, or resume a run",
+    "evaluate": "score a checkpoint: BLEU, chrF, TER, perplexity",
+    "translate": "translate standard input to standard output",
+    "compare": "train and compare attention rules, with a report",
+    "grammar": "print or write the built-in corpus",
+}
+
+
+def main() -> None:
+    """Starts the program that the first argument names. The others are its arguments."""
+    name, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
+    if name in ("-h", "--help", "help"):
+        _print_help()
+    elif name in ("--version", "-V"):
+        print(f"seq2seq {__version__}")
+    elif name in PROGRAMS:
+        sys.argv = [f"seq2seq {name}", *arguments]
+        import_module(f"seq2seq.commands.{name}").main()
+    else:
+        with print_errors():
+            _refuse(name)
+
+
+def _print_help() -> None:
+    width = max(map(len, PROGRAMS))
+    print("Train, evaluate and study recurrent translation models with attention.\n")
+    for name, purpose in PROGRAMS.items():
+        print(f"  seq2seq {name:{width}}  {purpose}")
+    print("\n`seq2seq NAME --help` explains the options of a program, `seq2seq --version` prints the version.")
+
+
+def _refuse(name: str) -> None:
+    from seq2seq.config import near  # it imports pydantic, which the other paths do not need yet
+    from seq2seq.runtime.errors import InputError
+
+    raise InputError(f"{name}: no such program, {near(name, PROGRAMS)}")
