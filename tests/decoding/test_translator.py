@@ -195,7 +195,7 @@ def score_of(found: Model, tokenizers: Tokenizers, source: str, target: list[int
     """Teacher forcing: the log-probability of the tokens, and the weights."""
     batch = batch_pairs([tokenizers.source.encode(source)], [target])
     with torch.no_grad():
-        outputs, weights = found(batch.source, batch.source_mask, batch.target_input)
+        outputs, (weights, _) = found(batch.source, batch.source_mask, batch.target_input)
         log_probabilities = found.output(outputs[0]).log_softmax(dim=-1)
     return float(log_probabilities.gather(1, batch.target_output[0].unsqueeze(1)).sum()), weights[0]
 

@@ -2,7 +2,6 @@
 
 import math
 import re
-import tomllib
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from seq2seq.reporting.curves import COLOURS, Curve
 from seq2seq.reporting.heatmap import Attention
 from seq2seq.reporting.html import page, templates
 from tests.support.pages import check_alone
-from tests.support.programs import ROOT
 
 HOSTILE = "<script>alert('x')</script> | `a` <img src=http://evil.test/x> *b* _c_ & \"d\"\n{{ 7 * 7 }} نحن\u202e نذهب"
 
@@ -200,15 +198,6 @@ def test_text_cannot_become_markup() -> None:
 def test_an_undefined_variable_of_a_template_raises(source: str) -> None:
     with pytest.raises(UndefinedError, match="absent"):
         templates().from_string(source).render(report=report(DOT, GENERAL))
-
-
-def test_the_wheel_contains_the_templates() -> None:
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    folder = ROOT / "seq2seq" / "reporting"
-    packaged = {
-        path.name for pattern in setuptools["package-data"]["seq2seq.reporting"] for path in folder.glob(pattern)
-    }
-    assert packaged == set(templates().list_templates(extensions=["jinja"])) == {"report.html.jinja", "chart.svg.jinja"}
 
 
 def test_each_series_has_a_colour_in_both_themes() -> None:
