@@ -29,6 +29,7 @@ from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder
+from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.annotations import LoadedSplit, load_split
 from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.corpus import Corpus
@@ -73,7 +74,9 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     run_folder = RunFolder(folder)
     set_up_device(configuration.device.threads, deterministic=configuration.device.deterministic)
     device = choose_device(configuration.device.kind)
-    text = _load_text(configuration.dataset, resumed, folder)
+    watch = Stopwatch()
+    with watch.part("text"):
+        text = _load_text(configuration.dataset, resumed, folder)
     prepared, tokenizers, validation = text.prepared, text.prepared.tokenizers, text.scored["validation"]
     if distributed.is_rank0():
         _log_remarks(configuration.dataset, text)
@@ -106,8 +109,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     with _open_board(run_folder.tensorboard, resumed) as board:
         greedy = partial(translator, _greedy(configuration.search))
         validator = Validator(model, tokenizers, validation, greedy, metrics, options.metric, board)
-        with logging_redirect_tqdm():
-            timing = steps(run, start, validator, folder, board)
+        with logging_redirect_tqdm(), watch.part("training"):
+            timing = steps(run, start, validator, folder, board, watch)
         best = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(run_folder.best))
         load_weights(model, best, folder)
         results: dict[str, Any] = {
@@ -117,7 +120,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
         }
         evaluator = Evaluator(model, translator(configuration.search), metrics)
         for name, split in text.scored.items():
-            results[name], hypotheses = evaluator.evaluate(split)
+            with watch.part("scoring"):
+                results[name], hypotheses = evaluator.evaluate(split)
             log.info("%s, %s  %s", name, search_name(configuration.search), _score_line(results[name]))
         # From here on `name`, `split` and `hypotheses` are the test split's, or the validation split's without one.
         if warning := tokenization_warning(name, [pair.target for pair in split.pairs], hypotheses.texts):
@@ -126,13 +130,15 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
             log.info("test  no scores, since there is no test split (dataset.test=null)")
         results["decoding"] = hypotheses.speed()
         if text.corpus.challenges:
-            results["challenges"] = evaluator.challenges(text.corpus.challenges)
+            with watch.part("scoring"):
+                results["challenges"] = evaluator.challenges(text.corpus.challenges)
         if not distributed.is_rank0():
             return results
         if text.corpus.test is not None:
             write_text(run_folder.translations(text.corpus.target), hypotheses.lines())
         board.hyperparameters(flat(configuration.model_dump(mode="json")), _final_scores(results))
     write_json(run_folder.results, results)  # written last: a run folder with this file is a finished run
+    log.info("%s", watch.summary())
     log.info("results in %s", run_folder.results)
     return results
 

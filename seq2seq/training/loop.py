@@ -17,6 +17,7 @@ from seq2seq.reporting.tensorboard import Board
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
+from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import Epochs
 from seq2seq.text.store import Prepared
 from seq2seq.training.optimizer import tensors_to_resume
@@ -59,7 +60,9 @@ class Run(NamedTuple):
         )
 
 
-def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board: Board) -> dict[str, Any]:
+def steps(
+    run: Run, start: Checkpoint, validator: Validator, folder: Path, board: Board, watch: Stopwatch
+) -> dict[str, Any]:
     """Trains from a checkpoint's step to the last one, or until patience ends; what it took.
 
     `start` is in `folder` and in the model already. Where the loop is stopped, going on from the last checkpoint in
@@ -109,8 +112,10 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             if not (validate or save or interruption.requested_signal()):
                 continue
             progress.pause()
-            values = validator(update.step, run.device) if validate else {}
+            values: dict[str, float] = {}
             if validate:
+                with watch.part("validation"):
+                    values = validator(update.step, run.device)
                 standing = standing.after(
                     update.step,
                     values[validator.metric],
@@ -121,7 +126,8 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             state = start.training.state.model_copy(
                 update={"events": board.flush(), "counts": progress.counts(), "standing": standing}
             )
-            _save(run.checkpoint(update.step, state, values), RunFolder(folder))
+            with watch.part("checkpoints"):
+                _save(run.checkpoint(update.step, state, values), RunFolder(folder))
             if validate:
                 _tell(values, best=standing.waited == 0)
                 if standing.unchanged == UNCHANGED - 1 and values["exact"] < 1:
