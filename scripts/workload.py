@@ -20,8 +20,8 @@ from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, Epochs, round_up
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
 from seq2seq.text.tokenizer import PAD
+from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import make_optimizer
-from seq2seq.training.schedule import Schedule
 from seq2seq.training.static_step import HostBatch, StaticStep, static_updates
 from seq2seq.training.step import updates
 

@@ -19,7 +19,7 @@ from seq2seq.text.sources.multi30k import ADDRESS, multi30k
 from seq2seq.text.sources.tsv import tsv
 from seq2seq.text.store import Prepared, prepare
 from seq2seq.text.tokenizer import Tokenizers
-from seq2seq.training.schedule import Schedule
+from seq2seq.training.learning_rate import Schedule
 
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:

@@ -32,9 +32,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from seq2seq import checkpoint
-from seq2seq.commands.cli import CONFIGS, cli_errors
 from seq2seq.commands.compare_request import SEED, Request, parse_request
 from seq2seq.commands.comparison import PlannedRun, build_report, check_comparable, config_differences, is_finished
+from seq2seq.commands.exit_status import CONFIGS, cli_errors
 from seq2seq.config import Train, load
 from seq2seq.reporting.comparison import markdown
 from seq2seq.reporting.html import page

@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.commands.cli import CONFIGS, check_single_process, cli_errors
+from seq2seq.commands.exit_status import CONFIGS, check_single_process, cli_errors
 from seq2seq.config import Evaluate, load
 from seq2seq.runtime.program_name import program
 

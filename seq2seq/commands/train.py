@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.commands.cli import CONFIGS, check_single_run, cli_errors, terminate
+from seq2seq.commands.exit_status import CONFIGS, check_single_run, cli_errors, terminate
 from seq2seq.config import Train, load
 from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
 from seq2seq.runtime.errors import InputError

@@ -5,7 +5,7 @@ import sys
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from seq2seq.commands.cli import CONFIGS, check_single_process, cli_errors
+from seq2seq.commands.exit_status import CONFIGS, check_single_process, cli_errors
 from seq2seq.config import Translate, load
 from seq2seq.runtime.program_name import program
 

@@ -2,8 +2,8 @@
 
 from seq2seq.config.dataset import DATASETS, Dataset, Files, Grammar, Multi30k, Tsv
 from seq2seq.config.loading import keys, load, search_as_given
-from seq2seq.config.messages import near
 from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Training, Translate
+from seq2seq.config.suggestions import near
 from seq2seq.config.types import Section
 
 __all__ = [

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from seq2seq.config.messages import show
+from seq2seq.config.suggestions import show
 from seq2seq.config.types import Column, Language, PathOption, Paths, Section, Symbol, as_text, one_of
 from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.sources.tsv import QUOTINGS

@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from seq2seq.config.dataset import DATASETS
-from seq2seq.config.messages import near, shorten, show
 from seq2seq.config.schema import Search
+from seq2seq.config.suggestions import near, shorten, show
 from seq2seq.config.types import Section
 from seq2seq.runtime.errors import InputError
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from seq2seq.config.messages import near, shorten, show
+from seq2seq.config.suggestions import near, shorten, show
 
 
 def one_of(choices: Iterable[str]) -> AfterValidator:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from seq2seq.decoding.translator import Translation, Translator
-from seq2seq.evaluation.alignment import AlignmentError
+from seq2seq.evaluation.alignment_error import AlignmentError
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.evaluation.teacher_forcing import References, TeacherForcingResult
 from seq2seq.nn.model import Model

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from seq2seq.evaluation.alignment import Diagnostics, links
+from seq2seq.evaluation.alignment_error import Diagnostics, links
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.text.annotations import LoadedSplit

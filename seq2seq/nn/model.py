@@ -1,6 +1,5 @@
 """The translation model: embeddings, encoder, decoder, output layer."""
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -9,6 +8,7 @@ from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy, padded_linear_c
 from seq2seq.nn.decoder import Decoder, Memory, State
 from seq2seq.nn.dropout import Dropout
 from seq2seq.nn.encoder import Encoder, SelfAttentionEncoder
+from seq2seq.nn.initialization import initialize
 from seq2seq.runtime.static_shapes import has_static_shapes
 
 TIES = ("none", "target", "all")
@@ -51,28 +51,7 @@ class Model(nn.Module):
         if tie != "none":
             self.output.weight = self.target_embedding.weight
         self.positions = positions
-        self._draw(embedding_size)
-
-    @torch.no_grad()
-    def _draw(self, embedding_size: int) -> None:
-        """The weights before training.
-
-        Matrices are uniform within `sqrt(6 / (in + out))` (Glorot and Bengio 2010), those of a state by itself
-        orthogonal (Saxe et al. 2014), each gate's by itself; biases are 0. Embeddings and output layer are normal of
-        size `1 / sqrt(embedding_size)`: small, so that logits begin near 0 and the loss near log V.
-        """
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.GRU | nn.GRUCell):
-                for name, weight in module.named_parameters(recurse=False):
-                    for gate in weight.chunk(1 if isinstance(module, nn.Linear) else 3):
-                        if "bias" in name:
-                            nn.init.zeros_(gate)
-                        elif "hh" in name:
-                            nn.init.orthogonal_(gate)
-                        else:
-                            nn.init.xavier_uniform_(gate)
-        for matrix in dict.fromkeys((self.source_embedding.weight, self.target_embedding.weight, self.output.weight)):
-            nn.init.normal_(matrix, std=embedding_size**-0.5)
+        initialize(self, embeddings=(self.source_embedding.weight, self.target_embedding.weight, self.output.weight))
 
     @property
     def longest_source(self) -> int | None:

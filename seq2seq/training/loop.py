@@ -20,9 +20,9 @@ from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import Epochs
 from seq2seq.text.store import Prepared
+from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import tensors_to_resume
 from seq2seq.training.progress import Progress
-from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import Interruption
 from seq2seq.training.static_step import StaticStep, collate_static, static_updates
 from seq2seq.training.step import Update, updates

@@ -1,9 +1,10 @@
-"""AdamW, and its tensors as a checkpoint holds them."""
+"""AdamW: gradient clipping, the update of the weights, and its tensors as a checkpoint holds them."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
@@ -30,6 +31,22 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
+
+
+def gradient_norm(model: Model) -> Tensor:
+    """The Euclidean norm of all gradients together."""
+    return get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
+
+
+def update_weights(optimizer: torch.optim.Optimizer, *, norm: Tensor, clip: float | None, finite: Tensor) -> None:
+    """One optimiser step with gradients clipped to the norm `clip`; none where `finite` is False.
+
+    The protocol is that of PyTorch's fused optimisers with `torch.amp.GradScaler`: a step does nothing where
+    `found_inf` is 1, and divides gradients by `grad_scale`, which saves a pass over them. Nothing waits for the device.
+    """
+    optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]
+    optimizer.grad_scale = (norm / clip).clamp(min=1.0).float() if clip is not None else None  # type: ignore[attr-defined]
+    optimizer.step()
 
 
 def tensors_to_resume(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -25,9 +25,9 @@ from seq2seq.runtime.static_shapes import static_shapes
 from seq2seq.text.batches import LENGTH_MULTIPLE, round_up
 from seq2seq.text.store import Store
 from seq2seq.text.tokenizer import BOS, EOS, PAD
-from seq2seq.training.optimizer import set_learning_rate
-from seq2seq.training.schedule import Schedule
-from seq2seq.training.step import Update, batch_loss, gradient_norm, too_large, update_weights
+from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_weights
+from seq2seq.training.step import Update, batch_loss, too_large
 
 
 class Bucket(NamedTuple):

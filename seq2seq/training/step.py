@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import get_total_norm
 
 from seq2seq.nn.cross_entropy import Loss
 from seq2seq.nn.model import Model
@@ -14,8 +13,8 @@ from seq2seq.runtime import distributed
 from seq2seq.runtime.memory import memory_or
 from seq2seq.runtime.precision import products
 from seq2seq.text.batches import Batch, PaddedPairs, padding_share
-from seq2seq.training.optimizer import set_learning_rate
-from seq2seq.training.schedule import Schedule
+from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_weights
 
 
 class Update(NamedTuple):
@@ -97,22 +96,6 @@ def updates(
         update_weights(optimizer, norm=norm, clip=clip, finite=finite)
         optimizer.zero_grad(set_to_none=True)
         yield Update(step, total, tokens, padding, positions, norm, rate, finite)
-
-
-def gradient_norm(model: Model) -> Tensor:
-    """The Euclidean norm of all gradients together."""
-    return get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
-
-
-def update_weights(optimizer: torch.optim.Optimizer, *, norm: Tensor, clip: float | None, finite: Tensor) -> None:
-    """One optimiser step with gradients clipped to the norm `clip`; none where `finite` is False.
-
-    The protocol is that of PyTorch's fused optimisers with `torch.amp.GradScaler`: a step does nothing where
-    `found_inf` is 1, and divides gradients by `grad_scale`, which saves a pass over them. Nothing waits for the device.
-    """
-    optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]
-    optimizer.grad_scale = (norm / clip).clamp(min=1.0).float() if clip is not None else None  # type: ignore[attr-defined]
-    optimizer.step()
 
 
 def too_large(sentences: int, source: int, target: int, step: int) -> str:

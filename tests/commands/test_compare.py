@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from seq2seq.commands import compare as program
-from seq2seq.commands.cli import cli_errors
 from seq2seq.commands.comparison import PlannedRun
+from seq2seq.commands.exit_status import cli_errors
 from seq2seq.config import Train
 from tests.support.pages import check_alone
 from tests.support.programs import ROOT, SIZES, SMALL, TEXT, write_corpus

@@ -15,7 +15,7 @@ import torch
 from seq2seq import build, checkpoint
 from seq2seq.commands import cli as program
 from seq2seq.commands import train_and_score as run
-from seq2seq.commands.cli import check_single_run
+from seq2seq.commands.exit_status import check_single_run
 from seq2seq.commands.resume import plan_resume
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import Batch, Epochs

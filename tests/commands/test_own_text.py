@@ -13,7 +13,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from seq2seq import checkpoint
-from seq2seq.commands.cli import cli_errors
+from seq2seq.commands.exit_status import cli_errors
 from seq2seq.config import Train
 from tests.support.programs import CONFIGS, SMALL, TEXT, write_corpus
 from tests.support.warm import Ended, Warm

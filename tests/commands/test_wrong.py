@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from seq2seq import build, checkpoint
-from seq2seq.commands.cli import cli_errors
+from seq2seq.commands.exit_status import cli_errors
 from seq2seq.config import Train, load
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import build_trained

@@ -13,8 +13,8 @@ from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
+from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import make_optimizer
-from seq2seq.training.schedule import Schedule
 from seq2seq.training.step import updates
 from tests.support.tiny import tiny_rule
 

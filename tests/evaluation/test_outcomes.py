@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.commands.scoring import _with_alignments
-from seq2seq.evaluation.alignment import Diagnostics
+from seq2seq.evaluation.alignment_error import Diagnostics
 from seq2seq.evaluation.evaluator import group_scores, outcomes, shares
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.evaluation.teacher_forcing import Likelihood, TeacherForcingResult

@@ -21,8 +21,8 @@ from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import LENGTH_MULTIPLE, Epochs
 from seq2seq.text.tokenizer import BOS, EOS
+from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import make_optimizer
-from seq2seq.training.schedule import Schedule
 from seq2seq.training.static_step import StaticBatch, StaticStep, collate_static, static_updates
 from seq2seq.training.step import Update, batch_loss
 from tests.support.programs import TEXT, choices, command, start

@@ -14,8 +14,8 @@ from seq2seq.config import Train, load
 from seq2seq.nn.model import Model
 from seq2seq.runtime import precision
 from seq2seq.runtime.precision import products
+from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import make_optimizer
-from seq2seq.training.schedule import Schedule
 from seq2seq.training.step import updates
 from tests.support.programs import ROOT, SMALL, TEXT, write_corpus
 from tests.support.tiny import ragged_batch, tiny_model

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from seq2seq.evaluation.alignment import AlignmentError, Diagnostics, links
+from seq2seq.evaluation.alignment_error import AlignmentError, Diagnostics, links
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.alignment import Link, check, format_pharaoh, parse_pharaoh, read_pharaoh
 

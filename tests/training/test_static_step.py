@@ -12,8 +12,8 @@ from seq2seq.nn.model import Model
 from seq2seq.runtime.static_shapes import static_shapes
 from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, Epochs, collate, plan
 from seq2seq.text.tokenizer import BOS, PAD
+from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import make_optimizer
-from seq2seq.training.schedule import Schedule
 from seq2seq.training.static_step import (
     Bucket,
     StaticBatch,

@@ -16,8 +16,8 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import Batch, batch_pairs, batch_sentences, padding_share
 from seq2seq.text.tokenizer import BOS, EOS
 from seq2seq.training import step as training
+from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import load_tensors, make_optimizer, tensors_to_resume
-from seq2seq.training.schedule import Schedule
 from seq2seq.training.step import Update, batch_loss, updates
 from tests.support.tiny import EVERY, PLACES, TARGET_VOCABULARY, ragged_batch, sentences, tiny_model
 
