@@ -106,7 +106,7 @@ def test_lines_are_plain_where_no_terminal_is(sweep: Path) -> None:
 def test_a_curve_without_a_clock_is_told(warm: Warm, sweep: Path, tmp_path: Path) -> None:
     words = ["curves.svg", f"a={sweep / 'runs' / 'general'}", "--across=seconds", "--tag=final/test_bleu"]
     ended = warm("scripts/curves", *words, folder=tmp_path, status=2)
-    assert "no time is known of step 0, where final/test_bleu has a point" in ended.told
+    assert "final/test_bleu has a point at step 0, but train/seconds has none" in ended.told
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,7 +123,7 @@ def test_curves_of_runs_are_drawn(warm: Warm, sweep: Path, tmp_path: Path, acros
     assert (steps[0] == pytest.approx(steps[1]) and steps[0][0] == pytest.approx(2.5 * steps[0][1])) == (
         across == "steps"
     )
-    for wrong, because in ((f"none={tmp_path}", "no curve validation/bleu"), (str(tmp_path), "give NAME=FOLDER")):
+    for wrong, because in ((f"none={tmp_path}", "no curve validation/bleu"), (str(tmp_path), "expected NAME=FOLDER")):
         said = warm("scripts/curves", str(picture), wrong, folder=tmp_path, status=2).told
         assert because in said
 

@@ -191,7 +191,7 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
     "a nest": (with_text(lambda text: text.replace('"format": 3', f'"format": {"[" * 10**5}')), [DAMAGED]),
     "a small nest": (with_text(lambda text: text.replace('"seed": 1', f'"seed": {"[" * 250 + "]" * 250}')), [DAMAGED]),
     "a garbled tokenizer": (with_file("source.model", b"\x0a\x03\x0a\x01\xff" * 9), [DAMAGED, "SentencePiece"]),
-    "a foreign tokenizer": (with_file("source.model", foreign_tokenizer()), [DAMAGED, "numbers padding"]),
+    "a foreign tokenizer": (with_file("source.model", foreign_tokenizer()), [DAMAGED, "ids of padding"]),
     "a link to weights": (with_link("weights.safetensors"), ["link"]),
     "a link to a tokenizer": (with_link("source.model"), ["link"]),
     "a link to a description": (with_link("checkpoint.json"), ["link"]),

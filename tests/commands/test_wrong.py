@@ -300,5 +300,5 @@ def test_what_the_system_refuses_is_one_sentence_whichever_thread_meets_it(
     with pytest.raises(SystemExit) as ended:
         program()
     assert ended.value.code == 1
-    go_on = f"`python train.py resume={tmp_path}` goes on"
+    go_on = f"`seq2seq train resume={tmp_path}` goes on"  # as it is advised where no file was started
     assert capsys.readouterr().err == f"error: there: no space left on device: {go_on}\n"
