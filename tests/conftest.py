@@ -1,5 +1,6 @@
 """What every test shares: one thread, and the real parallel text where it is present."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,8 +10,9 @@ import pytest
 import torch
 from hypothesis import settings
 
-from tests.support.programs import SMALL, TEXT, start, write_corpus
+from tests.support.programs import SMALL, TEXT, write_corpus
 from tests.support.tiny import PAIRWISE
+from tests.support.unchecked import unchecked as without_checks
 from tests.support.warm import Warm
 
 torch.set_num_threads(1)
@@ -25,8 +27,6 @@ settings.load_profile("shared machine")
 PROGRAMS = ("commands", "packaging", "scripts")
 """Folders of tests that start the real programs."""
 HOSTILE = ("test_hostile", "test_strangers", "test_fuzz")
-STARTED = {"sweep", "warm"}
-"""Fixtures that start the real programs."""
 SLOW = ("test_built_in", "test_corpus", "test_lock", "test_readme")
 """They generate corpora, or start Python again and again."""
 
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = []
     for item in items:
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
-        if item.path.parent.name in PROGRAMS or item.path.stem == "test_new_rule" or STARTED & {*fixtures}:
+        if item.path.parent.name in PROGRAMS or item.path.stem == "test_new_rule" or "warm" in fixtures:
             item.add_marker(pytest.mark.program)
         if item.path.stem in SLOW or "learnt_by_heart" in item.name:
             item.add_marker(pytest.mark.slow)
@@ -82,21 +82,37 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the corpus and `runs/general` and `runs/concat`, trained on it by one command."""
-    folder = tmp_path_factory.mktemp("sweep")
-    write_corpus(folder)
-    (folder / "printed").write_bytes(start("train", *SWEEP, folder=folder).stdout)
-    for name in ("general", "concat"):
-        (folder / "runs" / name).symlink_to(folder / "runs" / "both" / f"attention={name}")
+def sweep(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the corpus and `runs/general` and `runs/concat`, trained on it by one command. Only to be read: all
+    processes of pytest-xdist share it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "sweep"
+    with (shared / "sweep.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "printed").exists():
+            folder.mkdir()
+            write_corpus(folder)
+            printed = warm("train", *SWEEP, folder=folder, status=0).printed
+            for name in ("general", "concat"):
+                (folder / "runs" / name).symlink_to(folder / "runs" / "both" / f"attention={name}")
+            (folder / "printed").write_bytes(printed)
     return folder
 
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
-    """Starts programs in a tenth of the time, each with 1.5 GiB beyond what Python and PyTorch take."""
-    with closing(Warm(memory=1536)) as started:
+    """Starts programs in a tenth of the time, each with 3 GiB beyond what Python and PyTorch take."""
+    with closing(Warm(memory=3072)) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def unchecked() -> Iterator[None]:
+    """A module without checks of shapes."""
+    with without_checks():
+        yield
 
 
 RUN = [*TEXT, *SMALL, "training.steps=60", "training.validate_every=25", "training.log_every=20"]

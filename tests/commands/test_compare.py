@@ -18,6 +18,7 @@ from seq2seq.commands.exit_status import cli_errors
 from seq2seq.config import Train
 from tests.support.pages import check_alone
 from tests.support.programs import ROOT, SIZES, SMALL, TEXT, write_corpus
+from tests.support.warm import Warm
 
 PROGRAM = ROOT / "scripts" / "compare.py"
 SHORT = [*TEXT, *SMALL, "training.steps=24", "training.validate_every=12", "training.learning_rate=0.01"]
@@ -26,24 +27,17 @@ COMPARED = ["attention=dot,general", *SHORT, "jobs=2", f"output={BOTH}"]
 NAMES = ["attention=dot,training.seed=1", "attention=general,training.seed=1"]
 
 
-def compare(folder: Path, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, str(PROGRAM), *arguments]
-    process = subprocess.run(command, cwd=folder, capture_output=True, timeout=180)
-    assert process.returncode == status, (process.returncode, process.stderr.decode())
-    return process
-
-
 def written(folder: Path) -> dict[str, int]:
     """When each file was written; of what the cache holds, nothing."""
     return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="session")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compared(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the corpus, the comparison, and what was `printed`. Only to be read."""
     folder = tmp_path_factory.mktemp("compared")
     write_corpus(folder)
-    (folder / "printed").write_bytes(compare(folder, *COMPARED).stdout)
+    (folder / "printed").write_bytes(warm("scripts/compare", *COMPARED, folder=folder, status=0).printed)
     return folder
 
 
@@ -83,13 +77,13 @@ def test_the_report_says_what_the_runs_found(compared: Path) -> None:
     assert f"{BOTH}/report.html" in printed
 
 
-def test_finished_runs_are_kept_and_unfinished_runs_are_resumed(copied: Path) -> None:
+def test_finished_runs_are_kept_and_unfinished_runs_are_resumed(warm: Warm, copied: Path) -> None:
     runs = copied / BOTH / "runs"
     before = json.loads((runs / NAMES[1] / "results.json").read_text())
     half = runs / NAMES[1]
     (half / "results.json").unlink()
     times = written(runs)
-    printed = compare(copied, *COMPARED).stdout.decode()
+    printed = warm("scripts/compare", *COMPARED, folder=copied, status=0).printed.decode()
     assert printed.count("already finished") == 1
     assert printed.count("trained and scored") == 1
     now = written(runs)
@@ -102,7 +96,7 @@ def test_finished_runs_are_kept_and_unfinished_runs_are_resumed(copied: Path) ->
 def test_sigterm_stops_the_runs(corpus: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(corpus, tmp_path / "here"))
     long = [word for word in SHORT if not word.startswith(("training.steps", "training.validate_every"))]
-    words = ["attention=dot,general", *long, "training.epochs=10000", "jobs=2", "output=out"]
+    words = ["attention=dot,general", *long, "training.epochs=10000", "training.log_every=1", "jobs=2", "output=out"]
     logs = [folder / "out" / "runs" / f"{name}.log" for name in NAMES]
     process = subprocess.Popen([sys.executable, str(PROGRAM), *words], cwd=folder, stderr=subprocess.PIPE)
     while not all(log.is_file() and "step " in log.read_text() for log in logs):
@@ -140,12 +134,12 @@ def test_jobs_runs_go_on_in_parallel(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert most == jobs
 
 
-def test_a_failed_run_is_named_and_the_rest_reported(copied: Path) -> None:
+def test_a_failed_run_is_named_and_the_rest_reported(warm: Warm, copied: Path) -> None:
     runs = copied / BOTH / "runs"
     (runs / NAMES[1] / "results.json").unlink()
     (copied / "train.de").write_text("Zu kurz.\n")
-    process = compare(copied, *COMPARED, status=1)
-    (line,) = process.stderr.decode().splitlines()
+    process = warm("scripts/compare", *COMPARED, folder=copied, status=1)
+    (line,) = process.told.splitlines()
     assert line.startswith("error: general, seed 1, failed: ")
     log = runs / f"{NAMES[1]}.log"
     assert str(log.relative_to(copied)) in line
@@ -159,12 +153,12 @@ def test_a_failed_run_is_named_and_the_rest_reported(copied: Path) -> None:
     assert "| general " not in text
 
 
-def test_without_a_finished_run_there_is_no_report(corpus: Path, tmp_path: Path) -> None:
+def test_without_a_finished_run_there_is_no_report(warm: Warm, corpus: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(corpus, tmp_path / "here"))
     (folder / "train.de").write_text("Zu kurz.\n")
-    process = compare(folder, "attention=dot,general", *SHORT, "output=out", status=1)
-    assert len(process.stderr.decode().splitlines()) == 3
-    assert "nothing to report" in process.stderr.decode()
+    process = warm("scripts/compare", "attention=dot,general", *SHORT, "output=out", folder=folder, status=1)
+    assert len(process.told.splitlines()) == 3
+    assert "nothing to report" in process.told
     assert not list((folder / "out").glob("report*"))
 
 

@@ -25,17 +25,20 @@ from tests.support.runs import SHORT, configuration
 from tests.support.soak import differences, outcome
 
 ALIKE = ["training.accumulate=1", "training.batch.size=400", "attention.distribution=softmax", "model.dropout=0"]
-ALIKE += ["dataset.validation=train", "search.batch=50"]
+ALIKE += ["dataset.validation=train", "search.batch=50", "training.steps=12", "training.validate_every=6"]
 """Nothing is drawn at random; two processes with one batch each are one process with two. Each has several batches to
 validate."""
 LONG = ["training.accumulate=1", "training.steps=50", "training.validate_every=25", "training.save_every=null"]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+    pytest.mark.usefixtures("unchecked"),
+]
 
 
-def begin(folder: Path, *words: str, program: str = "train.py") -> subprocess.Popen[bytes]:
-    """Two processes of a program."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+def begin(folder: Path, *words: str, program: str = "train.py", processes: int = 2) -> subprocess.Popen[bytes]:
+    """Several processes of a program."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     command = [*torchrun, str(ROOT / program), *words]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -209,9 +212,9 @@ def test_one_process_says_what_is_wrong_and_leaves_nothing(tmp_path: Path) -> No
     assert list(tmp_path.glob("runs/*")) == []
 
 
-@pytest.mark.parametrize("program", ["evaluate.py", "translate.py"])
-def test_the_other_programs_are_one_process(program: str, tmp_path: Path) -> None:
-    status, errors = end(begin(tmp_path, f"checkpoint={tmp_path}", program=program))
+@pytest.mark.parametrize(("program", "processes"), [("evaluate.py", 2), ("translate.py", 1)])
+def test_the_other_programs_are_one_process(program: str, processes: int, tmp_path: Path) -> None:
+    status, errors = end(begin(tmp_path, f"checkpoint={tmp_path}", program=program, processes=processes))
     assert status != 0
     assert errors == ["error: torchrun: only train.py can use several processes; start this program with python"]
 

@@ -30,16 +30,18 @@ def results(run: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of `attention=general`, trained as in the sweep but by a command of its own."""
+    """The run folder of `attention=general`, trained as in the sweep but by a new process, whose `imports` it told."""
     folder = tmp_path_factory.mktemp("alone")
     write_corpus(folder)
-    start("train", *RUN, "attention=general", folder=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+        (folder / "imports").write_bytes(start("train", *RUN, "attention=general", folder=folder).stderr)
     (found,) = (folder / "runs").iterdir()
     return found
 
 
 @pytest.fixture(scope="session")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def patient(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a run that cannot learn and is stopped, with all that the other runs are not."""
     folder = tmp_path_factory.mktemp("patient")
     write_corpus(folder)
@@ -53,7 +55,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     training = ["learning_rate=1e-12", "patience=2", "validate_every=1", "accumulate=3", "batch.unit=sentences"]
     training += ["batch.size=8", "decay=constant", "clip=null", "warmup=0"]
     choices = ["attention=uniform", "decoder=luong", "hydra.run.dir=runs/patient"]
-    start("train", *text, *SMALL[:3], *choices, *(f"training.{value}" for value in training), folder=folder)
+    warm("train", *text, *SMALL[:3], *choices, *(f"training.{value}" for value in training), folder=folder, status=0)
     return folder / "runs" / "patient"
 
 
@@ -101,18 +103,18 @@ def test_lines_are_plain_where_no_terminal_is(sweep: Path) -> None:
         assert words.encode() in logs[0]
 
 
-def test_a_curve_without_a_clock_is_told(sweep: Path, tmp_path: Path) -> None:
+def test_a_curve_without_a_clock_is_told(warm: Warm, sweep: Path, tmp_path: Path) -> None:
     words = ["curves.svg", f"a={sweep / 'runs' / 'general'}", "--across=seconds", "--tag=final/test_bleu"]
-    ended = start("scripts/curves", *words, folder=tmp_path, status=2)
-    assert "no time is known of step 0, where final/test_bleu has a point" in ended.stderr.decode()
+    ended = warm("scripts/curves", *words, folder=tmp_path, status=2)
+    assert "no time is known of step 0, where final/test_bleu has a point" in ended.told
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("across", ["steps", "seconds"])
-def test_curves_of_runs_are_drawn(sweep: Path, tmp_path: Path, across: str) -> None:
+def test_curves_of_runs_are_drawn(warm: Warm, sweep: Path, tmp_path: Path, across: str) -> None:
     runs = [f"{name}={sweep / 'runs' / name}" for name in ("general", "concat")]
     picture = tmp_path / "curves.svg"
-    start("scripts/curves", str(picture), *runs, f"--across={across}", folder=tmp_path)
+    warm("scripts/curves", str(picture), *runs, f"--across={across}", folder=tmp_path, status=0)
     lines = re.findall(r'<path d="M ([-\d. L\n]+)" clip-path', picture.read_text())
     curves = [[float(point.split()[0]) for point in re.split(" ?\n?L ", line.strip())] for line in lines]
     curves = [places for places in curves if len(places) == 3]  # of three validations; the grid's have two
@@ -122,7 +124,7 @@ def test_curves_of_runs_are_drawn(sweep: Path, tmp_path: Path, across: str) -> N
         across == "steps"
     )
     for wrong, because in ((f"none={tmp_path}", "no curve validation/bleu"), (str(tmp_path), "give NAME=FOLDER")):
-        said = start("scripts/curves", str(picture), wrong, folder=tmp_path, status=2).stderr.decode()
+        said = warm("scripts/curves", str(picture), wrong, folder=tmp_path, status=2).told
         assert because in said
 
 
@@ -161,6 +163,12 @@ def test_a_seed_fixes_everything(sweep: Path, alone: Path) -> None:
     assert one["test"] != results(sweep / "runs" / "concat")["test"]
 
 
+def test_training_does_not_import_a_compiler(alone: Path) -> None:
+    imports = (alone.parents[1] / "imports").read_text()
+    assert "torch.optim.adamw\n" in imports
+    assert "torch._dynamo\n" not in imports
+
+
 def test_patience_ends_a_run_that_does_not_get_better(patient: Path) -> None:
     found = results(patient)
     assert found["train"]["steps"] == 3  # the first validation is the best yet, two more are waited for
@@ -196,8 +204,8 @@ def test_help_of_the_other_programs_names_their_groups() -> None:
             assert words in printed
 
 
-def test_cfg_shows_the_configuration(tmp_path: Path) -> None:
-    printed = start("train", "--cfg", "job", "attention=dot", folder=tmp_path).stdout
+def test_cfg_shows_the_configuration(warm: Warm, tmp_path: Path) -> None:
+    printed = warm("train", "--cfg", "job", "attention=dot", folder=tmp_path, status=0).printed
     assert load(Train, yaml.safe_load(printed)).attention.score == "dot"
     assert not list(tmp_path.iterdir())
 
@@ -206,24 +214,19 @@ def test_cfg_shows_the_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 64])
-def test_evaluate_finds_the_score_of_the_run_again(sweep: Path, tmp_path: Path, batch: int) -> None:
+def test_evaluate_finds_the_score_of_the_run_again(warm: Warm, sweep: Path, tmp_path: Path, batch: int) -> None:
     run = sweep / "runs" / "general"
-    ended = start(
-        "evaluate",
-        f"checkpoint={run}/checkpoints/best",
-        f"search.batch={batch}",
-        f"output={tmp_path}/new/{batch}",
-        folder=sweep,
-    )
+    options = [f"checkpoint={run}/checkpoints/best", f"search.batch={batch}", f"output={tmp_path}/new/{batch}"]
+    ended = warm("evaluate", *options, folder=sweep, status=0)
     found = json.loads((tmp_path / "new" / str(batch) / "evaluation.json").read_text())
     assert found["test"] == results(run)["test"]
     hypotheses = (tmp_path / "new" / str(batch) / "hypotheses.test.en").read_text()
     assert hypotheses.count("\n") == SIZES["test"]
     assert hypotheses == (run / "results.test.en").read_text()
-    printed = ended.stdout.decode()
+    printed = ended.printed.decode()
     assert f"{found['test']['bleu']:.2f}" in printed
     assert found["test"]["signature"] in printed
-    assert ended.stderr == b""
+    assert ended.told == ""
 
 
 # --- translate.py -----------------------------------------------------------------------------------------------------

@@ -18,10 +18,13 @@ from seq2seq.commands import train_and_score as run
 from seq2seq.commands.resume import parse_resume, plan_resume
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.runtime.errors import InputError
-from tests.support.programs import command, refused, start, write_corpus
+from tests.support.programs import command, write_corpus
 from tests.support.runs import SHORT, configuration
 from tests.support.soak import differences, outcome, soak
 from tests.support.spoil import reseal
+from tests.support.warm import Warm
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 @pytest.fixture(scope="module")
@@ -160,18 +163,18 @@ def test_another_text_is_refused(folder: Path, tmp_path: Path, monkeypatch: pyte
     go_on(Path("runs/whole"))
 
 
-def test_training_that_goes_astray_stops_with_a_sentence(folder: Path, tmp_path: Path) -> None:
+def test_training_that_goes_astray_stops_with_a_sentence(warm: Warm, folder: Path, tmp_path: Path) -> None:
     place = tmp_path / "astray"
     wild = ["training.learning_rate=1e30", "training.clip=null", "training.warmup=0", f"hydra.run.dir={place}"]
-    ended = start("train", *SHORT, *wild, folder=folder, status=2)
-    (sentence,) = ended.stderr.decode().splitlines()
+    ended = warm("train", *SHORT, *wild, folder=folder, status=2)
+    (sentence,) = ended.told.splitlines()
     assert "3 steps in a row the loss or its gradient was no finite number; lower training.learning_rate" in sentence
     assert "step 4:" in sentence
     assert checkpoint.load(place / "checkpoints" / "last").step == 0
 
 
 def test_a_run_that_was_killed_at_random_goes_on(tmp_path: Path) -> None:
-    assert len(soak(tmp_path, kills=2, seed=5)) == 2
+    assert len(soak(tmp_path, kills=2, seed=5, steps=60)) == 2
 
 
 # --- the program ------------------------------------------------------------------------------------------------------
@@ -217,23 +220,23 @@ def test_a_signal_before_the_first_step_is_told(folder: Path, tmp_path: Path) ->
     assert errors.count(b"\n") == 1
 
 
-def test_a_run_is_resumed_where_it_was_started(folder: Path, tmp_path: Path) -> None:
+def test_a_run_is_resumed_where_it_was_started(warm: Warm, folder: Path, tmp_path: Path) -> None:
     run_folder = tmp_path / "run"
-    start("train", *SHORT, f"hydra.run.dir={run_folder}", folder=folder)
+    warm("train", *SHORT, f"hydra.run.dir={run_folder}", folder=folder, status=0)
     (run_folder / "results.json").unlink()
-    ended = start("train", f"resume={run_folder}", folder=tmp_path, status=2)
-    assert ended.stderr.decode() == (
+    ended = warm("train", f"resume={run_folder}", folder=tmp_path, status=2)
+    assert ended.told == (
         f"error: resume={run_folder}: its text, dev, is not in the current folder; the run was started in {folder}: "
         "resume it there\n"
     )
     (tmp_path / "text").mkdir()
-    assert "it is not a run folder" in start("train", "resume=text", folder=tmp_path, status=2).stderr.decode()
+    assert "it is not a run folder" in warm("train", "resume=text", folder=tmp_path, status=2).told
 
 
-def test_a_finished_run_says_so(folder: Path) -> None:
+def test_a_finished_run_says_so(warm: Warm, folder: Path) -> None:
     before = (folder / "runs" / "whole" / "results.json").read_bytes()
-    ended = start("train", "resume=runs/whole", folder=folder)
-    assert ended.stdout.decode() == "runs/whole is finished: runs/whole/results.json holds its scores\n"
+    ended = warm("train", "resume=runs/whole", folder=folder, status=0)
+    assert ended.printed.decode() == "runs/whole is finished: runs/whole/results.json holds its scores\n"
     assert (folder / "runs" / "whole" / "results.json").read_bytes() == before
 
 
@@ -299,8 +302,9 @@ def test_what_is_so_already_is_no_change(folder: Path) -> None:
 def test_a_run_becomes_no_shorter(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     place = tmp_path / "run"
-    run.train(configuration("training.decay=constant", "training.epochs=2", "training.steps=20"), place)
-    for options in ({"training.steps": 19}, {"training.epochs": 1}):
+    few = ["training.batch.size=500", "training.epochs=2", "training.steps=6"]
+    assert run.train(configuration("training.decay=constant", *few), place)["train"]["steps"] == 6
+    for options in ({"training.steps": 5}, {"training.epochs": 1}):
         with pytest.raises(InputError, match="can only become longer"):
             plan_resume(place, options)
     go_on(place, steps=None)  # so that epochs are its end
@@ -345,9 +349,9 @@ def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before
         ("~training.patience=1", "~training.patience=1: with resume=FOLDER only KEY=VALUE is allowed, with one value"),
     ],
 )
-def test_options_that_would_change_the_run_are_refused(folder: Path, option: str, words: str) -> None:
+def test_options_that_would_change_the_run_are_refused(warm: Warm, folder: Path, option: str, words: str) -> None:
     before = (folder / "runs" / "whole" / "results.json").read_bytes()
-    assert words in refused("train", "resume=runs/whole", option, folder=folder)
+    assert words in warm.refused("train", "resume=runs/whole", option, folder=folder)
     assert (folder / "runs" / "whole" / "results.json").read_bytes() == before
 
 
@@ -365,5 +369,5 @@ def test_options_that_would_change_the_run_are_refused(folder: Path, option: str
         ("resum=runs/whole", "did you mean resume?"),
     ],
 )
-def test_what_resume_cannot_do_is_told(folder: Path, argument: str, words: str) -> None:
-    assert words in refused("train", argument, folder=folder)
+def test_what_resume_cannot_do_is_told(warm: Warm, folder: Path, argument: str, words: str) -> None:
+    assert words in warm.refused("train", argument, folder=folder)

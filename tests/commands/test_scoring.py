@@ -12,6 +12,8 @@ from seq2seq.config import Evaluate, load
 from seq2seq.runtime.errors import InputError
 from tests.support.programs import CPU, SIZES
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 NOTHING = {"size": None, "length_penalty": None, "n_best": None, "batch": None, "longest_source": None}
 
 

@@ -20,8 +20,9 @@ from seq2seq.commands.exit_status import cli_errors
 from seq2seq.config import Train, load
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import build_trained
-from tests.support.programs import CONFIGS, SMALL, TEXT, choices, refused
+from tests.support.programs import CONFIGS, SMALL, TEXT, choices
 from tests.support.spoil import reseal
+from tests.support.warm import Warm
 
 Spoil = Callable[[Path], object]
 
@@ -57,8 +58,8 @@ def spoil_line(path: Path, number: int, line: bytes) -> None:
     ],
     ids=lambda value: value[0] if "=" in value[0] else "",
 )
-def test_an_unknown_option_or_value(arguments: list[str], words: list[str], tmp_path: Path) -> None:
-    found = refused("train", *arguments, folder=tmp_path)
+def test_an_unknown_option_or_value(warm: Warm, arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    found = warm.refused("train", *arguments, folder=tmp_path)
     assert all(word in found for word in words), found
     assert not list(tmp_path.glob("runs/*"))
 
@@ -108,19 +109,20 @@ def test_what_hydra_refuses_is_told_in_our_words(
     ],
     ids=["missing", "empty", "line counts", "not UTF-8", "vocabulary", "no name"],
 )
-def test_text_that_will_not_do(folder: Path, spoil: Spoil, arguments: list[str], words: list[str]) -> None:
+def test_text_that_will_not_do(warm: Warm, folder: Path, spoil: Spoil, arguments: list[str], words: list[str]) -> None:
     spoil(folder)
-    found = refused("train", *TEXT, *SMALL, *arguments, folder=folder)
+    found = warm.refused("train", *TEXT, *SMALL, *arguments, folder=folder)
     assert all(word in found for word in words), found
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_where_there_is_none(folder: Path) -> None:
-    assert "device=cuda" in refused("train", *TEXT, "device=cuda", folder=folder)
+def test_a_gpu_where_there_is_none(warm: Warm, folder: Path) -> None:
+    assert "device=cuda" in warm.refused("train", *TEXT, "device=cuda", folder=folder)
 
 
-def test_a_folder_that_holds_a_run(sweep: Path) -> None:
-    found = refused("train", *TEXT, *SMALL, "training.seed=9", "hydra.run.dir=runs/general", folder=sweep)
+def test_a_folder_that_holds_a_run(warm: Warm, sweep: Path, tmp_path: Path) -> None:
+    here = Path(shutil.copytree(sweep, tmp_path / "here"))
+    found = warm.refused("train", *TEXT, *SMALL, "training.seed=9", "hydra.run.dir=runs/general", folder=here)
     assert "runs/both/" in found or "runs/general" in found
     assert "hydra.run.dir=" in found
 
@@ -144,9 +146,11 @@ def change(key: str, value: object) -> Spoil:
     ],
     ids=["nothing", "another folder", "another format", "weights cut short"],
 )
-def test_a_checkpoint_that_is_none(sweep: Path, tmp_path: Path, program: str, spoil: Spoil, words: list[str]) -> None:
+def test_a_checkpoint_that_is_none(
+    warm: Warm, sweep: Path, tmp_path: Path, program: str, spoil: Spoil, words: list[str]
+) -> None:
     spoil(Path(shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "spoilt")))
-    found = refused(program, "checkpoint=spoilt", folder=tmp_path)
+    found = warm.refused(program, "checkpoint=spoilt", folder=tmp_path)
     assert all(word in found for word in words), found
 
 
@@ -266,10 +270,12 @@ def test_a_model_without_numbers_is_the_model(sweep: Path, rule: str) -> None:
         *("text alone", "quotes", "a checkpoint alone", "a checkpoint alone", "files alone", "a folder alone"),
     ],
 )
-def test_the_other_programs(sweep: Path, folder: Path, program: str, arguments: list[str], words: list[str]) -> None:
+def test_the_other_programs(
+    warm: Warm, sweep: Path, folder: Path, program: str, arguments: list[str], words: list[str]
+) -> None:
     (folder / "cache").mkdir()
     best = str(sweep / "runs/general/checkpoints/best")
-    found = refused(program, *(argument.format(best) for argument in arguments), folder=folder)
+    found = warm.refused(program, *(argument.format(best) for argument in arguments), folder=folder)
     assert all(word in found for word in words), found
 
 

@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections import Counter
 
@@ -16,6 +14,7 @@ import seq2seq
 from seq2seq import config
 from seq2seq.commands.compare_request import parse_request
 from tests.support.programs import ROOT
+from tests.support.warm import Warm
 
 ENGLISH, CHINESE = "README.md", "README.zh.md"
 NAMES = [ENGLISH, CHINESE, "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
@@ -79,10 +78,9 @@ def test_every_comparison_composes_to_valid_configurations(arguments: str) -> No
     ("program", "arguments"),
     [command for command in COMMANDS if command[0].startswith("scripts/") and command[0] != "scripts/compare"],
 )
-def test_every_option_of_the_scripts_exists(program: str, arguments: str) -> None:
-    shown = subprocess.run([sys.executable, f"{program}.py", "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert shown.returncode == 0
-    _, usage, _ = re.split(r"(usage:.*?\n\n)", shown.stdout, maxsplit=1, flags=re.DOTALL)
+def test_every_option_of_the_scripts_exists(warm: Warm, program: str, arguments: str) -> None:
+    shown = warm(program, "--help", folder=ROOT, status=0).printed.decode()
+    _, usage, _ = re.split(r"(usage:.*?\n\n)", shown, maxsplit=1, flags=re.DOTALL)
     assert [word for word in shlex.split(arguments) if word.startswith("--") and word not in usage] == []
 
 
@@ -143,10 +141,10 @@ def test_the_chinese_readme_has_the_same_commands_options_and_figures() -> None:
         assert ours == theirs
 
 
-def test_the_traced_sentence_is_what_the_program_prints() -> None:
+def test_the_traced_sentence_is_what_the_program_prints(warm: Warm) -> None:
     (block,) = re.findall(r"--trace 11\n```[^`]*```text\n(.*?)```", PAGES["docs/data.md"], re.DOTALL)
-    command = [sys.executable, "scripts/grammar.py", "--preset", "tiny", "--trace", "11"]
-    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    ended = warm("scripts/grammar", "--preset", "tiny", "--trace", "11", folder=ROOT, status=0)
+    printed = ended.printed.decode().splitlines()
     assert [line for line in block.splitlines() if line.strip() != "..." and line not in printed] == []
 
 

@@ -33,6 +33,7 @@ def test_threads_are_set_where_they_are_given() -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_tiny_numbers_are_nothing_in_every_thread(threads: int) -> None:
     """In a process of its own: threads take this over from the one that starts them."""

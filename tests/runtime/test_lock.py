@@ -11,6 +11,7 @@ import pytest
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.lock import exclusive_lock
 from tests.support.programs import ROOT, start
+from tests.support.warm import Warm
 
 LOCK = """
 import pathlib, sys
@@ -53,10 +54,10 @@ def test_a_run_that_has_only_begun_keeps_its_folder(tmp_path: Path, options: lis
     assert (tmp_path / "run" / ".hydra" / "config.yaml").read_text() == "of the first"
 
 
-def test_two_comparisons_do_not_share_a_folder(tmp_path: Path) -> None:
+def test_two_comparisons_do_not_share_a_folder(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "both").mkdir()
     tiny = ["dataset.preset=tiny", "dataset.vocabulary=1000", "model=tiny", "output=both"]
     with locked(tmp_path / "both"):
-        ended = start("scripts/compare", "attention=dot,general", *tiny, folder=tmp_path, status=2)
-    assert "both: another process is training in it" in ended.stderr.decode()
+        ended = warm("scripts/compare", "attention=dot,general", *tiny, folder=tmp_path, status=2)
+    assert "both: another process is training in it" in ended.told
     assert list((tmp_path / "both").iterdir()) == []

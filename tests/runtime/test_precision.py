@@ -65,6 +65,7 @@ def test_training_rounds_and_what_comes_between_steps_does_not(monkeypatch: pyte
     assert calls == [("forward", setting == "auto"), ("backward", setting == "auto")] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["auto", "float32"])
 def test_a_run_rounds_in_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)

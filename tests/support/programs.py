@@ -67,18 +67,6 @@ def start(
     return ended
 
 
-def refused(program: str, *arguments: str, folder: Path) -> str:
-    """The sentence, of a program that must leave the folder's files as they were and start no run folder."""
-    before = snapshot(folder)
-    ended = start(program, *arguments, folder=folder, given=b"Der Hund.\n", status=2)
-    assert ended.stdout == b""
-    lines = ended.stderr.decode().splitlines()
-    assert len(lines) == 1, lines
-    assert snapshot(folder) == before
-    assert lines[0].startswith("error: ")
-    return lines[0]
-
-
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Every file with what it holds, and every run folder."""
     files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

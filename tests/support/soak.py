@@ -21,7 +21,7 @@ from seq2seq import checkpoint
 from tests.support.programs import SMALL, TEXT, command, write_corpus
 
 RUN = [*TEXT, *SMALL, "attention=general", "attention.distribution=hard", "model.dropout=0.2", "search=beam"]
-RUN += ["training.steps=150", "training.batch.size=128", "training.accumulate=2", "training.learning_rate=0.01"]
+RUN += ["training.batch.size=128", "training.accumulate=2", "training.learning_rate=0.01"]
 RUN += ["training.validate_every=20", "training.log_every=9", "training.save_every=7", "training.keep_best=3"]
 RUN += ["training.metric=loss", "dataset.longest=40", "search.size=2"]
 CLOCKS = ("seconds", "target_tokens_per_second", "sentences_per_second")
@@ -72,9 +72,11 @@ def differences(wanted: Any, found: Any, name: str = "") -> Iterator[str]:
         yield f"{name[1:]}: {found} where an uninterrupted run has {wanted}"
 
 
-def begin(folder: Path, run: Path) -> subprocess.Popen[bytes]:
+def begin(folder: Path, run: Path, steps: int) -> subprocess.Popen[bytes]:
     """Starts the run, or takes it up where there is a checkpoint."""
-    words = [f"resume={run}"] if checkpoint.exists(run / "checkpoints" / "last") else [*RUN, f"hydra.run.dir={run}"]
+    words = [*RUN, f"training.steps={steps}", f"hydra.run.dir={run}"]
+    if checkpoint.exists(run / "checkpoints" / "last"):
+        words = [f"resume={run}"]
     return subprocess.Popen(command("train", *words), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
@@ -106,18 +108,18 @@ def _log(run: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def soak(folder: Path, *, kills: int, seed: int) -> list[str]:
+def soak(folder: Path, *, kills: int, seed: int, steps: int = 150) -> list[str]:
     """Kills so often, over as many runs as that takes; where each came. Asserts that every run ends as it should."""
     draw = random.Random(seed)
     write_corpus(folder)
     whole = folder / "runs" / "whole"
-    finish(begin(folder, whole))
+    finish(begin(folder, whole, steps))
     wanted = outcome(whole)
     where: list[str] = []
     while len(where) < kills:
         run = folder / "runs" / f"killed-after-{len(where)}"
         while not (run / "results.json").exists():
-            process = begin(folder, run)
+            process = begin(folder, run, steps)
             if len(where) == kills:
                 finish(process)
             elif (place := kill(process, run, draw)) is not None:

@@ -3,10 +3,12 @@
 What runs is the program's own file, as `__main__`, in a process of its own.
 """
 
+import gc
 import json
 import os
 import resource
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,9 +16,11 @@ import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.support.programs import ROOT
+from tests.support.programs import ROOT, snapshot
 
 MIB = 2**20
+SECONDS = 300
+"""A program that takes longer is ended."""
 
 
 class Ended(NamedTuple):
@@ -38,8 +42,10 @@ class Warm:
         )
         self.idle = float(self._answer())
 
-    def __call__(self, program: str, *arguments: str, folder: Path, given: bytes = b"") -> Ended:
-        """Runs a program in a folder to its end."""
+    def __call__(
+        self, program: str, *arguments: str, folder: Path, given: bytes = b"", status: int | None = None
+    ) -> Ended:
+        """Runs a program in a folder to its end, which must be the exit status where one is given."""
         assert self.server.stdin is not None
         with tempfile.TemporaryDirectory() as elsewhere:
             (Path(elsewhere) / "0").write_bytes(given)
@@ -48,7 +54,18 @@ class Warm:
             self.server.stdin.flush()
             ended: dict[str, Any] = json.loads(self._answer())
             printed, told = ((Path(elsewhere) / number).read_bytes() for number in ("1", "2"))
+        assert status in (None, ended["status"]), (ended["status"], told.decode())
         return Ended(ended["status"], printed, told.decode(), ended["peak"])
+
+    def refused(self, program: str, *arguments: str, folder: Path) -> str:
+        """The sentence, of a program that must leave the folder's files as they were and start no run folder."""
+        before = snapshot(folder)
+        ended = self(program, *arguments, folder=folder, given=b"Der Hund.\n", status=2)
+        assert ended.printed == b""
+        (line,) = ended.told.splitlines()
+        assert snapshot(folder) == before
+        assert line.startswith("error: ")
+        return line
 
     def _answer(self) -> bytes:
         assert self.server.stdout is not None
@@ -61,14 +78,20 @@ class Warm:
 
 def serve() -> None:
     """A line of JSON for each program to start, and one for how it ended."""
-    import hydra  # noqa: F401
-    import sacrebleu  # noqa: F401
     import torch
+    import torch.utils.tensorboard
 
+    import seq2seq.commands.compare
+    import seq2seq.commands.evaluate
     import seq2seq.commands.scoring
-    import seq2seq.commands.stream  # noqa: F401
+    import seq2seq.commands.stream
+    import seq2seq.commands.train
+    import seq2seq.commands.train_and_score
+    import seq2seq.commands.translate  # noqa: F401
 
     torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # no program looks through what was imported
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
     for line in sys.stdin:
         work = json.loads(line)
@@ -86,8 +109,9 @@ def _run(program: str, arguments: list[str], folder: str, streams: str, memory: 
         os.chdir(folder)
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + memory * MIB
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
+        signal.alarm(SECONDS)
         path = str(ROOT / f"{program}.py")
-        sys.argv = [path, *arguments]
+        sys.argv, sys.path[0] = [path, *arguments], str(Path(path).parent)
         runpy.run_path(path, run_name="__main__")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -171,6 +171,7 @@ def test_a_run_is_taken_up_at_any_step(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(collated) == sum(map(len, expected[start:]))
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_text_has_little_padding(real_data: Path, tmp_path: Path) -> None:
     corpus = multi30k(folder=real_data / "multi30k", source="de", target="en")

@@ -225,6 +225,7 @@ def prepare_beside_others(folder: Path, barrier: Any, results: Any) -> None:
     results.put((prepared.tokenizers.source.model, int(prepared.store.target.ids.astype(np.int64).sum())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", [False, True])
 def test_processes_that_build_at_once_all_end_well(tmp_path: Path, *, damaged: bool) -> None:
     expected = run(Counted(), tmp_path / "alone")
@@ -249,6 +250,7 @@ def test_processes_that_build_at_once_all_end_well(tmp_path: Path, *, damaged: b
     assert sizes == {path.name: path.stat().st_size for path in entry.iterdir() if path.name != "entry.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_text_is_stored_and_comes_back(real_data: Path, tmp_path: Path) -> None:
     corpus = multi30k(folder=real_data / "multi30k", source="de", target="en")

@@ -121,6 +121,7 @@ print(hashlib.sha256(model).hexdigest())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "sentences"), [("unigram", 1000), ("bpe", 200)])
 def test_the_same_text_gives_the_same_bytes_in_every_process(kind: str, sentences: int) -> None:
     runs = [

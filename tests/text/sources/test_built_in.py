@@ -10,6 +10,8 @@ from seq2seq.text.annotations import AnnotatedSplit, load_split
 from seq2seq.text.corpus import Corpus
 from seq2seq.text.sources.built_in import built_in
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
