@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.programs import ROOT, start
+from tests.support.programs import ROOT
 from tests.support.warm import Warm
 
 OLD = ROOT / "tests" / "data" / "old_run"
@@ -69,9 +69,9 @@ def test_an_old_checkpoint_translates_the_same_lines(warm: Warm, folder: Path) -
     assert len(ended.printed.splitlines()) == len(text.splitlines()) > 3
 
 
-def test_an_old_run_is_resumed_to_the_same_results(folder: Path) -> None:
+def test_an_old_run_is_resumed_to_the_same_results(warm: Warm, folder: Path) -> None:
     """19 steps. Another processor rounds differently in each, so a word of a translation may differ."""
-    start("train", "resume=run", folder=folder)
+    warm("train", "resume=run", folder=folder, status=0)
     compare("results.json", folder / "run", text_tolerance=0.5)
     lines, expected = ((path / "results.test.en").read_text().splitlines() for path in (folder / "run", OLD))
     assert len(lines) == len(expected) == 200

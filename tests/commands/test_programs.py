@@ -30,7 +30,7 @@ def results(run: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of `attention=general`, trained as in the sweep but by a new process, whose `imports` it told."""
+    """The run folder of `attention=general`, trained as in the sweep but by a new process; its imports are listed."""
     folder = tmp_path_factory.mktemp("alone")
     write_corpus(folder)
     with pytest.MonkeyPatch.context() as patch:
