@@ -8,18 +8,16 @@ import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seq2seq import checkpoint
 from seq2seq.config import Train, load
 from tests.conftest import RUN
-from tests.support.programs import CONFIGS, SIZES, SMALL, choices, command, start, write_corpus
+from tests.support.programs import SIZES, SMALL, choices, command, start, write_corpus
 from tests.support.warm import Warm
 
 
@@ -106,7 +104,7 @@ def test_lines_are_plain_where_no_terminal_is(sweep: Path) -> None:
 def test_a_curve_without_a_clock_is_told(warm: Warm, sweep: Path, tmp_path: Path) -> None:
     words = ["curves.svg", f"a={sweep / 'runs' / 'general'}", "--across=seconds", "--tag=final/test_bleu"]
     ended = warm("scripts/curves", *words, folder=tmp_path, status=2)
-    assert "no time is known of step 0, where final/test_bleu has a point" in ended.told
+    assert "final/test_bleu has a point at step 0, but train/seconds has none" in ended.told
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,7 +121,7 @@ def test_curves_of_runs_are_drawn(warm: Warm, sweep: Path, tmp_path: Path, acros
     assert (steps[0] == pytest.approx(steps[1]) and steps[0][0] == pytest.approx(2.5 * steps[0][1])) == (
         across == "steps"
     )
-    for wrong, because in ((f"none={tmp_path}", "no curve validation/bleu"), (str(tmp_path), "give NAME=FOLDER")):
+    for wrong, because in ((f"none={tmp_path}", "no curve validation/bleu"), (str(tmp_path), "expected NAME=FOLDER")):
         said = warm("scripts/curves", str(picture), wrong, folder=tmp_path, status=2).told
         assert because in said
 
@@ -194,12 +192,10 @@ def test_help_says_what_to_type(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_help_of_the_other_programs_names_their_groups() -> None:
+def test_help_of_the_other_programs_names_their_groups(warm: Warm, tmp_path: Path) -> None:
     searches, devices = (", ".join(choices(group)) for group in ("search", "device"))
     for program in ("evaluate", "translate"):
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            composed = compose(program, return_hydra_config=True)
-        printed = Template(composed.hydra.help.template).substitute(CONFIG="")
+        printed = warm(program, "--help", folder=tmp_path, status=0).printed.decode()
         for words in (f"python {program}.py checkpoint=runs/NAME", f"search: {searches}\n", f"device: {devices}\n"):
             assert words in printed
 
