@@ -15,6 +15,7 @@ from seq2seq.checkpoint import Checkpoint
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
+from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.model import Model
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.memory import memory_or
@@ -187,9 +188,21 @@ def schedule(training: config.Training, total: int) -> Schedule:
 
 
 def translator(
-    search: config.Search, built: Model, tokenizers: Tokenizers, device: torch.device, *, normalization: str
+    search: config.Search,
+    built: Model,
+    tokenizers: Tokenizers,
+    device: torch.device,
+    *,
+    normalization: str,
+    precision: str = "float32",
 ) -> Translator:
-    """The model behind one call on raw text, which is normalised as the training text was."""
+    """The model behind one call on raw text, which is normalised as the training text was.
+
+    `precision="int8"` searches with 8-bit weights, InputError where this machine cannot; else the search is float32.
+    """
+    int8 = precision == "int8"
+    if int8:
+        check_int8(device)
     return Translator(
         built,
         tokenizers,
@@ -201,4 +214,5 @@ def translator(
         longest_source=search.longest_source,
         too_long=search.too_long,
         normalization=normalization,
+        int8=int8,
     )

@@ -33,7 +33,12 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     model.to(device)
     search = config.search_as_given(options.search, configuration.search)
     translator = build.translator(
-        search, model, found.tokenizers, device, normalization=configuration.dataset.normalization
+        search,
+        model,
+        found.tokenizers,
+        device,
+        normalization=configuration.dataset.normalization,
+        precision=options.device.precision,
     )
     name, split, challenges = _split(options, configuration)
     if options.alignments is not None:
@@ -52,6 +57,8 @@ def score(options: config.Evaluate) -> dict[str, Any]:
         "search": search.model_dump(mode="json"),
         name: scored.scores,
     }
+    if options.device.precision == "int8":
+        results["search"]["precision"] = "int8"
     if challenges:
         results["challenges"] = {
             each.name: challenge(model, found.tokenizers, translator, load_split(each), metrics, device)
@@ -60,7 +67,7 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     hypotheses = names.hypotheses(name, configuration.dataset.target)
     write_text(hypotheses, scored.hypotheses.lines())
     write_json(names.evaluation, results)
-    kind = search_name(search)
+    kind = search_name(search) + (", 8-bit weights" if options.device.precision == "int8" else "")
     print(f"{split.name}: {len(split.pairs):,} sentences, {kind}, {options.checkpoint} (step {found.step:,})\n")
     print(table(scored.scores))
     for line in scored_remarks(split, found.tokenizers, normalization=configuration.dataset.normalization):

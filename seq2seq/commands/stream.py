@@ -34,7 +34,12 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
     configuration, model = build.trained(found, options.checkpoint)
     search = config.search_as_given(options.search, configuration.search)
     translator = build.translator(
-        search, model.to(device), found.tokenizers, device, normalization=configuration.dataset.normalization
+        search,
+        model.to(device),
+        found.tokenizers,
+        device,
+        normalization=configuration.dataset.normalization,
+        precision=options.device.precision,
     )
     prompt = f"{configuration.dataset.source}> " if os.isatty(source) else ""
     number = failed = 0

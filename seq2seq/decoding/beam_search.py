@@ -1,6 +1,6 @@
 """Beam search over a step function: it knows no model, only rows that can be selected."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -23,11 +23,12 @@ State = TypeVar("State", bound=Rows)
 Memory = TypeVar("Memory", bound=Rows)
 Step = Callable[
     [Int[Tensor, "rows"], State, Memory],
-    tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]],
+    tuple[Iterable[Float[Tensor, "_rows vocabulary"]], State, Float[Tensor, "rows source"]],
 ]
 """(last tokens, state, memory) -> (log-probabilities of the next token, the state after it, attention weights).
 
 Tokens and states have a row for each hypothesis, those of a sentence together; the memory has one for each sentence.
+Log-probabilities come in blocks of rows, each of whole sentences, so that a processor's cache can hold a block.
 """
 
 
@@ -45,10 +46,10 @@ class Hypothesis(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """One step of the search, a list entry for each row: the token it read and the row it came from."""
+    """One step of the search: the token that each row read, and the row of the step before that it came from."""
 
-    tokens: list[int]
-    parents: list[int]
+    tokens: Int[np.ndarray, "_rows"]
+    parents: Int[np.ndarray, "_rows"]
 
 
 class _End(NamedTuple):
@@ -86,14 +87,14 @@ def beam_search(
     sentences = list(range(len(limits)))  # those still open, in the order of the rows
     ends: list[list[_End]] = [[] for _ in limits]
     tokens, total = first, torch.zeros(len(limits), 1, device=first.device)
-    rows = [_Row(tokens.tolist(), sentences)]
+    rows = [_Row(tokens.cpu().numpy(), np.arange(len(sentences)))]
     weights: list[Float[np.ndarray, "_rows source"]] = []
     while True:
         log_probabilities, state, step_weights = step(tokens, state, memory)
         weights.append(step_weights.cpu().numpy())
         count, length = len(total), len(weights)
         # Each row has one EOS, so among 2 x size candidates at least `size` go on (where there are as many).
-        best, row, token = _best_words(total, log_probabilities, 2 * size)
+        best, row, token = _best_of_blocks(total, log_probabilities, 2 * size)
         is_end = token == end
         at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=best.device)
         stops = (is_end | at_limit.unsqueeze(1)) & best.isfinite()
@@ -122,12 +123,26 @@ def beam_search(
         if len(indices) < count:
             memory = memory.select(keep)
         sentences = [sentences[index] for index in indices]
-        rows.append(_Row(tokens.tolist(), parents.tolist()))
+        rows.append(_Row(tokens.cpu().numpy(), parents.cpu().numpy()))
 
-    return [
-        [_trace(hypothesis, rows, weights, length_penalty) for hypothesis in _best(found, n_best, length_penalty)]
-        for found in ends
-    ]
+    chosen = [_best(candidates, n_best, length_penalty) for candidates in ends]
+    traced = iter(_trace([end for best in chosen for end in best], rows, weights, length_penalty))
+    return [[next(traced) for _ in best] for best in chosen]
+
+
+def _best_of_blocks(
+    total: Float[Tensor, "count beam"], blocks: Iterable[Float[Tensor, "_rows vocabulary"]], number: int
+) -> tuple[Float[Tensor, "count best"], Int[Tensor, "count best"], Int[Tensor, "count best"]]:
+    """`_best_words` of all sentences, block by block."""
+    start, results = 0, []
+    for block in blocks:
+        end = start + len(block) // total.shape[1]
+        best, row, token = _best_words(total[start:end], block, number)
+        results.append((best, row + start * total.shape[1], token))
+        start = end
+    assert start == len(total), f"{start} of {len(total)} sentences have log-probabilities"
+    best, row, token = (torch.cat(tensors) for tensors in zip(*results, strict=True))
+    return best, row, token
 
 
 def _best_words(
@@ -157,17 +172,24 @@ def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
 
 
 def _trace(
-    end: _End, rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]], length_penalty: float
-) -> Hypothesis:
-    """Walks from the last token back to the first."""
-    tokens, row, path = [end.token], end.row, []
-    for step in range(end.length - 1, -1, -1):
-        path.append(weights[step][row])
-        tokens.append(rows[step].tokens[row])
-        row = rows[step].parents[row]
-    return Hypothesis(
-        tokens=tokens[-2::-1],  # without BOS
-        log_probability=end.log_probability,
-        score=end.score(length_penalty),
-        weights=np.stack(path[::-1]),
-    )
+    ends: list[_End], rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]], length_penalty: float
+) -> list[Hypothesis]:
+    """Walks from the last tokens back to the first, in all hypotheses at once."""
+    lengths, row = np.array([end.length for end in ends], dtype=int), np.array([end.row for end in ends], dtype=int)
+    longest = max(lengths, default=0)
+    tokens = np.zeros((len(ends), longest), dtype=int)
+    paths = np.zeros((len(ends), longest, weights[0].shape[1]), dtype=weights[0].dtype)
+    for step in range(longest - 1, -1, -1):
+        reached = (lengths > step).nonzero()[0]
+        paths[reached, step] = weights[step][row[reached]]
+        tokens[reached, step] = rows[step].tokens[row[reached]]
+        row[reached] = rows[step].parents[row[reached]]
+    return [
+        Hypothesis(
+            tokens=[*words[1 : end.length], end.token],  # without BOS
+            log_probability=end.log_probability,
+            score=end.score(length_penalty),
+            weights=path[: end.length],
+        )
+        for end, words, path in zip(ends, tokens.tolist(), paths, strict=True)
+    ]

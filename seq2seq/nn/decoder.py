@@ -18,6 +18,7 @@ A decoder is called with any number of embedded target words: all of them in tra
 arithmetic, so there is no second path that could differ.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
 from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.int8 import Int8GRUCell
 from seq2seq.nn.recurrence import GRU
 
 
@@ -126,6 +128,12 @@ class Luong(Decoder):
         super().__init__(rule, widths, dropout=dropout, beside=widths.hidden, combined=widths.embedding)
         self.gru = GRU(widths.embedding, widths.hidden)
 
+    def prepare_memory(
+        self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
+    ) -> Memory:
+        """Without values, which a search would copy: the folded ones are enough."""
+        return super().prepare_memory(outputs, mask)._replace(value=outputs.new_empty(*mask.shape, 0))
+
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
@@ -177,7 +185,7 @@ class Bahdanau(DeepOutput):
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         step, hidden = _steps(state, embedded), state.hidden
         combine = DeferredGradLinear(memory.folded, self.attention.project_query(embedded))
-        cell = DeferredGradGRUCell(self.cell)
+        cell = _loop_cell(self.cell)
         states, weights = [], []
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             weights.append(self.attention_weights(word, hidden.unsqueeze(1), memory, now))
@@ -202,7 +210,7 @@ class Conditional(DeepOutput):
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Float[Tensor, "batch target source"]]:
         step, hidden = _steps(state, embedded), state.hidden
-        first, second = DeferredGradGRUCell(self.first), DeferredGradGRUCell(self.cell)
+        first, second = _loop_cell(self.first), _loop_cell(self.cell)
         beside = self.attention.linear.weight[:, : hidden.shape[1]]
         of_query = DeferredGradLinear.linear(beside, self.attention.linear.bias, like=embedded)
         mix = DeferredGradLinear(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
@@ -215,6 +223,11 @@ class Conditional(DeepOutput):
             states.append(hidden)
         outputs, shown = self.read(states, embedded, weights, memory)
         return outputs, State(hidden, step[:, -1] + 1), shown
+
+
+def _loop_cell(cell: nn.GRUCell | Int8GRUCell) -> Callable[[Tensor, Tensor], Tensor]:
+    """The cell for a loop over words."""
+    return cell if isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell)
 
 
 def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:

@@ -6,7 +6,7 @@ what it gave. The first process alone reads the command line, writes files, and 
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -120,10 +120,14 @@ def run_on_rank0_and_broadcast(work: Callable[[], Result]) -> Result:
     return result
 
 
-def map_across_ranks(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What comes of each item, in order: each process does its part, and all have the results of all."""
-    select_own = [work(item) for item in items[rank() :: world_size()]]
-    parts = all_gather(select_own)
+def map_across_ranks(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    own: Callable[[Callable[[Item], Result], Sequence[Item]], Iterable[Result]] = map,
+) -> list[Result]:
+    """What comes of each item, in order: each process does its part, with `own`, and all have the results of all."""
+    parts = all_gather(list(own(work, items[rank() :: world_size()])))
     return [parts[i % len(parts)][i // len(parts)] for i in range(len(items))]
 
 
