@@ -9,6 +9,7 @@ from seq2seq.attention.scores import SCORES
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
+from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.corpus import Corpus
@@ -113,9 +114,21 @@ def schedule(training: config.Training, total: int) -> Schedule:
 
 
 def translator(
-    search: config.Search, built: Model, tokenizers: Tokenizers, device: torch.device, *, normalization: str
+    search: config.Search,
+    built: Model,
+    tokenizers: Tokenizers,
+    device: torch.device,
+    *,
+    normalization: str,
+    precision: str = "float32",
 ) -> Translator:
-    """Translates raw text. `normalization` is that of the training text."""
+    """Translates raw text. `normalization` is that of the training text.
+
+    `precision="int8"` searches with 8-bit weights, InputError where this machine cannot; else the search is float32.
+    """
+    int8 = precision == "int8"
+    if int8:
+        check_int8(device)
     return Translator(
         built,
         tokenizers,
@@ -127,4 +140,5 @@ def translator(
         longest_source=search.longest_source,
         too_long=search.too_long,
         normalization=normalization,
+        int8=int8,
     )

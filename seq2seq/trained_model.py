@@ -48,7 +48,9 @@ def load_trained_model(folder: Path, *, device: config.Device, search: Mapping[s
     model.to(torch_device)
     options = config.search_as_given(search or {}, configuration.search)
     normalization = configuration.dataset.normalization
-    translator = build.translator(options, model, loaded.tokenizers, torch_device, normalization=normalization)
+    translator = build.translator(
+        options, model, loaded.tokenizers, torch_device, normalization=normalization, precision=device.precision
+    )
     return TrainedModel(configuration, options, loaded.tokenizers, model, translator, torch_device, loaded.step)
 
 

@@ -46,12 +46,14 @@ def score(options: config.Evaluate) -> dict[str, Any]:
         "search": trained.search.model_dump(mode="json"),
         name: scores,
     }
+    if options.device.precision == "int8":
+        results["search"]["precision"] = "int8"
     if challenges:
         results["challenges"] = evaluator.challenges(challenges)
     hypotheses_file = output.hypotheses(name, dataset.target)
     write_text(hypotheses_file, hypotheses.lines())
     write_json(output.evaluation, results)
-    search = search_name(trained.search)
+    search = search_name(trained.search) + (", 8-bit weights" if options.device.precision == "int8" else "")
     print(f"{split.name}: {len(split.pairs):,} sentences, {search}, {options.checkpoint} (step {trained.step:,})\n")
     print(table(scores))
     for line in scored_remarks(split, trained.tokenizers, normalization=dataset.normalization):

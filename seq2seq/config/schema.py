@@ -170,6 +170,10 @@ class Train(Section):
     def _check_widths(self) -> "Train":
         if self.model.tie == "all" and not self.dataset.joint:
             raise ValueError("model.tie=all needs one vocabulary for both languages: dataset.joint=true")
+        if self.device.precision == "int8":
+            raise ValueError(
+                "device.precision=int8 is for the search of translate.py and evaluate.py: train with auto or float32"
+            )
         value = 2 * self.model.encoder_hidden
         for key, attention, query in (
             ("attention", self.attention, self.model.decoder_hidden),

@@ -1,6 +1,6 @@
 """Beam search over a step function. It depends on no model: states are rows that can be selected."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -23,12 +23,13 @@ State = TypeVar("State", bound=Rows)
 Memory = TypeVar("Memory", bound=Rows)
 Step = Callable[
     [Int[Tensor, "rows"], State, Memory],
-    tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]],
+    tuple[Iterable[Float[Tensor, "_rows vocabulary"]], State, Float[Tensor, "rows source"]],
 ]
 """(last tokens, state, memory) -> (log-probabilities of the next token, next state, attention weights).
 
 Tokens and states have a row for each hypothesis; those of one sentence are neighbours. The memory has a row for each
-sentence.
+sentence. Log-probabilities come in blocks of rows, each of whole sentences, so that a processor's cache can hold a
+block.
 """
 
 
@@ -48,8 +49,8 @@ class Hypothesis(NamedTuple):
 class _Row(NamedTuple):
     """One step of the search. For each row: the token that it reads, and its parent row in the step before."""
 
-    tokens: list[int]
-    parents: list[int]
+    tokens: Int[np.ndarray, "_rows"]
+    parents: Int[np.ndarray, "_rows"]
 
 
 class _End(NamedTuple):
@@ -92,14 +93,14 @@ def beam_search(
     sentences = list(range(len(limits)))  # the unfinished ones, in the order of their rows
     ends: list[list[_End]] = [[] for _ in limits]
     tokens, total = first, torch.zeros(len(limits), 1, device=first.device)
-    rows = [_Row(tokens.tolist(), sentences)]
+    rows = [_Row(tokens.cpu().numpy(), np.arange(len(sentences)))]
     weights: list[Float[np.ndarray, "_rows source"]] = []
     while True:
         log_probabilities, state, step_weights = step(tokens, state, memory)
         weights.append(step_weights.cpu().numpy())
         count, length = len(total), len(weights)
         # Each row has one EOS, so at least `size` of 2 x size candidates are open hypotheses (if there are as many).
-        best, row, token = _best_words(total, log_probabilities, 2 * size)
+        best, row, token = _best_of_blocks(total, log_probabilities, 2 * size)
         is_end = token == end
         at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=best.device)
         stops = (is_end | at_limit.unsqueeze(1)) & best.isfinite()
@@ -128,12 +129,26 @@ def beam_search(
         if len(indices) < count:
             memory = memory.select(keep)
         sentences = [sentences[index] for index in indices]
-        rows.append(_Row(tokens.tolist(), parents.tolist()))
+        rows.append(_Row(tokens.cpu().numpy(), parents.cpu().numpy()))
 
-    return [
-        [_trace(end, rows, weights, length_penalty) for end in _best(sentence_ends, n_best, length_penalty)]
-        for sentence_ends in ends
-    ]
+    chosen = [_best(candidates, n_best, length_penalty) for candidates in ends]
+    traced = iter(_trace([end for best in chosen for end in best], rows, weights, length_penalty))
+    return [[next(traced) for _ in best] for best in chosen]
+
+
+def _best_of_blocks(
+    total: Float[Tensor, "count beam"], blocks: Iterable[Float[Tensor, "_rows vocabulary"]], number: int
+) -> tuple[Float[Tensor, "count best"], Int[Tensor, "count best"], Int[Tensor, "count best"]]:
+    """`_best_words` of all sentences, block by block."""
+    start, results = 0, []
+    for block in blocks:
+        end = start + len(block) // total.shape[1]
+        best, row, token = _best_words(total[start:end], block, number)
+        results.append((best, row + start * total.shape[1], token))
+        start = end
+    assert start == len(total), f"{start} of {len(total)} sentences have log-probabilities"
+    best, row, token = (torch.cat(tensors) for tensors in zip(*results, strict=True))
+    return best, row, token
 
 
 def _best_words(
@@ -164,17 +179,24 @@ def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
 
 
 def _trace(
-    end: _End, rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]], length_penalty: float
-) -> Hypothesis:
-    """The hypothesis with this end, read from its last token back to its first."""
-    tokens, row, path = [end.token], end.row, []
-    for step in range(end.length - 1, -1, -1):
-        path.append(weights[step][row])
-        tokens.append(rows[step].tokens[row])
-        row = rows[step].parents[row]
-    return Hypothesis(
-        tokens=tokens[-2::-1],  # without BOS
-        log_probability=end.log_probability,
-        score=end.score(length_penalty),
-        weights=np.stack(path[::-1]),
-    )
+    ends: list[_End], rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]], length_penalty: float
+) -> list[Hypothesis]:
+    """Walks from the last tokens back to the first, in all hypotheses at once."""
+    lengths, row = np.array([end.length for end in ends], dtype=int), np.array([end.row for end in ends], dtype=int)
+    longest = max(lengths, default=0)
+    tokens = np.zeros((len(ends), longest), dtype=int)
+    paths = np.zeros((len(ends), longest, weights[0].shape[1]), dtype=weights[0].dtype)
+    for step in range(longest - 1, -1, -1):
+        reached = (lengths > step).nonzero()[0]
+        paths[reached, step] = weights[step][row[reached]]
+        tokens[reached, step] = rows[step].tokens[row[reached]]
+        row[reached] = rows[step].parents[row[reached]]
+    return [
+        Hypothesis(
+            tokens=[*words[1 : end.length], end.token],  # without BOS
+            log_probability=end.log_probability,
+            score=end.score(length_penalty),
+            weights=path[: end.length],
+        )
+        for end, words, path in zip(ends, tokens.tolist(), paths, strict=True)
+    ]

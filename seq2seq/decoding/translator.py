@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from seq2seq.decoding.beam_search import Hypothesis, Step, beam_search
 from seq2seq.nn.decoder import Memory, State
+from seq2seq.nn.int8 import use_int8_weights
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
+from seq2seq.runtime.threads import map_in_threads
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
@@ -37,6 +39,12 @@ class Translation(NamedTuple):
     weights: Float[np.ndarray, "target source"]
 
 
+BLOCK = 64
+"""Rows whose log-probabilities exist at one time. At a vocabulary of 8,000 they take 2 MB, about a core's cache."""
+
+FEWEST = 16
+"""Sentences that a batch has at least before others are computed beside it."""
+
 BLANK = Translation("", 0.0, 0.0, [], [], np.zeros((0, 0), dtype=np.float32))
 """The translation of a blank line."""
 
@@ -59,24 +67,29 @@ def next_token(model: Model) -> Step[State, Memory]:
 
     def step(
         tokens: Int[Tensor, "rows"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "rows vocabulary"], State, Float[Tensor, "rows source"]]:
+    ) -> tuple[Iterator[Float[Tensor, "_rows vocabulary"]], State, Float[Tensor, "rows source"]]:
         outputs, state, attention = model.decode(tokens.unsqueeze(1), state, memory)
-        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), state, attention.weights.squeeze(1)
+        beam = len(tokens) // len(memory.mask)
+        rows = len(tokens) if tokens.is_cuda else beam * max(1, BLOCK // beam)
+        blocks = outputs.squeeze(1).split(rows)
+        return (model.output(block).log_softmax(dim=-1) for block in blocks), state, attention.weights.squeeze(1)
 
     return step
 
 
 @torch.no_grad()
-def for_search(model: Model) -> Model:
+def for_search(model: Model, *, int8: bool = False) -> Model:
     """A copy of the model whose weight matrices are laid out in memory for search: `[in, out]` instead of `[out, in]`.
 
     Training multiplies by a weight and by its transpose. Search only multiplies forward, and few rows at a time: on a
     CPU, products of 5 to 128 rows take up to half as long with this layout. Embeddings and biases are shared with the
-    model; on other devices, all weights are.
+    model; on other devices, all weights are. `int8` replaces GRUs and linear layers by those of `seq2seq/nn/int8.py`.
     """
     copied = copy.deepcopy(model, {id(weight): weight for weight in model.parameters()}).eval()
     if next(model.parameters()).device.type != "cpu":  # cuDNN's GRU refuses weights that are transposed views
         return copied
+    if int8:
+        use_int8_weights(copied)
     for module in copied.modules():
         for name, weight in list(module.named_parameters(recurse=False)):
             if weight.dim() == 2 and not isinstance(module, nn.Embedding):  # it looks up rows
@@ -103,13 +116,14 @@ class Translator:
         longest_source: int,
         too_long: str,
         normalization: str = "none",
+        int8: bool = False,
     ) -> None:
         """`size`, `length_penalty` and `n_best` are those of `beam_search`. `batch` sentences are translated at a time.
 
         A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
         `too_long="truncate"` it is cut to that length. `normalization` is that of the training text.
         """
-        self.model = for_search(model)
+        self.model = for_search(model, int8=int8)
         self.tokenizers = tokenizers
         self.device = device
         self.size, self.length_penalty, self.n_best, self.batch = size, length_penalty, n_best, batch
@@ -134,13 +148,26 @@ class Translator:
             elif sentence.strip():
                 todo.append(i)
         sources = [source[: self.longest] for source in sources]
-        todo.sort(key=lambda i: len(sources[i]))  # sentences of similar length share a batch
-        batches = [todo[start : start + self.batch] for start in range(0, len(todo), self.batch)]
-        translated = distributed.map_across_ranks(lambda batch: self._translate([sources[i] for i in batch]), batches)
+        # Sentences of similar length share a batch. The longest come first, so that threads end at about the same time.
+        todo.sort(key=lambda i: len(sources[i]), reverse=True)
+        size = self._batch_size(len(todo))
+        batches = [todo[start : start + size] for start in range(0, len(todo), size)]
+        translated = distributed.map_across_ranks(
+            lambda batch: self._translate([sources[i] for i in batch]),
+            batches,
+            own=map_in_threads if self.device.type == "cpu" else map,
+        )
         for batch, batch_translations in zip(batches, translated, strict=True):
             for i, translations in zip(batch, batch_translations, strict=True):
                 results[i] = translations
         return results
+
+    def _batch_size(self, sentences: int) -> int:
+        """At most `batch`; on a CPU smaller where there would be fewer batches than threads."""
+        if self.device.type != "cpu":
+            return self.batch
+        share = -(-sentences // torch.get_num_threads())
+        return min(self.batch, max(share, FEWEST))
 
     def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
         # A model with NaN weights, after training that diverged, has no hypothesis.

@@ -18,6 +18,7 @@ A decoder is called with any number of embedded target words: all of them in tra
 arithmetic, so there is no second path that could differ.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -28,6 +29,7 @@ from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
 from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.int8 import Int8GRUCell
 from seq2seq.nn.recurrence import GRU
 
 
@@ -127,6 +129,12 @@ class Luong(Decoder):
         super().__init__(rule, widths, dropout=dropout, beside=widths.hidden, combined=widths.embedding)
         self.gru = GRU(widths.embedding, widths.hidden)
 
+    def prepare_memory(
+        self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
+    ) -> Memory:
+        """Without values, which a search would copy: the folded ones are enough."""
+        return super().prepare_memory(outputs, mask)._replace(value=outputs.new_empty(*mask.shape, 0))
+
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
@@ -182,7 +190,7 @@ class Bahdanau(DeepOutput):
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = _steps(state, embedded), state.hidden
         combine = DeferredGradLinear(memory.folded, self.attention.project_query(embedded))
-        cell = DeferredGradGRUCell(self.cell)
+        cell = _loop_cell(self.cell)
         states, attended = [], []
         for word, now in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             attended.append(self.attention_weights(word, hidden.unsqueeze(1), memory, now))
@@ -207,7 +215,7 @@ class Conditional(DeepOutput):
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = _steps(state, embedded), state.hidden
-        first, second = DeferredGradGRUCell(self.first), DeferredGradGRUCell(self.cell)
+        first, second = _loop_cell(self.first), _loop_cell(self.cell)
         beside = self.attention.linear.weight[:, : hidden.shape[1]]
         of_query = DeferredGradLinear.linear(beside, self.attention.linear.bias, like=embedded)
         mix = DeferredGradLinear(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
@@ -220,6 +228,11 @@ class Conditional(DeepOutput):
             states.append(hidden)
         outputs, attention = self.read(states, embedded, attended, memory)
         return outputs, State(hidden, step[:, -1] + 1), attention
+
+
+def _loop_cell(cell: nn.GRUCell | Int8GRUCell) -> Callable[[Tensor, Tensor], Tensor]:
+    """The cell for a loop over words."""
+    return cell if isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell)
 
 
 def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:

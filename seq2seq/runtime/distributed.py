@@ -6,7 +6,7 @@ the first process (rank 0) reads the command line, writes files and prints.
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -124,9 +124,14 @@ def run_on_rank0_and_broadcast(work: Callable[[], Result]) -> Result:
     return result
 
 
-def map_across_ranks(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """`work` of each item, in order. Each process does its share of the items and gets all results."""
-    parts = all_gather([work(item) for item in items[rank() :: world_size()]])
+def map_across_ranks(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    own: Callable[[Callable[[Item], Result], Sequence[Item]], Iterable[Result]] = map,
+) -> list[Result]:
+    """`work` of each item, in order. Each process does its share of the items, with `own`, and gets all results."""
+    parts = all_gather(list(own(work, items[rank() :: world_size()])))
     return [parts[i % len(parts)][i // len(parts)] for i in range(len(items))]
 
 

@@ -1,11 +1,12 @@
-"""The precision of matrix products in training. All else, and all of validation and search, is float32."""
+"""The precision of matrix products in training. All else is float32; a search on a CPU can have 8-bit weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-PRECISIONS = ("auto", "float32")
+PRECISIONS = ("auto", "float32", "int8")
+"""`int8` is for search (`seq2seq/nn/int8.py`); training refuses it."""
 
 
 @contextmanager

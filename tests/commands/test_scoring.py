@@ -53,6 +53,15 @@ def test_greedy_search_is_what_validation_saw(run: Path, batch: int) -> None:
     assert {name: found[name] for name in ("bleu", "chrf")} == {name: best[name] for name in ("bleu", "chrf")}
 
 
+def test_8_bit_weights_score_nearly_the_same(run: Path) -> None:
+    found = scored(run, device={**CPU, "precision": "int8"})
+    assert found["search"]["precision"] == "int8"
+    assert "precision" not in scored(run)["search"]
+    wanted = results(run)["test"]
+    assert found["test"]["perplexity"] == wanted["perplexity"]
+    assert found["test"]["chrf"] == pytest.approx(wanted["chrf"], abs=3)
+
+
 def test_a_persons_own_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = tmp_path / "own"
     own.mkdir()

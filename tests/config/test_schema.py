@@ -296,6 +296,11 @@ PLACES = sorted(
 )
 
 
+def test_training_refuses_8_bit_weights() -> None:
+    with pytest.raises(InputError, match=r"device\.precision=int8 is for the search of translate\.py and evaluate\.py"):
+        load(Train, with_value("device.precision", "int8"))
+
+
 @given(key=st.sampled_from(PLACES), value=VALUES)
 def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value: object) -> None:
     with suppress(InputError):

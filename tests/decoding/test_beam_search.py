@@ -42,16 +42,17 @@ class Toy:
         self.log_probabilities = logits.log_softmax(dim=-1)
         self.weights = torch.randn(7, 1000, SOURCE).softmax(dim=-1)
 
-    def step(self, tokens: Tensor, state: Rows, memory: Rows) -> tuple[Tensor, Rows, Tensor]:
+    def step(self, tokens: Tensor, state: Rows, memory: Rows) -> tuple[list[Tensor], Rows, Tensor]:
         beginning = (5 * state.number + tokens + 1) % 997  # a number for the words so far
         sentence = memory.number.repeat_interleave(len(tokens) // len(memory.number))
-        return self.log_probabilities[sentence, beginning], Rows(beginning), self.weights[sentence, beginning]
+        blocks = self.log_probabilities[sentence, beginning].split(2 * len(tokens) // len(memory.number))
+        return list(blocks), Rows(beginning), self.weights[sentence, beginning]
 
     def replay(self, sentence: int, tokens: list[int]) -> tuple[float, Tensor]:
         """Teacher forcing: the log-probability of the tokens, and a row of weights for each."""
         total, rows, state, memory = 0.0, [], Rows(torch.tensor([0])), Rows(torch.tensor([sentence]))
         for before, token in itertools.pairwise([START, *tokens]):
-            log_probabilities, state, weights = self.step(torch.tensor([before]), state, memory)
+            (log_probabilities,), state, weights = self.step(torch.tensor([before]), state, memory)
             total += float(log_probabilities[0, token])
             rows.append(weights[0])
         return total, torch.stack(rows)
@@ -210,12 +211,12 @@ def test_the_n_best_are_distinct_and_sorted(seed: int, size: int) -> None:
 def test_short_poor_hypotheses_do_not_end_the_search() -> None:
     """A model sure of `1 1 1 1 END`, and of END next where it is not sure: every beam finds the long one."""
 
-    def step(tokens: Tensor, state: Rows, _: Rows) -> tuple[Tensor, Rows, Tensor]:
+    def step(tokens: Tensor, state: Rows, _: Rows) -> tuple[list[Tensor], Rows, Tensor]:
         sure = torch.tensor([1, 1, 1, 1, END])[state.number.clamp(max=4)]
         logits = torch.zeros(len(tokens), VOCABULARY)
         logits[:, END] = 1.0
         logits[torch.arange(len(tokens)), sure] = 9.0
-        return logits.log_softmax(dim=-1), Rows(state.number + 1), torch.ones(len(tokens), 1)
+        return [logits.log_softmax(dim=-1)], Rows(state.number + 1), torch.ones(len(tokens), 1)
 
     for size in (1, 2, 3, 4, 5):
         start = Rows(torch.tensor([0]))
@@ -247,10 +248,10 @@ def test_the_best_words_are_those_of_all(seed: int, count: int, beam: int, vocab
 def test_impossible_words_are_never_chosen() -> None:
     """With log-probabilities of minus infinity there are fewer hypotheses than the beam has room for."""
 
-    def step(tokens: Tensor, state: Rows, _: Rows) -> tuple[Tensor, Rows, Tensor]:
+    def step(tokens: Tensor, state: Rows, _: Rows) -> tuple[list[Tensor], Rows, Tensor]:
         logits = torch.full((len(tokens), VOCABULARY), float("-inf"))
         logits[:, 1] = logits[:, END] = 0.0
-        return logits.log_softmax(dim=-1), Rows(state.number), torch.ones(len(tokens), 1)
+        return [logits.log_softmax(dim=-1)], Rows(state.number), torch.ones(len(tokens), 1)
 
     rows = Rows(torch.tensor([0]))
     (found,) = beam_search(
@@ -263,9 +264,9 @@ SOURCES = sentences([3, 7, 1, 5, 0, 4], seed=8)
 
 
 def model_search(model: Model, sources: list[list[int]], *, size: int) -> list[list[Hypothesis]]:
-    def step(tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
+    def step(tokens: Tensor, state: State, memory: Memory) -> tuple[list[Tensor], State, Tensor]:
         outputs, after, (weights, _) = model.decode(tokens.unsqueeze(1), state, memory)
-        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), after, weights.squeeze(1)
+        return [model.output(outputs.squeeze(1)).log_softmax(dim=-1)], after, weights.squeeze(1)
 
     with torch.no_grad():
         memory, state = model.encode(*batch_sentences(sources))

@@ -90,6 +90,7 @@ def translator(
     batch: int = 4,
     longest_source: int = 100,
     too_long: str = "refuse",
+    int8: bool = False,
 ) -> Translator:
     return Translator(
         found,
@@ -101,6 +102,7 @@ def translator(
         batch=batch,
         longest_source=longest_source,
         too_long=too_long,
+        int8=int8,
     )
 
 
@@ -318,3 +320,37 @@ def test_weights_are_laid_out_for_search_on_a_cpu_alone(tokenizers: Tokenizers, 
         assert weight.t().is_contiguous() == (device == "cpu"), name
     assert not laid_out.training
     assert given.training
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_threads_give_the_same_texts(trained: Model, tokenizers: Tokenizers, size: int) -> None:
+    lines = [line(seed) for seed in range(60)]
+    alone = translator(trained, tokenizers, size=size)(lines)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        together = translator(trained, tokenizers, size=size)(lines)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert texts(together) == texts(alone)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_8_bit_weights_give_nearly_the_same_scores_in_any_batch(
+    trained: Model, tokenizers: Tokenizers, size: int
+) -> None:
+    exact = translator(trained, tokenizers, size=size)(LINES)
+    rounded = translator(trained, tokenizers, size=size, int8=True)
+    results = rounded(LINES)
+    assert texts(results) == texts(exact) == [turned(text) for text in LINES]
+    for one, other in zip(results, exact, strict=True):
+        assert isinstance(one, list)
+        assert isinstance(other, list)
+        assert one[0].score != other[0].score
+        assert one[0].score == pytest.approx(other[0].score, abs=0.05)
+    for text, result in zip(LINES, results, strict=True):
+        ((best, *_),) = rounded([text])
+        assert isinstance(best, Translation)
+        assert isinstance(result, list)
+        assert (best.text, best.score) == (result[0].text, pytest.approx(result[0].score, abs=1e-4))

@@ -25,7 +25,7 @@ def inputs(decoder: Decoder, widths: DecoderSizes) -> tuple[Tensor, State, Memor
     return (
         torch.randn(len(LENGTHS), TARGET, EMBEDDING),
         State(torch.randn(len(LENGTHS), widths.hidden).tanh(), torch.tensor([3, 0, 1])),
-        decoder.prepare_memory(value, mask),
+        Decoder.prepare_memory(decoder, value, mask),  # with the values, which `Luong` leaves out
     )
 
 

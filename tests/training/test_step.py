@@ -255,9 +255,9 @@ def test_training_turns_dropout_on() -> None:
 def learnt_by_heart(model: Model, size: int) -> list[list[int]]:
     """What search of this beam size makes of the sources."""
 
-    def step(tokens: Tensor, state: object, memory: object) -> tuple[Tensor, object, Tensor]:
+    def step(tokens: Tensor, state: object, memory: object) -> tuple[list[Tensor], object, Tensor]:
         outputs, after, (attention, _) = model.decode(tokens.unsqueeze(1), state, memory)  # type: ignore[arg-type]
-        return model.output(outputs.squeeze(1)).log_softmax(dim=-1), after, attention.squeeze(1)
+        return [model.output(outputs.squeeze(1)).log_softmax(dim=-1)], after, attention.squeeze(1)
 
     model.eval()
     with torch.no_grad():

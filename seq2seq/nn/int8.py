@@ -1,0 +1,159 @@
+"""Layers with 8-bit weights, for search on a CPU: they read a quarter of the memory and multiply integers.
+
+A weight is rounded to 8 bits, with a scale for each output. Inputs are rounded to 7 bits, since processors without
+VNNI add pairs of products in 16 bits. Sums of integers are exact, so a row depends on the others by no more than
+float32's rounding of the result.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from seq2seq.attention.layer import AttentionLayer
+from seq2seq.nn.recurrence import GRU
+from seq2seq.runtime.errors import InputError
+
+LEVELS = 63
+"""Steps of an input from 0 to its largest magnitude."""
+
+TINY = 1e-12
+"""The least scale: a row of zeros is divided by it."""
+
+
+class Int8Linear(nn.Module):
+    """`W x + b`, with W in 8 bits."""
+
+    def __init__(
+        self, weight: Float[Tensor, "out in"], bias: Float[Tensor, "out"] | None, *, bound: float | None = None
+    ) -> None:
+        """No input is larger than `bound`; without one each row has a scale of its own."""
+        super().__init__()
+        self._scales = weight.abs().amax(dim=1).clamp_(min=TINY) / 127
+        self._zeros = torch.zeros(len(weight), dtype=torch.long)
+        rounded = (weight / self._scales.unsqueeze(1)).round_().to(torch.int8)
+        self._packed = torch.ops.onednn.qlinear_prepack(rounded, None)
+        self._bias = bias
+        self._bound = bound
+        self._out = len(weight)
+
+    def forward(self, inputs: Float[Tensor, "*rows in"]) -> Float[Tensor, "*rows out"]:
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        if self._bound is not None:
+            products = self._product(rows * (LEVELS / self._bound), self._bound / LEVELS, self._bias)
+        else:
+            scales = rows.abs().amax(dim=1, keepdim=True).clamp_(min=TINY).div_(LEVELS)
+            products = self._product(rows / scales, 1.0, None)
+            products = (
+                products.mul_(scales)
+                if self._bias is None
+                else torch.addcmul(self._bias, products, scales, out=products)
+            )
+        return products.view(*inputs.shape[:-1], self._out)
+
+    def _product(
+        self, rows: Float[Tensor, "rows in"], scale: float, bias: Float[Tensor, "out"] | None
+    ) -> Float[Tensor, "rows out"]:
+        """The product with rows within [-63, 63], which are rounded, times `scale`, plus the bias."""
+        zero = LEVELS + 1
+        rounded = rows.add_(zero + 0.5).to(torch.uint8)  # conversion cuts
+        return torch.ops.onednn.qlinear_pointwise(
+            rounded, scale, zero, self._packed, self._scales, self._zeros, bias, 1.0, 0, torch.float32, "none", [], ""
+        )
+
+
+class Int8GRUCell(nn.Module):
+    """`nn.GRUCell` with weights in 8 bits, for states within [-1, 1], where those of a GRU are."""
+
+    def __init__(self, cell: nn.GRUCell) -> None:
+        super().__init__()
+        self.input_product = Int8Linear(cell.weight_ih, cell.bias_ih)
+        self.state_product = Int8Linear(cell.weight_hh, cell.bias_hh, bound=1.0)
+
+    def forward(
+        self, inputs: Float[Tensor, "batch input"], state: Float[Tensor, "batch hidden"]
+    ) -> Float[Tensor, "batch hidden"]:
+        return _next_state(self.input_product(inputs), self.state_product(state), state)
+
+
+class Int8GRU(nn.Module):
+    """`seq2seq.nn.recurrence.GRU` with weights in 8 bits, for states within [-1, 1]."""
+
+    def __init__(self, gru: GRU) -> None:
+        super().__init__()
+        self.directions = 2 if gru.bidirectional else 1
+        self.width = gru.hidden_size
+        weights = [
+            list(zip(*gru.all_weights[i : i + self.directions], strict=True))
+            for i in range(0, len(gru.all_weights), self.directions)
+        ]
+        self.input_products = nn.ModuleList(
+            Int8Linear(torch.cat(of_inputs), torch.cat(biases)) for of_inputs, _, biases, _ in weights
+        )
+        self.state_products = nn.ModuleList(
+            Int8Linear(weight, bias, bound=1.0)
+            for _, of_states, _, biases in weights
+            for weight, bias in zip(of_states, biases, strict=True)
+        )
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch steps input"],
+        state: Float[Tensor, "layers batch hidden"] | None = None,
+        mask: Bool[Tensor, "batch steps"] | None = None,
+    ) -> tuple[Float[Tensor, "batch steps outputs"], Float[Tensor, "layers batch hidden"]]:
+        """Outputs (0 on padding) and the state after each sentence's last token."""
+        steps, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
+        if state is None:
+            state = inputs.new_zeros(len(self.state_products), inputs.shape[0], self.width)
+        last = list(state)
+        for layer, input_product in enumerate(self.input_products):
+            parts, outputs = input_product(steps).chunk(self.directions, dim=2), []
+            for direction, part in enumerate(parts):
+                i = layer * self.directions + direction
+                states: list[Tensor] = [last[i]] * len(steps)
+                for t in range(len(steps)) if direction == 0 else reversed(range(len(steps))):
+                    ended = None if padding is None else padding[t]
+                    last[i] = states[t] = _next_state(part[t], self.state_products[i](last[i]), last[i], ended)
+                outputs.append(torch.stack(states))
+            steps = torch.cat(outputs, dim=2)
+            if padding is not None:
+                steps = steps.masked_fill(padding, 0.0)
+        return steps.transpose(0, 1), torch.stack(last)
+
+
+def _next_state(
+    inputs: Float[Tensor, "batch gates"],
+    states: Float[Tensor, "batch gates"],
+    before: Float[Tensor, "batch hidden"],
+    padding: Bool[Tensor, "batch 1"] | None = None,
+) -> Float[Tensor, "batch hidden"]:
+    """A GRU's next state from the products of input and state (see `gru_step.py`); on padding it stays as it is."""
+    width = before.shape[1]
+    reset, update = inputs[:, : 2 * width].add(states[:, : 2 * width]).sigmoid_().chunk(2, dim=1)
+    candidate = torch.addcmul(inputs[:, 2 * width :], reset, states[:, 2 * width :]).tanh_()
+    return torch.lerp(candidate, before, update if padding is None else update.masked_fill_(padding, 1.0))
+
+
+@torch.no_grad()
+def use_int8_weights(model: nn.Module) -> None:
+    """Replaces the model's GRUs and linear layers by those of this file.
+
+    The combine layer, which is used in parts, and layers of one output stay.
+    """
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, GRU):
+                setattr(parent, name, Int8GRU(layer))
+            elif isinstance(layer, nn.GRUCell):
+                setattr(parent, name, Int8GRUCell(layer))
+            elif isinstance(layer, nn.Linear) and layer.out_features > 1 and not isinstance(parent, AttentionLayer):
+                bound = 1.0 if layer is model.output else None  # whose inputs are values of tanh
+                setattr(parent, name, Int8Linear(layer.weight, layer.bias, bound=bound))
+
+
+def check_int8(device: torch.device) -> None:
+    """Raises InputError where these layers cannot run, or would be slow."""
+    if device.type != "cpu":
+        raise InputError("device.precision=int8 is for a CPU: set device=cpu, or device.precision=auto for this GPU")
+    if not (torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")):
+        raise InputError("device.precision=int8 needs an x86 processor with AVX2, and PyTorch with oneDNN: use float32")

@@ -1,0 +1,30 @@
+"""Work side by side on the threads of a CPU."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_WORKERS = 8
+"""Python runs one thread at a time between operations of PyTorch, so more of them would wait for one another."""
+
+
+def map_in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """The result of each item, in order. PyTorch's threads are shared out among items that run side by side.
+
+    For small operations this is faster than one item at a time with all threads in each operation.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, len(items), MOST_WORKERS)
+    if workers < 2:
+        return [work(item) for item in items]
+    torch.set_num_threads(threads // workers)  # threads that start now take this number
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(work, items))
+    finally:
+        torch.set_num_threads(threads)

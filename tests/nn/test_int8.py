@@ -1,0 +1,92 @@
+"""Layers with 8-bit weights against those that they replace, row by row, and where they are refused."""
+
+import pytest
+import torch
+from torch import nn
+
+from seq2seq.nn.decoder import DECODERS, Memory, State
+from seq2seq.nn.int8 import Int8GRU, Int8GRUCell, Int8Linear, check_int8, use_int8_weights
+from seq2seq.nn.model import Model
+from seq2seq.nn.recurrence import GRU
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.batches import batch_sentences
+from seq2seq.text.tokenizer import BOS
+from tests.support.tiny import EVERY, sentences, tiny_model
+
+
+@pytest.mark.parametrize("bound", [None, 1.0, 3.0])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_linear_layer(bound: float | None, bias: bool) -> None:
+    torch.manual_seed(1)
+    layer, inputs = nn.Linear(48, 31, bias=bias), (bound or 9.0) * (2 * torch.rand(3, 5, 48) - 1)
+    rounded = Int8Linear(layer.weight.detach(), None if layer.bias is None else layer.bias.detach(), bound=bound)
+    wanted, found = layer(inputs), rounded(inputs)
+    assert found.shape == wanted.shape
+    assert 0 < (found - wanted).norm() < 0.02 * wanted.norm()
+    for row, alone in zip(inputs.flatten(0, 1), found.flatten(0, 1), strict=True):
+        torch.testing.assert_close(rounded(row.unsqueeze(0))[0], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_row_of_zeros_gives_the_bias() -> None:
+    layer = nn.Linear(7, 5)
+    rounded = Int8Linear(layer.weight.detach(), layer.bias.detach())
+    torch.testing.assert_close(rounded(torch.zeros(2, 7)), layer.bias.detach().expand(2, 5))
+
+
+@torch.no_grad()
+def test_a_weight_of_zeros_is_multiplied() -> None:
+    assert (Int8Linear(torch.zeros(4, 6), None)(torch.randn(3, 6)) == 0).all()
+
+
+@torch.no_grad()
+def test_a_cell() -> None:
+    torch.manual_seed(1)
+    cell, inputs, state = nn.GRUCell(10, 14), torch.randn(6, 10), torch.rand(6, 14) * 2 - 1
+    torch.testing.assert_close(Int8GRUCell(cell)(inputs, state), cell(inputs, state), atol=0.05, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_gru_with_padding(layers: int, bidirectional: bool) -> None:
+    torch.manual_seed(1)
+    gru, inputs = GRU(10, 14, layers=layers, bidirectional=bidirectional).eval(), torch.randn(4, 7, 10)
+    mask = torch.arange(7) < torch.tensor([7, 2, 1, 5]).unsqueeze(1)
+    (outputs, last), (wanted, wanted_last) = Int8GRU(gru)(inputs, mask=mask), gru(inputs, mask=mask)
+    torch.testing.assert_close(outputs, wanted, atol=0.05, rtol=0)
+    torch.testing.assert_close(last, wanted_last, atol=0.05, rtol=0)
+    assert (outputs[~mask] == 0).all()
+    state = torch.rand(len(last), 4, 14)
+    torch.testing.assert_close(Int8GRU(gru)(inputs, state)[1], gru(inputs, state)[1], atol=0.05, rtol=0)
+
+
+def outputs_of(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
+    """The log-probabilities and the attention weights of a few words."""
+    with torch.no_grad():
+        memory, state = model.encode(*batch_sentences(sentences([3, 7, 1], seed=2)))
+        assert isinstance(memory, Memory)
+        assert isinstance(state, State)
+        outputs, _, weights = model.decode(torch.tensor([[BOS, 5, 9], [BOS, 8, 4], [BOS, 6, 6]]), state, memory)
+        return model.output(outputs).log_softmax(dim=-1), weights
+
+
+@pytest.mark.parametrize(("place", "rule"), EVERY)
+def test_every_model(place: str, rule: str) -> None:
+    model = tiny_model(place, rule).eval()
+    wanted = outputs_of(model)
+    use_int8_weights(model)
+    replaced = {type(module) for module in model.modules()}
+    assert Int8Linear in replaced
+    assert not replaced & {GRU, nn.GRUCell}
+    for one, other in zip(outputs_of(model), wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=0.1, rtol=0)
+    assert place in DECODERS
+
+
+def test_other_devices_and_processors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_int8(torch.device("cpu"))
+    with pytest.raises(InputError, match=r"device\.precision=int8 is for a CPU: set device=cpu"):
+        check_int8(torch.device("cuda"))
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    with pytest.raises(InputError, match=r"device\.precision=int8 needs an x86 processor with AVX2"):
+        check_int8(torch.device("cpu"))
