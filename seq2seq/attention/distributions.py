@@ -1,29 +1,29 @@
-"""What makes weights of scores. Every distribution gives 0 on padding, and nothing that is no number.
+"""Distributions: they turn scores into attention weights.
 
-To add one: one class here, one line in `DISTRIBUTIONS`; `attention.distribution=NAME` works then.
+Padding gets the weight 0, and finite scores give finite weights. To add a distribution, write one class here and add
+one line to `DISTRIBUTIONS`; `attention.distribution=NAME` then selects it.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-Scores = Float[Tensor, "batch target source"]
-Weights = Float[Tensor, "batch target source"]
-Mask = Bool[Tensor, "batch #target source"]
+from seq2seq.attention.masked_softmax import Mask, Scores, Weights, masked_entmax, masked_softmax
+
 Query = Float[Tensor, "batch target query"]
 Step = Int[Tensor, "batch target"]
 
-
 ESTIMATORS = ("straight_through", "gumbel", "reinforce")
+"""How `Hard` learns. Its docstring has the formulas."""
 
 
 class Attention(NamedTuple):
-    """Where a query attends.
+    """What a distribution returns: the weights of each query and, for REINFORCE, the log-probability of its draw.
 
-    `log_probability` is that of the token that was drawn, in training by REINFORCE: 0 where the query attends softly.
-    Other distributions have None: their weights are what they learn by.
+    `log_probability` is in nats, and 0 for a query that attends softly. It is None except in training with REINFORCE:
+    all other distributions learn through their weights.
     """
 
     weights: Weights
@@ -31,7 +31,11 @@ class Attention(NamedTuple):
 
 
 class HardOptions(NamedTuple):
-    """How `Hard` learns: by which of `ESTIMATORS`, at which temperature, and which share of words attends softly."""
+    """How `Hard` learns.
+
+    `estimator` is one of `ESTIMATORS`. `temperature` is that of the softmax whose gradient replaces the gradient of the
+    choice. `soft` is the probability that a target word attends softly in training.
+    """
 
     estimator: str
     temperature: float
@@ -39,9 +43,9 @@ class HardOptions(NamedTuple):
 
 
 class DistributionSizes(NamedTuple):
-    """What a distribution may need to know.
+    """Sizes and options that a distribution may need.
 
-    `query` is the width of a query; `window` is D, so that a local distribution sees 2 D + 1 positions.
+    `query` is the width of a query. `window` is D, in tokens: a local distribution sees at most 2 D + 1 positions.
     """
 
     query: int
@@ -50,198 +54,140 @@ class DistributionSizes(NamedTuple):
 
 
 class Distribution(nn.Module):
-    """Weights over a sentence's tokens from their scores.
+    """Turns the scores e of a sentence's positions into weights that sum to 1 over its tokens.
 
-    `follows_target` says that the weights depend on how many target words were read, so that an encoder has no use
-    for it; `is_hard` says that it takes the best score alone, so that a rule of equal scores has no use for it.
-    `uses_reinforce` says that it learns from rewards, by the log-probability of what it drew.
+    - `follows_target`: the weights depend on the number of target words read, so an encoder cannot use it
+    - `is_hard`: one token gets all the weight, so it cannot be combined with a rule whose scores are all equal
+    - `uses_reinforce`: the scores learn from rewards, through the log-probability of the drawn token
     """
 
     follows_target: ClassVar[bool] = False
     is_hard: ClassVar[bool] = False
     uses_reinforce: bool = False
 
-    def __init__(self, shape: DistributionSizes) -> None:
+    def __init__(self, sizes: DistributionSizes) -> None:
         super().__init__()
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
-        """`step` counts the target words before each query."""
+        """The weights of each query. `step` is the number of target words before it."""
         raise NotImplementedError
 
 
-def masked_softmax(scores: Scores, mask: Mask) -> Weights:
-    """`softmax` over the positions where the mask is True; exactly 0 elsewhere.
-
-    A row without a single token has all weights 0, so its context is 0: softmax over nothing but `-inf` would be NaN,
-    and one NaN in a batch ruins every gradient.
-    """
-    return _MaskedSoftmax.apply(scores, mask)  # type: ignore[no-untyped-call]
-
-
-class _MaskedSoftmax(torch.autograd.Function):
-    """One node where a mask, a softmax and a mask would be three: a loop over time has one of these a step."""
-
-    @staticmethod
-    def forward(ctx: Any, scores: Tensor, mask: Tensor) -> Tensor:
-        padding, nothing = ~mask, ~mask.any(dim=-1, keepdim=True)
-        weights = scores.masked_fill(padding & ~nothing, float("-inf")).softmax(dim=-1).masked_fill_(padding, 0.0)
-        ctx.save_for_backward(weights)
-        return weights
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (weights,) = ctx.saved_tensors
-        product = gradient * weights
-        return torch.addcmul(product, weights, product.sum(dim=-1, keepdim=True), value=-1), None
-
-
 class Softmax(Distribution):
-    """`exp(e_j) / sum_k exp(e_k)`: soft attention, a part of every token."""
+    """`w_j = exp(e_j) / sum_k exp(e_k)`: soft attention, where every token has some weight."""
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         return Attention(masked_softmax(scores, mask))
 
 
 class Hard(Distribution):
-    """Weight 1 for one token, 0 for the others: the best, or in training a draw from the softmax.
+    """Hard attention: weight 1 for one token, 0 for the others.
 
-    A choice has no slope. There are three ways out:
+    The token is the one with the best score; in training, `gumbel` and `reinforce` draw it from the softmax of the
+    scores. The choice of a token cannot be differentiated, so an estimator replaces its gradient:
 
-    - `straight_through`: no draw; the gradient is that of `softmax(e / temperature)` (Bengio et al. 2013, section 4).
-    - `gumbel`: a draw, the best of the scores with Gumbel noise; the gradient is that of their softmax, noise and all,
-      at the temperature (Jang et al. 2017, section 2.2).
-    - `reinforce`: a draw; the gradient of its log-probability times a reward (Williams 1992; Xu et al. 2015, section
-      4.1), which is in `training/step.py`. The weights are constants.
+    - `straight_through`: no draw. The gradient is that of `softmax(e / temperature)` (Bengio et al. 2013, section 4).
+    - `gumbel`: the token with the best `e + G` is a draw, where G is Gumbel noise. The gradient is that of
+      `softmax((e + G) / temperature)` (Jang et al. 2017, section 2.2).
+    - `reinforce`: the same draw. The gradient is that of its log-probability, times a reward (Williams 1992; Xu et al.
+      2015, section 4.1); `training/step.py` has the reward. The weights are constants.
 
-    The first two are biased, the last varies much. All learn better where a coin lets half of the words attend softly
-    in training, by the softmax of the scores as they are (Xu et al. 2015, section 4.1).
+    The first two estimators are biased, the last has a high variance. All learn better if a random share of the target
+    words, such as half, attends softly in training, with the weights `softmax(e)` (Xu et al. 2015, section 4.1).
     """
 
     is_hard = True
 
-    def __init__(self, shape: DistributionSizes) -> None:
-        super().__init__(shape)
-        self.learning = shape.hard
-        self.uses_reinforce = shape.hard.estimator == "reinforce"
+    def __init__(self, sizes: DistributionSizes) -> None:
+        super().__init__(sizes)
+        self.options = sizes.hard
+        self.uses_reinforce = sizes.hard.estimator == "reinforce"
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
-        noisy = scores
-        if self.training and self.learning.estimator != "straight_through":
-            # The best of these is a draw from the softmax.
-            noisy = scores - torch.empty_like(scores).exponential_().log()
-        slope = masked_softmax(noisy / self.learning.temperature, mask)
-        chosen = torch.zeros_like(slope).scatter_(-1, slope.argmax(dim=-1, keepdim=True), 1.0).masked_fill(~mask, 0.0)
-        soft = masked_softmax(scores, mask)
-        weights = chosen if self.uses_reinforce else chosen + (slope - slope.detach())
+        noisy_scores = scores
+        if self.training and self.options.estimator != "straight_through":
+            # -log of exponential noise is Gumbel noise, and the best noisy score is a draw from softmax(scores).
+            noisy_scores = scores - torch.empty_like(scores).exponential_().log()
+        relaxed = masked_softmax(noisy_scores / self.options.temperature, mask)
+        best = relaxed.argmax(dim=-1, keepdim=True)
+        one_hot = torch.zeros_like(relaxed).scatter_(-1, best, 1.0).masked_fill(~mask, 0.0)
+        soft_weights = masked_softmax(scores, mask)
+        weights = one_hot if self.uses_reinforce else one_hot + (relaxed - relaxed.detach())
         log_probability = None
-        if self.training and self.uses_reinforce:  # the draw is the best of `slope`; a row of padding alone has none
-            log_probability = (soft * chosen).sum(dim=-1).clamp(min=torch.finfo(soft.dtype).tiny).log()
-        if self.training and self.learning.soft:
-            softly = torch.rand_like(soft[..., :1]) < self.learning.soft
-            weights = torch.where(softly, soft, weights)
+        if self.training and self.uses_reinforce:  # `clamp`: a row without tokens has the sum 0
+            probability = (soft_weights * one_hot).sum(dim=-1)
+            log_probability = probability.clamp(min=torch.finfo(probability.dtype).tiny).log()
+        if self.training and self.options.soft:
+            attends_softly = torch.rand_like(soft_weights[..., :1]) < self.options.soft
+            weights = torch.where(attends_softly, soft_weights, weights)
             if log_probability is not None:
-                log_probability = log_probability.masked_fill(softly.squeeze(-1), 0.0)
+                log_probability = log_probability.masked_fill(attends_softly.squeeze(-1), 0.0)
         return Attention(weights, log_probability)
 
 
 class LocalM(Distribution):
-    """Softmax over the tokens within D of the target word's own place (Luong et al. 2015, section 3.2, "local-m").
+    """Softmax over the tokens within D positions of the target word's own (Luong et al. 2015, section 3.2, "local-m").
 
-    Where the source is shorter than the target, the window stays at its last token.
+    After t target words, and for a source of S tokens, the centre of the window is `min(t, S - 1)`.
     """
 
     follows_target = True
 
-    def __init__(self, shape: DistributionSizes) -> None:
-        super().__init__(shape)
-        self.window = shape.window
+    def __init__(self, sizes: DistributionSizes) -> None:
+        super().__init__(sizes)
+        self.window = sizes.window
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         center = torch.minimum(step.unsqueeze(2), mask.sum(dim=2, keepdim=True) - 1)
-        return Attention(masked_softmax(scores, _near(center, mask, self.window)))
+        return Attention(masked_softmax(scores, _window_mask(center, mask, self.window)))
 
 
 class LocalP(Distribution):
-    """Softmax over the tokens within D of a place `p` that the query predicts (Luong et al. 2015, "local-p").
+    """Softmax over the tokens within D of a position p that the query predicts (Luong et al. 2015, "local-p").
 
-    `p = (S - 1) sigmoid(v.tanh(W Q))` for places 0 to S - 1. The paper multiplies the weights by a Gaussian around p
-    of deviation D / 2 and leaves their sum below 1; here its logarithm is added to the scores, so that the sum is 1.
+    `p = (S - 1) sigmoid(v.tanh(W Q))` for the positions 0 to S - 1 of a source. The paper multiplies the weights by a
+    Gaussian with mean p and standard deviation D / 2, so their sum is below 1. Here the logarithm of the Gaussian is
+    added to the scores, so the sum of the weights is 1.
     """
 
-    def __init__(self, shape: DistributionSizes) -> None:
-        super().__init__(shape)
-        self.window = shape.window
-        self.hidden = nn.Linear(shape.query, shape.query, bias=False)
-        self.v = nn.Linear(shape.query, 1, bias=False)
+    def __init__(self, sizes: DistributionSizes) -> None:
+        super().__init__(sizes)
+        self.window = sizes.window
+        self.hidden = nn.Linear(sizes.query, sizes.query, bias=False)
+        self.v = nn.Linear(sizes.query, 1, bias=False)
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         last = (mask.sum(dim=2, keepdim=True) - 1).clamp(min=0)
         center = last * torch.sigmoid(self.v(torch.tanh(self.hidden(query))))
         distance = torch.arange(mask.shape[2], device=mask.device) - center
         gaussian = -2 * (distance / self.window).square()
-        return Attention(masked_softmax(scores + gaussian, _near(center, mask, self.window)))
+        return Attention(masked_softmax(scores + gaussian, _window_mask(center, mask, self.window)))
 
 
-def _near(center: Tensor, mask: Mask, window: int) -> Bool[Tensor, "batch target source"]:
-    """The tokens no farther than `window` from the centre, (batch, target, 1)."""
-    places = torch.arange(mask.shape[2], device=mask.device)
-    return mask & ((places - center).abs() <= window)
+def _window_mask(center: Tensor, mask: Mask, window: int) -> Bool[Tensor, "batch target source"]:
+    """True for tokens at a distance of at most `window` from the centre; `center` is (batch, target, 1)."""
+    positions = torch.arange(mask.shape[2], device=mask.device)
+    return mask & ((positions - center).abs() <= window)
 
 
 class Sparsemax(Distribution):
-    """The weights nearest to the scores themselves: `max(e_j - t, 0)` (Martins and Astudillo 2016, equation 1).
+    """`w_j = max(e_j - t, 0)`, with t such that the weights sum to 1 (Martins and Astudillo 2016, proposition 1).
 
-    Soft attention most of whose weights are exactly 0.
+    These are the weights with the least Euclidean distance from the scores. Most of them are exactly 0.
     """
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
-        return Attention(_masked_entmax(scores, mask, 2.0))
+        return Attention(masked_entmax(scores, mask, 2.0))
 
 
 class Entmax15(Distribution):
-    """`max(e_j / 2 - t, 0)^2`, midway between softmax and sparsemax (Peters et al. 2019, section 4)."""
+    """`w_j = max(e_j / 2 - t, 0)^2`, with t such that the weights sum to 1 (Peters et al. 2019, section 4).
 
-    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
-        return Attention(_masked_entmax(scores, mask, 1.5))
-
-
-def _masked_entmax(scores: Scores, mask: Mask, alpha: float) -> Weights:
-    nothing = ~mask.any(dim=-1, keepdim=True)
-    tokens = scores.masked_fill(~(mask | nothing), float("-inf"))
-    return _Entmax.apply(tokens, alpha).masked_fill(~mask, 0.0)  # type: ignore[no-untyped-call]
-
-
-class _Entmax(torch.autograd.Function):
-    """`max((alpha - 1) e - t, 0)^(1 / (alpha - 1))` with the t that makes the sum 1, for alpha 2 and 1.5.
-
-    Both thresholds have a closed form once the scores are sorted (Martins and Astudillo 2016, algorithm 1; Peters et
-    al. 2019, algorithm 2). The slope is the same formula for every alpha (Peters et al. 2019, proposition 2).
+    It is 1.5-entmax, between softmax (1-entmax) and sparsemax (2-entmax).
     """
 
-    @staticmethod
-    def forward(ctx: Any, scores: Tensor, alpha: float) -> Tensor:
-        # What is more than 1 below the best has weight 0; so has -2, which unlike -inf can be added.
-        scores = ((alpha - 1) * (scores - scores.amax(dim=-1, keepdim=True))).clamp(min=-2.0)
-        ordered = scores.sort(dim=-1, descending=True).values
-        count = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
-        mean = ordered.cumsum(dim=-1) / count
-        if alpha == 2:
-            thresholds = mean - 1 / count
-        else:
-            spread = ordered.square().cumsum(dim=-1) - count * mean.square()
-            thresholds = mean - ((1 - spread) / count).clamp(min=0).sqrt()
-        support = (thresholds < ordered).sum(dim=-1, keepdim=True)
-        weights = (scores - thresholds.gather(-1, support - 1)).clamp(min=0) ** (1 / (alpha - 1))
-        ctx.alpha = alpha
-        ctx.save_for_backward(weights)
-        return weights
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (weights,) = ctx.saved_tensors
-        slope = torch.where(weights > 0, weights ** (2 - ctx.alpha), 0.0)
-        product = gradient * slope
-        return product - slope * (product.sum(dim=-1, keepdim=True) / slope.sum(dim=-1, keepdim=True)), None
+    def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
+        return Attention(masked_entmax(scores, mask, 1.5))
 
 
 DISTRIBUTIONS: dict[str, type[Distribution]] = {

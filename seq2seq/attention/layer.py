@@ -1,4 +1,4 @@
-"""The notes' three steps in one layer, shared by every rule and every place."""
+"""The attention layer: weights and context, concatenation, combine layer. All rules, decoders and encoders share it."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,10 @@ from seq2seq.attention.scores import Score, ScoreSizes
 
 
 class Rule(NamedTuple):
-    """An attention as a configuration names it; the last three are for those that have them."""
+    """An attention mechanism as a configuration describes it: a score and a distribution, with their options.
+
+    `heads` is an option of `Multihead`, `window` of `LocalM` and `LocalP`, `hard` of `Hard`; others ignore them.
+    """
 
     score: type[Score]
     distribution: type[Distribution]
@@ -20,74 +23,81 @@ class Rule(NamedTuple):
     window: int
     hard: HardOptions
 
-    def layer(self, *, query: int, key: int, value: int, positions: int, beside: int, output: int) -> "AttentionLayer":
-        """The layer for these widths, with fresh weights."""
+    def layer(self, *, query: int, key: int, value: int, positions: int, partner: int, output: int) -> "AttentionLayer":
+        """A new attention layer.
+
+        `positions` is the greatest source length in tokens; all else are widths. `partner` is the width of the vector
+        that the combine layer concatenates with the context.
+        """
         return AttentionLayer(
             self.score(ScoreSizes(query=query, key=key, value=value, positions=positions, heads=self.heads)),
             self.distribution(DistributionSizes(query=query, window=self.window, hard=self.hard)),
-            beside_size=beside,
+            partner_size=partner,
             value_size=value,
             output_size=output,
         )
 
 
 class AttentionLayer(nn.Module):
-    """Weights and context by a rule, `[Q; context]`, and Linear to the wanted width: the combine layer.
+    """Attention in the three steps of the notes.
 
     1. `weights = distribution(score(Q, K))` over the source's tokens, `context = weights V`
        (`attention_weights`, `mix`)
-    2. `[Q; context]`
-    3. `output = Linear([Q; context])` (`combine`)
+    2. `[P; context]`, where P is the partner of the context; in the notes it is the query Q
+    3. `output = Linear([P; context])`, the combine layer (`combine`)
     """
 
     def __init__(
-        self, score: Score, distribution: Distribution, *, beside_size: int, value_size: int, output_size: int
+        self, score: Score, distribution: Distribution, *, partner_size: int, value_size: int, output_size: int
     ) -> None:
-        """`beside_size` is the width of what step 2 concatenates with the context (the query, in the notes)."""
+        """`partner_size` is the width of the vector that step 2 concatenates with the context."""
         super().__init__()
         self.score = score
         self.distribution = distribution
-        self.linear = nn.Linear(beside_size + value_size, output_size)
+        self.linear = nn.Linear(partner_size + value_size, output_size)
 
     def attention_weights(
         self,
         query: Float[Tensor, "rows target query"],
-        key: Float[Tensor, "keys positions key"],
+        key: Float[Tensor, "key_rows positions key"],
         mask: Bool[Tensor, "batch source"],
         step: Int[Tensor, "rows target"],
     ) -> Attention:
-        """The weights (rows, heads_target, source), one vector for each head of each target word.
+        """The weights (rows, heads_target, source): one vector for each head of each target word.
 
-        `key` has been through `score.prepare`, or is the rule's one vector beside Q. `step` counts the target words
-        before each query. In a search several rows, one after the other, are hypotheses of one sentence.
+        For a content-based rule, `key` is the result of `score.prepare`. For a location-based rule it is one vector for
+        each query. `step` is the number of target words before each query. In a search the hypotheses of a sentence are
+        adjacent rows, so `rows` is a multiple of `batch`.
         """
         rows, sentences = query.shape[0], mask.shape[0]
-        query, step = in_rows(query, sentences), step.reshape(sentences, -1)
+        query, step = _regroup(query, sentences), step.reshape(sentences, -1)
         if self.score.location_based:
-            key = in_rows(key, sentences)
+            key = _regroup(key, sentences)
         scores = self.score(query, key)
-        if self.score.location_based:  # one score for each position there can be: keep those of this batch
+        if self.score.location_based:  # there is a score for each possible position; this batch needs the first ones
             assert scores.shape[-1] >= mask.shape[-1], f"{mask.shape[-1]} tokens, {scores.shape[-1]} positions"
             scores = scores[..., : mask.shape[-1]]
         if self.score.heads > 1:
-            query, step = (by_word.repeat_interleave(self.score.heads, dim=1) for by_word in (query, step))
+            query, step = (tensor.repeat_interleave(self.score.heads, dim=1) for tensor in (query, step))
         weights, log_probability = self.distribution(scores, mask.unsqueeze(1), query, step)
-        return Attention(in_rows(weights, rows), None if log_probability is None else log_probability.reshape(rows, -1))
+        return Attention(
+            _regroup(weights, rows), None if log_probability is None else log_probability.reshape(rows, -1)
+        )
 
     def mix(
         self, weights: Float[Tensor, "rows heads_target source"], value: Float[Tensor, "batch source value"]
     ) -> Float[Tensor, "rows target value"]:
-        """`context = weights V`, each head with its part of the width. `value` has been through `prepare_value`."""
-        weights, rows = in_rows(weights, value.shape[0]), weights.shape[0]
+        """`context = weights V`. Each head mixes its own part of the width. `value` is a result of `prepare_value`."""
+        weights, rows = _regroup(weights, value.shape[0]), weights.shape[0]
         if self.score.heads == 1:
-            return in_rows(weights @ value, rows)
-        of_head, parts = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
-        return in_rows(torch.einsum("bths,bshv->bthv", of_head, parts).flatten(2), rows)
+            return _regroup(weights @ value, rows)
+        weights, value = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
+        return _regroup(torch.einsum("bths,bshv->bthv", weights, value).flatten(2), rows)
 
     def merge_heads(self, attention: Attention) -> Attention:
-        """Weights and log-probability of each target word: the mean of its heads' weights, the product of their draws'.
+        """One weight vector and one log-probability for each target word: the heads' mean and the heads' sum.
 
-        The weights are (rows, target, source) then, the log-probability (rows, target).
+        The weights become (rows, target, source), the log-probability becomes (rows, target).
         """
         weights, log_probability = attention
         if self.score.heads == 1:
@@ -97,30 +107,31 @@ class AttentionLayer(nn.Module):
         return Attention(weights.unflatten(1, (-1, self.score.heads)).mean(dim=2), log_probability)
 
     def combine(
-        self, beside: Float[Tensor, "batch target beside"], context: Float[Tensor, "batch target value"]
+        self, partner: Float[Tensor, "batch target partner"], context: Float[Tensor, "batch target value"]
     ) -> Float[Tensor, "batch target output"]:
-        """Steps 2 and 3."""
-        return self.linear(torch.cat((beside, context), dim=-1))
+        """Steps 2 and 3: `Linear([P; context])`."""
+        return self.linear(torch.cat((partner, context), dim=-1))
 
-    def fold(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch mixed output"]:
-        """Values that have been through the combine layer, once a sentence: `Linear([Q; w V]) = A Q + b + w (B V)`.
+    def fold(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch heads_source output"]:
+        """`B V`, the combine layer applied to the values, where `Linear([P; w V]) = A P + b + w (B V)`.
 
-        `combine(beside, mix(weights, value)) = beside(beside) + mix_folded(weights, fold(value))`, for loops over time.
+        It is computed once for each sentence, so a loop over time need not apply B at each step:
+        `combine(P, mix(w, V)) = project_partner(P) + mix_folded(w, fold(V))`.
         """
-        by_head = self.linear.weight[:, -value.shape[-1] :].unflatten(1, (self.score.heads, -1))
-        parts = value.unflatten(2, (self.score.heads, -1))
-        return torch.einsum("bshv,ohv->bhso", parts, by_head).flatten(1, 2)
+        matrix = self.linear.weight[:, -value.shape[-1] :].unflatten(1, (self.score.heads, -1))
+        value = value.unflatten(2, (self.score.heads, -1))
+        return torch.einsum("bshv,ohv->bhso", value, matrix).flatten(1, 2)
 
-    def project_query(self, beside: Float[Tensor, "batch target beside"]) -> Float[Tensor, "batch target output"]:
-        """`A Q + b`: what the combine layer makes of all but the context."""
-        return linear(beside, self.linear.weight[:, : beside.shape[-1]], self.linear.bias)
+    def project_partner(self, partner: Float[Tensor, "batch target partner"]) -> Float[Tensor, "batch target output"]:
+        """`A P + b`: the part of the combine layer that does not depend on the context."""
+        return linear(partner, self.linear.weight[:, : partner.shape[-1]], self.linear.bias)
 
     def mix_folded(
-        self, weights: Float[Tensor, "rows heads_target source"], folded: Float[Tensor, "batch mixed output"]
+        self, weights: Float[Tensor, "rows heads_target source"], folded: Float[Tensor, "batch heads_source output"]
     ) -> Float[Tensor, "rows target output"]:
-        """`w (B V)`, the sum over heads."""
-        mixing = weights.unflatten(1, (-1, self.score.heads)).flatten(2)
-        return in_rows(in_rows(mixing, folded.shape[0]) @ folded, weights.shape[0])
+        """`w (B V)`, summed over heads. `folded` is a result of `fold`."""
+        head_weights = weights.unflatten(1, (-1, self.score.heads)).flatten(2)
+        return _regroup(_regroup(head_weights, folded.shape[0]) @ folded, weights.shape[0])
 
     def forward(
         self,
@@ -129,7 +140,10 @@ class AttentionLayer(nn.Module):
         value: Float[Tensor, "batch source value"],
         mask: Bool[Tensor, "batch source"],
     ) -> tuple[Float[Tensor, "batch target output"], Attention]:
-        """All three steps, as in the notes: the output and the attention. Queries count from target word 0."""
+        """All three steps with P = Q, as in the notes: the output, and the attention with its heads merged.
+
+        The first query is that of target word 0.
+        """
         step = torch.arange(query.shape[1], device=query.device).expand(query.shape[:2])
         attention = self.attention_weights(
             query, key if self.score.location_based else self.score.prepare(key), mask, step
@@ -138,6 +152,9 @@ class AttentionLayer(nn.Module):
         return self.combine(query, context), self.merge_heads(attention)
 
 
-def in_rows(vectors: Float[Tensor, "before many width"], rows: int) -> Float[Tensor, "rows more width"]:
-    """The vectors in so many rows: a sentence's hypotheses stand together, and attend to its one memory as one row."""
+def _regroup(vectors: Float[Tensor, "rows_in steps_in width"], rows: int) -> Float[Tensor, "rows steps_out width"]:
+    """The same vectors in `rows` rows.
+
+    The hypotheses of a sentence are adjacent rows. As one row they attend to their sentence's one memory.
+    """
     return vectors.reshape(rows, -1, vectors.shape[-1])

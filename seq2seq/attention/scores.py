@@ -1,8 +1,8 @@
-"""The rules: how well does each source position answer a query?
+"""The rules: each scores how well a source position answers a query.
 
-A rule returns scores and nothing else. What makes weights of them (mask and softmax), the mix and the combine layer
-stand once, in `distributions.py` and `layer.py`. To add a rule: one class here, one line in `SCORES`, one YAML of the
-same name in `configs/attention/`.
+A rule returns scores only. `distributions.py` turns them into weights, and `layer.py` has the weighted sum of the
+values and the combine layer. To add a rule, write one class here, add one line to `SCORES`, and add one YAML file of
+the same name to `configs/attention/`.
 """
 
 import math
@@ -15,7 +15,10 @@ from torch.nn.functional import normalize
 
 
 class ScoreSizes(NamedTuple):
-    """What a rule may need to know: widths of query, key and value, the greatest source length, the number of heads."""
+    """Sizes that a rule may need: the widths of query, key and value, the greatest source length, the number of heads.
+
+    `positions` is the greatest source length in tokens, EOS counted.
+    """
 
     query: int
     key: int
@@ -25,11 +28,15 @@ class ScoreSizes(NamedTuple):
 
 
 class Score(nn.Module):
-    """A rule. Content-based rules compare the query with every key; a location-based rule looks at no key at all.
+    """A rule: the scores e of all source positions for each query.
 
-    `location_based` says which vectors the decoder hands over as Q and K (the table stands in `nn/decoder.py`).
-    `direct` says that query and key are multiplied as they are, so that both must have the same width. `constant` says
-    that all scores are equal. A rule of several `heads` scores each position once a head.
+    A content-based rule compares the query with the key of each position. A location-based rule scores the positions
+    without their keys.
+
+    - `location_based`: decides which vectors a decoder passes as Q and K (the table in `nn/decoder.py`)
+    - `needs_equal_widths`: the rule multiplies query and key directly, so both must have the same width
+    - `is_uniform`: all scores are equal
+    - `heads`: the number of scores for each position
     """
 
     location_based: ClassVar[bool] = False
@@ -40,31 +47,31 @@ class Score(nn.Module):
     def __init__(self, sizes: ScoreSizes) -> None:
         super().__init__()
         assert not self.needs_equal_widths or sizes.query == sizes.key, (
-            f"{type(self).__name__} needs one width: {sizes}"
+            f"{type(self).__name__} needs query and key of one width: {sizes}"
         )
 
     def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source prepared"]:
-        """What of the keys does not depend on the query: done once a sentence, not once a step."""
+        """The part of the score that depends on the keys alone, computed once for each sentence, not at each step."""
         return key
 
     def prepare_value(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch source value"]:
-        """The values that the weights mix; head h mixes the h-th part of their width."""
+        """The values that the weights mix. Head h mixes the h-th part of their width."""
         return value
 
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source prepared"]
     ) -> Float[Tensor, "batch rows source"]:
-        """`rows` is target x heads, the heads of one target word side by side."""
+        """The scores. `key` is a result of `prepare`; `rows` is target x heads, with the heads of a word adjacent."""
         raise NotImplementedError
 
 
 class Concat(Score):
-    """Rule 1 of the notes: `Linear([Q; K])`, one score for each *position* 1..positions.
+    """Rule 1 of the notes: `e = Linear([Q; K])`, one score for each *position* 1..positions.
 
-    K is one vector beside Q (in a decoder: Q the embedded previous word, K the state), as in the notes' `MyAtt1` and
-    `MyAtt2`. So the weights look at no encoder output: this is location-based attention, and sources have a greatest
-    length. (A score `w.[Q; K_j]` for each key would be no cure: it is `w_q.Q + w_k.K_j`, the first term is the same
-    for every j, softmax cancels it, and attention would ignore the decoder.)
+    As in the notes' `MyAtt1` and `MyAtt2`, K is one vector for each query: in a decoder, Q is the embedded previous
+    word and K the state. So the weights do not depend on the encoder outputs (location-based attention), and there is
+    a greatest source length. A score `w.[Q; K_j]` for each key would not help: it equals `w_q.Q + w_k.K_j`, softmax
+    cancels the first term, which is the same for every j, and the decoder could not control its attention.
     """
 
     location_based = True
@@ -80,15 +87,15 @@ class Concat(Score):
 
 
 class TanhSum(Score):
-    """Rule 2 of the notes: `sum(tanh(Linear([Q; K_j])))`. It is `Additive` with v fixed to ones.
+    """Rule 2 of the notes: `e_j = sum(tanh(Linear([Q; K_j])))`. It is `Additive` with v fixed to ones.
 
-    So a step of training moves all terms together: a sum of hundreds saturates the softmax before it has learned
-    where to look, and Linear is narrow.
+    Since v is fixed, a training step moves all terms of the sum in the same direction. A sum of hundreds of terms
+    saturates the softmax before it has learned where to look, so Linear is only `width` wide.
     """
 
     def __init__(self, sizes: ScoreSizes, *, width: int = 16) -> None:
         super().__init__(sizes)
-        # Linear([Q; K_j]) = query(Q) + key(K_j): the second term is the same at every step.
+        # Linear([Q; K_j]) = query(Q) + key(K_j). The second term is the same at every step: `prepare` computes it.
         self.query = nn.Linear(sizes.query, width)
         self.key = nn.Linear(sizes.key, width, bias=False)
 
@@ -102,9 +109,9 @@ class TanhSum(Score):
 
 
 class _TanhDot(torch.autograd.Function):
-    """`v.tanh(Q + K_j)`: one node, whose backward goes once through what a loop over time has in memory.
+    """`v.tanh(Q + K_j)` as one autograd node, since a loop over time repeats it at each step.
 
-    The tanh is computed anew there: of all steps together it would be the largest tensor of a batch by far.
+    The backward pass computes the tanh again. Stored for all steps, it would be by far the largest tensor of a batch.
     """
 
     @staticmethod
@@ -116,9 +123,9 @@ class _TanhDot(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, key, v = ctx.saved_tensors
         activation = _tanh_of_sum(query, key)
-        slope = torch.ops.aten.tanh_backward(gradient.unsqueeze(3) * v, activation)
-        of_key = slope.squeeze(1) if slope.shape[1] == 1 else slope.sum(dim=1)
-        return slope.sum(dim=2), of_key, gradient.flatten() @ activation.flatten(0, 2)
+        grad_sum = torch.ops.aten.tanh_backward(gradient.unsqueeze(3) * v, activation)
+        grad_key = grad_sum.squeeze(1) if grad_sum.shape[1] == 1 else grad_sum.sum(dim=1)
+        return grad_sum.sum(dim=2), grad_key, gradient.flatten() @ activation.flatten(0, 2)
 
 
 def _tanh_of_sum(query: Tensor, key: Tensor) -> Float[Tensor, "batch target source hidden"]:
@@ -126,7 +133,7 @@ def _tanh_of_sum(query: Tensor, key: Tensor) -> Float[Tensor, "batch target sour
 
 
 class Additive(TanhSum):
-    """`v.tanh(W Q + U K_j)` (Bahdanau et al. 2015, appendix A.1.2): rule 2 with a learned v."""
+    """`e_j = v.tanh(W Q + U K_j)` (Bahdanau et al. 2015, appendix A.1.2): rule 2 with a learned v."""
 
     def __init__(self, sizes: ScoreSizes) -> None:
         super().__init__(sizes, width=sizes.query)
@@ -139,7 +146,7 @@ class Additive(TanhSum):
 
 
 class LuongDot(Score):
-    """`Q.K_j` (Luong et al. 2015, equation 8, "dot"): rule 3 without its scale."""
+    """`e_j = Q.K_j` (Luong et al. 2015, equation 8, "dot"): rule 3 without its scale."""
 
     needs_equal_widths = True
 
@@ -150,14 +157,14 @@ class LuongDot(Score):
 
 
 class Dot(LuongDot):
-    """Rule 3 of the notes: `Q.K_j / sqrt(d)`, d the width of Q and K (Vaswani et al. 2017, equation 1)."""
+    """Rule 3 of the notes: `e_j = Q.K_j / sqrt(d)`, with d the width of Q and K (Vaswani et al. 2017, equation 1)."""
 
     def prepare(self, key: Float[Tensor, "batch source key"]) -> Float[Tensor, "batch source key"]:
         return key / math.sqrt(key.shape[-1])
 
 
 class General(LuongDot):
-    """`Q.(W K_j)` (Luong et al. 2015, equation 8, "general"): a bilinear form, so the widths may differ."""
+    """`e_j = Q.(W K_j)` (Luong et al. 2015, equation 8, "general"): a bilinear form, so the widths may differ."""
 
     needs_equal_widths = False
 
@@ -170,9 +177,9 @@ class General(LuongDot):
 
 
 class Multihead(Score):
-    """`(W_h Q).(U_h K_j) / sqrt(d)` for each head h, d the width of a head (Vaswani et al. 2017, section 3.2.2).
+    """`e_hj = (W_h Q).(U_h K_j) / sqrt(d)` for head h, with d the width of a head (Vaswani et al. 2017, section 3.2.2).
 
-    Each head mixes its own projection of the values; the combine layer is the paper's W^O.
+    Each head mixes its own projection of the values. The combine layer is the paper's `W^O`.
     """
 
     def __init__(self, sizes: ScoreSizes) -> None:
@@ -198,7 +205,7 @@ class Multihead(Score):
 
 
 class Cosine(Score):
-    """`exp(b) cos(Q, K_j)` with a learned b, 0 at first (the key strength of Graves et al. 2014, equations 5 and 6)."""
+    """`e_j = exp(b) cos(Q, K_j)`, with b learned from 0 (key strength in Graves et al. 2014, equations 5 and 6)."""
 
     needs_equal_widths = True
 
@@ -216,7 +223,7 @@ class Cosine(Score):
 
 
 class Uniform(Score):
-    """All scores 0, so the context is the mean of the values at every step: the no-attention baseline."""
+    """`e_j = 0`, so the context is the mean of the values at every step: the no-attention baseline."""
 
     is_uniform = True
 

@@ -1,4 +1,4 @@
-"""The output layer and its loss in one, so that logits for a whole batch are never held."""
+"""Output layer and loss in one function, so that the logits of a whole batch are never in memory at once."""
 
 from typing import Any, NamedTuple
 
@@ -8,14 +8,16 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import nll_loss
 
-ROWS = 256
-"""Target tokens whose logits exist at one time. At a vocabulary of 8,000 they take 8 MB, near a core's cache."""
+CHUNK_SIZE = 256
+"""Target tokens whose logits are in memory at one time. With a vocabulary of 8,000 these take 8 MB, near the size of a
+core's cache."""
 
 
 class Loss(NamedTuple):
-    """Sums over target tokens, to be divided by their number once, at the end.
+    """Losses in nats, as sums over target tokens. Divide them by the number of tokens once, at the end.
 
-    `smoothed` is what training minimises; `negative_log_likelihood` (nats) is what perplexity is made of.
+    Training minimises `smoothed`, the cross-entropy with label smoothing. The perplexity is `exp` of the mean of
+    `negative_log_likelihood`, which has no gradient.
     """
 
     smoothed: Float[Tensor, ""]
@@ -23,12 +25,12 @@ class Loss(NamedTuple):
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Computes the gradient together with the value: the exponentials are at hand then, and need not be kept.
+    """Computes the gradient together with the loss, since both need the exponentials, which are then not stored.
 
-    For logits z with `Z = sum exp z`, `log p = z - log Z`, and the gradient of the smoothed loss by z is
-    `exp z / Z - (1 - smoothing) [y = target] - smoothing / V`. Passes over logits are dear, so what a whole row or all
-    words share is left to the small tensors: outputs are divided by Z, and `smoothing / V`, here `even`, acts on the
-    sum of all words' weights.
+    For logits z, with `Z = sum exp z` and V words, `log p = z - log Z`, and the gradient of the smoothed loss by z is
+    `exp z / Z - (1 - smoothing) [y = target] - smoothing / V`. A pass over logits is expensive, so factors that a row
+    or all words share are applied to smaller tensors: outputs are divided by Z, and `smoothing / V`, called `uniform`,
+    multiplies the sum of the weights of all words.
     """
 
     @staticmethod
@@ -36,31 +38,31 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, differentiate: bool
     ) -> tuple[Tensor, Tensor]:
         (tokens, _), vocabulary = outputs.shape, weight.shape[0]
-        even, words, biases = smoothing / vocabulary, weight.sum(dim=0), bias.sum()
+        uniform, weight_sum, bias_sum = smoothing / vocabulary, weight.sum(dim=0), bias.sum()
         smoothed, likelihood = outputs.new_zeros(()), outputs.new_zeros(())
         gradients = [torch.zeros_like(tensor) for tensor in (outputs, weight, bias)] if differentiate else []
-        room = outputs.new_empty(min(ROWS, tokens), vocabulary)
-        for start in range(0, tokens, ROWS):
-            rows = slice(start, start + ROWS)
-            inputs, picked = outputs[rows], target[rows].unsqueeze(1)
-            logits = torch.mm(inputs, weight.t(), out=room[: len(inputs)]).add_(bias)
-            of_target, largest = logits.gather(1, picked), logits.amax(dim=1, keepdim=True)
+        buffer = outputs.new_empty(min(CHUNK_SIZE, tokens), vocabulary)
+        for start in range(0, tokens, CHUNK_SIZE):
+            rows = slice(start, start + CHUNK_SIZE)
+            inputs, target_ids = outputs[rows], target[rows].unsqueeze(1)
+            logits = torch.mm(inputs, weight.t(), out=buffer[: len(inputs)]).add_(bias)
+            target_logits, largest = logits.gather(1, target_ids), logits.amax(dim=1, keepdim=True)
             exponentials = logits.sub_(largest).exp_()
-            sums = exponentials.sum(dim=1, keepdim=True)  # Z, but for exp of the largest, which cancels
+            sums = exponentials.sum(dim=1, keepdim=True)  # Z / exp(largest); the factor cancels
             log_sums = largest + sums.log()
-            log_likelihood = (of_target - log_sums).sum()
+            log_likelihood = (target_logits - log_sums).sum()
             likelihood -= log_likelihood
-            of_all = (inputs @ words + biases - vocabulary * log_sums.squeeze(1)).sum()
-            smoothed -= (1 - smoothing) * log_likelihood + even * of_all
+            log_probability_sum = (inputs @ weight_sum + bias_sum - vocabulary * log_sums.squeeze(1)).sum()
+            smoothed -= (1 - smoothing) * log_likelihood + uniform * log_probability_sum
             if gradients:
-                exponentials.scatter_add_(1, picked, (smoothing - 1) * sums)
+                exponentials.scatter_add_(1, target_ids, (smoothing - 1) * sums)
                 torch.mm(exponentials, weight, out=gradients[0][rows]).div_(sums)
                 gradients[1].addmm_(exponentials.t(), inputs / sums)
                 gradients[2].addmv_(exponentials.t(), 1 / sums.squeeze(1))
         if gradients:
-            gradients[0] -= even * words
-            gradients[1] -= even * outputs.sum(dim=0)
-            gradients[2] -= even * tokens
+            gradients[0] -= uniform * weight_sum
+            gradients[1] -= uniform * outputs.sum(dim=0)
+            gradients[2] -= uniform * tokens
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(likelihood)
         return smoothed, likelihood
@@ -75,11 +77,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
 def linear_cross_entropy(
     layer: nn.Linear, outputs: Float[Tensor, "tokens width"], target: Int[Tensor, "tokens"], *, smoothing: float
 ) -> Loss:
-    """Cross-entropy of `softmax(layer(outputs))` against targets smoothed as in Szegedy et al. 2016, section 7.
+    """Cross-entropy of `softmax(layer(outputs))` with label smoothing (Szegedy et al. 2016, section 7), as a sum.
 
-    The target distribution is `(1 - smoothing) [y = target] + smoothing / V`. Rows are target tokens without padding.
+    The target distribution is `(1 - smoothing) [y = target] + smoothing / V`, with V the size of the vocabulary. Each
+    row is a target token; padding is left out. The gradient is computed in the forward pass, if gradients are enabled.
     """
-    differentiate = torch.is_grad_enabled()  # `ctx.needs_input_grad` is true of parameters in validation too
+    differentiate = torch.is_grad_enabled()  # in validation `ctx.needs_input_grad` is True for parameters, too
     smoothed, likelihood = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         outputs, layer.weight, layer.bias, target, smoothing, differentiate
     )
@@ -94,14 +97,14 @@ def padded_linear_cross_entropy(
     *,
     smoothing: float,
 ) -> Loss:
-    """`linear_cross_entropy` of the tokens of a padded batch, by operations whose shapes depend on no values.
+    """`linear_cross_entropy` of the tokens of a padded batch, with static shapes (`seq2seq/runtime/static_shapes.py`).
 
-    Logits of the whole batch are in memory, padding's too: 32 MB for 2,000 positions and a vocabulary of 4,000.
+    The logits of the whole batch are in memory, with padding: 32 MB for 2,000 positions and a vocabulary of 4,000.
     """
     logits = layer(outputs).flatten(0, 1)
     log_probabilities = logits.log_softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
     padding = -100
     tokens = target.masked_fill(~mask, padding).flatten()
     likelihood = nll_loss(log_probabilities, tokens, ignore_index=padding, reduction="sum")
-    even = -(log_probabilities.mean(dim=-1) * mask.flatten()).sum()
-    return Loss((1 - smoothing) * likelihood + smoothing * even, likelihood.detach())
+    uniform_loss = -(log_probabilities.mean(dim=-1) * mask.flatten()).sum()
+    return Loss((1 - smoothing) * likelihood + smoothing * uniform_loss, likelihood.detach())

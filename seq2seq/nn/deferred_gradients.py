@@ -1,4 +1,8 @@
-"""A GRU cell and a linear layer in a loop, whose weights get their gradient after the last step."""
+"""A GRU cell and a linear layer for loops. The gradients of their weights are computed once, after all steps.
+
+At each step the backward pass computes the gradient of inputs only, and stores what the gradient of the weights needs.
+When all steps are done, one matrix product over them gives the gradient of each weight.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +16,10 @@ from seq2seq.nn.gru_step import next_state, step_backward
 
 
 class DeferredGradGRUCell:
-    """`nn.GRUCell` in a loop with something between its steps, such as attention.
+    """`nn.GRUCell` for a loop with other operations between its steps, such as attention.
 
-    A step is one node of the graph, and the gradient of the weights is taken of all steps together: a backward pass
-    that asks for gradients of inputs alone leaves its steps to the next.
+    A step is one autograd node. If a backward pass asks for gradients of inputs only, the steps stay stored, and the
+    next backward pass adds them to the gradients of the weights.
     """
 
     def __init__(self, cell: nn.GRUCell) -> None:
@@ -23,73 +27,77 @@ class DeferredGradGRUCell:
         weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
         self._weights = [weight.detach() for weight in weights]
         self._weights += [weight.t().contiguous() for weight in self._weights[:2]]
-        self._together = _Weights.apply(self._steps, *weights)  # type: ignore[no-untyped-call]
+        self._weights_node = _Weights.apply(self._steps, *weights)  # type: ignore[no-untyped-call]
 
     def __call__(
         self, inputs: Float[Tensor, "batch input"], state: Float[Tensor, "batch hidden"]
     ) -> Float[Tensor, "batch hidden"]:
-        """The next state."""
-        return _Step.apply(inputs, state, self._together, self._weights, self._steps)  # type: ignore[no-untyped-call]
+        """The next state (see `seq2seq/nn/gru_step.py`)."""
+        return _Step.apply(inputs, state, self._weights_node, self._weights, self._steps)  # type: ignore[no-untyped-call]
 
 
 class _Step(torch.autograd.Function):
-    """One step; backward, what the weights' gradients are made of is left in `steps`."""
+    """One step. Its backward pass appends to `steps` the tensors from which `_Weights` computes gradients.
+
+    `weights_node` makes `_Weights` an input of the step.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, state: Tensor, together: Tensor, weights: list[Tensor], steps: list[Any]
+        ctx: Any, inputs: Tensor, state: Tensor, weights_node: Tensor, weights: list[Tensor], steps: list[Any]
     ) -> Tensor:
         _, _, input_bias, state_bias, input_weight_t, state_weight_t = weights
         width = state.shape[1]
         gates_weight, candidate_weight = input_weight_t.split((2 * width, width), dim=1)
-        both = input_bias + state_bias
-        parts = state.new_empty(len(state), 4 * width)
-        torch.addmm(input_bias[2 * width :], inputs, candidate_weight, out=parts[:, :width])
-        torch.addmm(both[: 2 * width], inputs, gates_weight, out=parts[:, width : 3 * width])
-        parts[:, 3 * width :] = state_bias[2 * width :]
-        parts[:, width:].addmm_(state, state_weight_t)
-        ctx.save_for_backward(inputs, state, parts)
+        bias_sum = input_bias + state_bias
+        buffer = state.new_empty(len(state), 4 * width)
+        torch.addmm(input_bias[2 * width :], inputs, candidate_weight, out=buffer[:, :width])
+        torch.addmm(bias_sum[: 2 * width], inputs, gates_weight, out=buffer[:, width : 3 * width])
+        buffer[:, 3 * width :] = state_bias[2 * width :]
+        buffer[:, width:].addmm_(state, state_weight_t)
+        ctx.save_for_backward(inputs, state, buffer)
         ctx.weights, ctx.steps = weights, steps
-        return next_state(parts, state)
+        return next_state(buffer, state)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        inputs, state, parts = ctx.saved_tensors
+        inputs, state, buffer = ctx.saved_tensors
         width = state.shape[1]
-        grad_before = step_backward(parts, state, gradient)
-        ctx.steps.append((inputs, state, parts))
+        direct_grad = step_backward(buffer, state, gradient)
+        ctx.steps.append((inputs, state, buffer))
         input_weight, state_weight, *_ = ctx.weights
-        grad_inputs = parts[:, :width] @ input_weight[2 * width :]
-        grad_inputs.addmm_(parts[:, width : 3 * width], input_weight[: 2 * width])
-        return grad_inputs, grad_before.addmm_(parts[:, width:], state_weight), None, None, None
+        grad_inputs = buffer[:, :width] @ input_weight[2 * width :]
+        grad_inputs.addmm_(buffer[:, width : 3 * width], input_weight[: 2 * width])
+        return grad_inputs, direct_grad.addmm_(buffer[:, width:], state_weight), None, None, None
 
 
 class _Weights(torch.autograd.Function):
-    """Dummy input of every step; autograd therefore runs this backward last, when all steps are done."""
+    """Gradients of the weights. The result is a dummy input of every step, so autograd runs this backward pass last."""
 
     @staticmethod
     def forward(ctx: Any, steps: list[tuple[Tensor, ...]], *weights: Tensor) -> Tensor:
-        ctx.steps, ctx.like = steps, weights
+        ctx.steps, ctx.weights = steps, weights
         return weights[0].new_empty(0)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
-        if not ctx.steps:  # no loss saw a step
-            return None, *(torch.zeros_like(weight) for weight in ctx.like)
-        inputs, states, grad_parts = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
+        if not ctx.steps:  # the loss depends on no step
+            return None, *(torch.zeros_like(weight) for weight in ctx.weights)
+        inputs, states, grad_buffer = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
         ctx.steps.clear()
-        width, sums = states.shape[1], grad_parts.sum(dim=0)
-        grad_input_weight = (grad_parts[:, : 3 * width].t() @ inputs).roll(-width, 0)
-        grad_state_weight = grad_parts[:, width:].t() @ states
+        width, sums = states.shape[1], grad_buffer.sum(dim=0)
+        grad_input_weight = (grad_buffer[:, : 3 * width].t() @ inputs).roll(-width, 0)
+        grad_state_weight = grad_buffer[:, width:].t() @ states
         return None, grad_input_weight, grad_state_weight, sums[: 3 * width].roll(-width), sums[width:]
 
 
 class DeferredGradLinear:
-    """`x_t M + b_t` once a step: the steps use M as a constant, and its gradient is taken of all steps together.
+    """`x_t M + b_t` for step t of a loop. The call for a step computes it; calls come in the order of the steps.
 
-    M is one matrix for all sentences, or one for each. In a search, a sentence has as many rows as hypotheses.
+    M is one matrix for all sentences, or one for each sentence. In a search, the hypotheses of a sentence are adjacent
+    rows, which share its matrix.
     """
 
     def __init__(
@@ -99,14 +107,14 @@ class DeferredGradLinear:
     ) -> None:
         self._inputs: list[Tensor] = []
         self._matrix = matrix.detach()
-        biases = _OneProduct.apply(biases, matrix, self._inputs)  # type: ignore[no-untyped-call]
+        biases = _MatrixGradient.apply(biases, matrix, self._inputs)  # type: ignore[no-untyped-call]
         self._biases: Iterator[Tensor] = iter(biases.unbind(1))
 
     @classmethod
     def linear(
         cls, weight: Float[Tensor, "out in"], bias: Float[Tensor, "out"], *, like: Float[Tensor, "batch steps width"]
     ) -> "DeferredGradLinear":
-        """`W x_t + b` for as many sentences and steps as `like` has."""
+        """`W x_t + b`, for the number of sentences and steps of `like`."""
         return cls(weight.t(), bias.expand(*like.shape[:2], -1))
 
     def __call__(self, vector: Float[Tensor, "rows in"]) -> Float[Tensor, "rows out"]:
@@ -114,22 +122,25 @@ class DeferredGradLinear:
         bias = next(self._biases)
         if self._matrix.dim() == 2:
             return torch.addmm(bias, vector, self._matrix)
-        bias, rows = (of.unflatten(0, (len(self._matrix), -1)) for of in (bias, vector))
+        bias, rows = (tensor.unflatten(0, (len(self._matrix), -1)) for tensor in (bias, vector))
         return torch.baddbmm(bias, rows, self._matrix).flatten(0, 1)
 
 
-class _OneProduct(torch.autograd.Function):
-    """The biases of all steps; backward, their gradient, and that of the matrix which those steps did not give."""
+class _MatrixGradient(torch.autograd.Function):
+    """Returns the biases of all steps. Its backward pass runs after the steps and computes the gradient of M, too.
+
+    The gradient g of `x_t M + b_t` is that of `b_t`, so the gradient of M is the sum of `x_t^T g_t` over all steps.
+    """
 
     @staticmethod
     def forward(ctx: Any, biases: Tensor, matrix: Tensor, inputs: list[Tensor]) -> Tensor:
-        ctx.inputs, ctx.one = inputs, matrix.dim() == 2
+        ctx.inputs, ctx.shared = inputs, matrix.dim() == 2
         return biases.view_as(biases)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        inputs, products = torch.stack(ctx.inputs, dim=1), gradient
-        if ctx.one:
-            inputs, products = inputs.flatten(0, 1), products.flatten(0, 1)
-        return gradient, inputs.transpose(-2, -1) @ products, None
+        inputs, grad_outputs = torch.stack(ctx.inputs, dim=1), gradient
+        if ctx.shared:
+            inputs, grad_outputs = inputs.flatten(0, 1), grad_outputs.flatten(0, 1)
+        return gradient, inputs.transpose(-2, -1) @ grad_outputs, None

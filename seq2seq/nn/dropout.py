@@ -1,4 +1,4 @@
-"""Dropout whose random numbers cost less."""
+"""Dropout with cheaper random numbers on a CPU."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from seq2seq.runtime.static_shapes import has_static_shapes
 
 
 class Dropout(nn.Module):
-    """`nn.Dropout` (Srivastava et al. 2014), with a probability in steps of 1/65,536.
+    """`nn.Dropout` (Srivastava et al. 2014); on a CPU the probability is rounded to a multiple of 1/65,536.
 
-    On a CPU PyTorch draws one number for each entry, and that was 6 to 8 % of a training step. Here four entries share
-    a number of 64 bits from the same generator.
+    On a CPU PyTorch draws one random number for each entry, which took 6 to 8 % of a training step. Here one 64-bit
+    number from the same generator serves four entries.
     """
 
     def __init__(self, probability: float) -> None:
@@ -32,15 +32,17 @@ class Dropout(nn.Module):
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, dropped: int) -> Tensor:
-        """`dropped` of 65,536 equally likely numbers drop an entry."""
+        """`dropped` of 65,536 equally likely 16-bit numbers drop an entry; the others scale it by `1 / (1 - p)`."""
         numbers = torch.empty(inputs.numel() // 4 + 1, dtype=torch.int64).random_(-(2**63), None)
-        kept = numbers.view(torch.int16)[: inputs.numel()].view(inputs.shape) >= dropped - 2**15
+        keep_mask = numbers.view(torch.int16)[: inputs.numel()].view(inputs.shape) >= dropped - 2**15
         ctx.scale = 1 / (1 - dropped / 2**16)
-        ctx.save_for_backward(kept)
-        contiguous = torch.empty_like(inputs, memory_format=torch.contiguous_format)  # or each product would copy it
-        return torch.mul(inputs, kept, out=contiguous).mul_(ctx.scale)
+        ctx.save_for_backward(keep_mask)
+        contiguous = torch.empty_like(
+            inputs, memory_format=torch.contiguous_format
+        )  # else each matrix product would copy it
+        return torch.mul(inputs, keep_mask, out=contiguous).mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (kept,) = ctx.saved_tensors
-        return (gradient * kept).mul_(ctx.scale), None
+        (keep_mask,) = ctx.saved_tensors
+        return (gradient * keep_mask).mul_(ctx.scale), None

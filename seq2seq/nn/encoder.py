@@ -1,4 +1,4 @@
-"""Source tokens in, one vector for each token and one for the sentence out."""
+"""Encoders: embedded source tokens to one vector for each token and one for the sentence."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,7 +9,7 @@ from seq2seq.nn.recurrence import GRU
 
 
 class GRUEncoder(nn.Module):
-    """A bidirectional GRU that never reads padding, so that padding cannot change a number."""
+    """A bidirectional GRU whose results do not depend on padding."""
 
     def __init__(self, *, embedding_size: int, hidden_size: int, layers: int, dropout: float) -> None:
         """`hidden_size` is the width of one direction; outputs are twice as wide. `dropout` acts between layers."""
@@ -20,28 +20,28 @@ class GRUEncoder(nn.Module):
     def forward(
         self, embedded: Float[Tensor, "batch source embedding"], mask: Bool[Tensor, "batch source"]
     ) -> tuple[Float[Tensor, "batch source value"], Float[Tensor, "batch value"]]:
-        """One output for each token, zeros on padding, and the last state of both directions side by side.
+        """One output for each token, 0 on padding, and the final states of both directions, concatenated.
 
-        Every row of the mask holds at least one token: a source ends in EOS.
+        Every row of the mask has at least one token, since a source ends in EOS.
         """
         outputs, last = self.gru(embedded, mask=mask)
         return outputs, torch.cat((last[-2], last[-1]), dim=-1)
 
 
 class SelfAttentionEncoder(nn.Module):
-    """The GRU's outputs attend to one another: `h + Linear([h; context])`, with Q = K = V = h."""
+    """Self-attention over the outputs h of a GRU: `h + Linear([h; context])`, with Q = K = V = h."""
 
     def __init__(self, gru: GRUEncoder, rule: Rule, *, positions: int) -> None:
-        """`positions` is the greatest source length, in tokens, that the rule can score."""
+        """`positions` is the greatest source length, in tokens, that a location-based rule can score."""
         super().__init__()
         self.recurrent = gru
         self.output_size = size = gru.output_size
-        self.attention = rule.layer(query=size, key=size, value=size, positions=positions, beside=size, output=size)
+        self.attention = rule.layer(query=size, key=size, value=size, positions=positions, partner=size, output=size)
 
     def forward(
         self, embedded: Float[Tensor, "batch source embedding"], mask: Bool[Tensor, "batch source"]
     ) -> tuple[Float[Tensor, "batch source value"], Float[Tensor, "batch value"]]:
-        """As in `GRUEncoder`; the last state is the GRU's."""
+        """The same as in `GRUEncoder`. The final states are the GRU's."""
         outputs, last = self.recurrent(embedded, mask)
         attended, _ = self.attention(outputs, outputs, outputs, mask)
         return outputs + attended.masked_fill(~mask.unsqueeze(2), 0.0), last

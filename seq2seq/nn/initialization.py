@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def initialize(model: nn.Module, *, embeddings: Sequence[Tensor]) -> None:
-    """Draws all weights anew, in the order of the modules.
+    """Draws all weights of the model, in the order of its modules, from PyTorch's random generator.
 
-    Matrices are uniform within `sqrt(6 / (in + out))` (Glorot and Bengio 2010), those from state to state orthogonal
-    (Saxe et al. 2014), each gate by itself; biases are 0. `embeddings` (vocabulary, width), the output layer's weight
-    among them, are normal with deviation `1 / sqrt(width)`: logits begin near 0, and the loss near `log(vocabulary)`.
+    - Matrices are uniform in `[-a, a]` with `a = sqrt(6 / (in + out))` (Glorot and Bengio 2010).
+    - State-to-state matrices of a GRU are orthogonal (Saxe et al. 2014). Each gate is drawn separately.
+    - Biases are 0.
+    - `embeddings` (vocabulary, width), which include the output layer's weight, are normal with the standard deviation
+      `1 / sqrt(width)`. So logits begin near 0, and the loss begins near `log(vocabulary)`.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.GRU | nn.GRUCell):

@@ -15,7 +15,7 @@ TIES = ("none", "target", "all")
 
 
 class Model(nn.Module):
-    """`p(y_i | y_<i, x) = softmax(W output_i + b)`, with `output_i` from the attention decoder."""
+    """`p(y_i | y_<i, x) = softmax(W o_i + b)`, with `o_i` the output of the attention decoder for target word i."""
 
     def __init__(
         self,
@@ -30,11 +30,13 @@ class Model(nn.Module):
         dropout: float,
         positions: int,
     ) -> None:
-        """`tie` says which of the three matrices (source, target, output) are one: none, `target` and output, or all.
+        """Builds the model with its initial weights.
 
-        `embedding_scale` multiplies embeddings where they are read (`sqrt(embedding_size)` in Vaswani et al. 2017,
-        section 3.4), not in the output layer.
-        `positions` is the greatest source length (EOS counted) that the attention rule can score.
+        - `tie` is one of `TIES`. With `target`, target embeddings and output layer share one matrix; with `all`, the
+          source embeddings share it, too.
+        - `embedding_scale` multiplies the embedded words (`sqrt(embedding_size)` in Vaswani et al. 2017, section 3.4),
+          but not the output layer.
+        - `positions` is the greatest source length in tokens, EOS counted, that a location-based rule can score.
         """
         super().__init__()
         assert tie in TIES, tie
@@ -55,23 +57,23 @@ class Model(nn.Module):
 
     @property
     def longest_source(self) -> int | None:
-        """The greatest source length in tokens, EOS counted, or None where no rule has a limit."""
-        rules = [self.decoder.attention]
+        """The greatest source length in tokens, EOS counted, or None if no rule has a limit."""
+        layers = [self.decoder.attention]
         if isinstance(self.encoder, SelfAttentionEncoder):
-            rules.append(self.encoder.attention)
-        return self.positions if any(rule.score.location_based for rule in rules) else None
+            layers.append(self.encoder.attention)
+        return self.positions if any(layer.score.location_based for layer in layers) else None
 
     def encode(self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]) -> tuple[Memory, State]:
-        """Everything about the sources that decoding needs."""
+        """The memory of the sources and the first state of the decoder."""
         outputs, final = self.encoder(self.dropout(self.scale * self.source_embedding(source)), mask)
         return self.decoder.prepare_memory(self.dropout(outputs), mask), self.decoder.start(final)
 
     def decode(
         self, target: Int[Tensor, "batch target"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        """Decoder outputs (the output layer's input), the state after the last word, and where each word attends.
+        """Decoder outputs (inputs of the output layer), the state after the last word, and the attention of each word.
 
-        All words of a target at once (teacher forcing) or one at a time (search): the same function.
+        `target` has all words of the targets (teacher forcing) or the next word of each (search).
         """
         embedded = self.dropout(self.scale * self.target_embedding(target))
         outputs, state, attention = self.decoder(embedded, state, memory)
@@ -85,7 +87,7 @@ class Model(nn.Module):
         *,
         smoothing: float,
     ) -> Loss:
-        """The loss of decoder outputs as sums over the target's tokens (EOS counted, padding not)."""
+        """The loss of decoder outputs, as sums over target tokens, with EOS and without padding."""
         if has_static_shapes(outputs):
             return padded_linear_cross_entropy(self.output, outputs, target, mask, smoothing=smoothing)
         return linear_cross_entropy(self.output, outputs[mask], target[mask], smoothing=smoothing)
@@ -96,7 +98,7 @@ class Model(nn.Module):
         mask: Bool[Tensor, "batch source"],
         target: Int[Tensor, "batch target"],
     ) -> tuple[Float[Tensor, "batch target embedding"], Attention]:
-        """Teacher forcing: decoder outputs for every target word, and where each attends."""
+        """Teacher forcing: the decoder output and the attention of every target word."""
         memory, state = self.encode(source, mask)
         outputs, _, attention = self.decode(target, state, memory)
         return outputs, attention

@@ -1,13 +1,13 @@
-"""GRUs over time: a loop of our own for CPUs, cuDNN's for GPUs.
+"""GRUs over time: our own loop on a CPU, cuDNN's on a GPU.
 
-On a CPU a loop costs more by its number of small operations than by its arithmetic. PyTorch's own loop records each
-operation of each step, and adds to the gradient of each weight at each step. Here a step is a few operations in each
-direction, and a weight's gradient is one product over all steps, taken after them. Values and gradients are PyTorch's,
-up to rounding. Gradients overwrite the values that they are computed from, so backward can run once: PyTorch refuses a
-second time.
+On a CPU the cost of a loop is its number of small operations more than its arithmetic. PyTorch's own loop records each
+operation of each step, and adds to the gradient of each weight at each step. Here a step is a few operations, forward
+and backward, and the gradient of a weight is one product over all steps, computed after the last. Values and gradients
+equal PyTorch's up to rounding. Gradients overwrite the values from which they are computed, so the backward pass can
+run only once; PyTorch raises an error on a second call.
 
-On a GPU cuDNN runs each direction over padded sentences. Packing, PyTorch's way to leave padding out, needs the lengths
-on the CPU and so waits for the device in each batch.
+On a GPU cuDNN runs each direction over padded sentences. Packed sequences, PyTorch's way to skip padding, need the
+lengths on the CPU, so Python would wait for the device in each batch.
 """
 
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ from seq2seq.runtime.static_shapes import has_static_shapes
 class GRU(nn.GRU):
     """`nn.GRU`, batch first, with a mask for padding.
 
-    With reset r, update z and candidate n, from the products `W_i x + b_i` and `W_h h + b_h` cut in three:
-    `n = tanh(x_n + r h_n)` and `h' = n + z (h - n)` (Cho et al. 2014, with r after the product, as cuDNN has it).
+    `h' = (1 - z) n + z h`, with reset gate r, update gate z and candidate n (Cho et al. 2014, with r applied after the
+    product, as in cuDNN). `seq2seq/nn/gru_step.py` has all formulas.
     """
 
     def __init__(
         self, input_size: int, hidden_size: int, *, layers: int = 1, dropout: float = 0.0, bidirectional: bool = False
     ) -> None:
         """`hidden_size` is the width of one direction. `dropout` acts between layers."""
-        dropout = dropout if layers > 1 else 0.0  # with one layer PyTorch warns
+        dropout = dropout if layers > 1 else 0.0  # PyTorch warns about dropout with one layer
         super().__init__(
             input_size, hidden_size, layers, dropout=dropout, bidirectional=bidirectional, batch_first=True
         )
@@ -45,18 +45,18 @@ class GRU(nn.GRU):
         state: Float[Tensor, "layers batch hidden"] | None = None,
         mask: Bool[Tensor, "batch steps"] | None = None,
     ) -> tuple[Float[Tensor, "batch steps outputs"], Float[Tensor, "layers batch hidden"]]:
-        """Outputs (0 on padding) and the state after each sentence's last token, as `nn.GRU` has both.
+        """Outputs (0 on padding) and the state after the last token of each sentence, as `nn.GRU` orders them.
 
-        A mask's tokens come first in each row, and each row has one.
+        In each row of the mask, tokens come before padding, and there is at least one token.
         """
         directions = 2 if self.bidirectional else 1
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], self.hidden_size)
         if has_static_shapes(inputs):
-            return self._padded(inputs, state, mask)
+            return self._forward_static(inputs, state, mask)
         inputs, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
         last = []
-        for layer, first in enumerate(state.split(directions)):
+        for layer, initial in enumerate(state.split(directions)):
             if layer and self.dropout:
                 inputs = nn.functional.dropout(inputs, self.dropout, self.training)
             if padding is not None:
@@ -64,7 +64,7 @@ class GRU(nn.GRU):
             weights = zip(*self.all_weights[layer * directions : (layer + 1) * directions], strict=True)
             states = _Layer.apply(  # type: ignore[no-untyped-call]
                 self._stack_directions(inputs),
-                first,
+                initial,
                 *map(_stack_weights, weights),
                 None if padding is None else self._stack_directions(padding),
             )
@@ -74,14 +74,14 @@ class GRU(nn.GRU):
         return outputs.transpose(0, 1), torch.cat(last)
 
     def _stack_directions(self, steps: Tensor) -> Tensor:
-        """(directions, steps, ...): the second direction has the last step first."""
+        """(directions, steps, ...). The second direction has the steps in reverse order."""
         return torch.stack((steps, steps.flip(0))) if self.bidirectional else steps.unsqueeze(0)
 
-    def _padded(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Each layer and direction by PyTorch's own loop (cuDNN on a GPU), over padding too.
+    def _forward_static(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`forward` with static shapes: each layer and direction by PyTorch's own loop (cuDNN on a GPU), with padding.
 
-        The second direction reads each sentence reversed within its length, so both meet padding last, where it cannot
-        reach a token's state.
+        The second direction reads each sentence reversed within its length. So both directions read padding last, and
+        no state of a token depends on it.
         """
         batch, steps, directions = *inputs.shape[:2], 2 if self.bidirectional else 1
         position = torch.arange(steps, device=inputs.device).expand(batch, steps)
@@ -94,18 +94,18 @@ class GRU(nn.GRU):
             outputs = []
             for direction in range(directions):
                 index = layer * directions + direction
-                ordered = inputs if direction == 0 else _Permuted.apply(inputs, reverse)  # type: ignore[no-untyped-call]
-                first, weights = state[index : index + 1].contiguous(), list[Tensor](self.all_weights[index])
-                states, end = torch.gru(ordered, first, weights, True, 1, 0.0, self.training, False, True)
+                ordered = inputs if direction == 0 else _Permute.apply(inputs, reverse)  # type: ignore[no-untyped-call]
+                initial, weights = state[index : index + 1].contiguous(), list[Tensor](self.all_weights[index])
+                states, end = torch.gru(ordered, initial, weights, True, 1, 0.0, self.training, False, True)
                 final.append(end[0] if mask is None else (states * (position == last).unsqueeze(2)).sum(dim=1))
-                outputs.append(states if direction == 0 else _Permuted.apply(states, reverse))  # type: ignore[no-untyped-call]
+                outputs.append(states if direction == 0 else _Permute.apply(states, reverse))  # type: ignore[no-untyped-call]
             inputs = torch.cat(outputs, dim=-1)
             if mask is not None:
                 inputs = inputs * mask.unsqueeze(2)
         return inputs, torch.stack(final)
 
     def flatten_parameters(self) -> None:
-        """On a GPU, puts the weights of each direction into one piece of memory, as cuDNN reads them."""
+        """On a GPU, moves the weights of each direction into one block of memory, which cuDNN needs."""
         parameters = self._flat_weights
         if not all(isinstance(weight, Tensor) and weight.is_cuda for weight in parameters):
             return
@@ -124,15 +124,18 @@ class GRU(nn.GRU):
                 )
 
 
-def _stack_weights(directions: Sequence[Tensor]) -> Tensor:
-    """Stacked; a single one without the copy, which in search would be a third of each step."""
-    return torch.stack(tuple(directions)) if len(directions) > 1 else directions[0].unsqueeze(0)
+def _stack_weights(weights: Sequence[Tensor]) -> Tensor:
+    """One weight of all directions as (directions, ...).
+
+    The weight of a single direction is not copied: in a search the copy took a third of the time of each step.
+    """
+    return torch.stack(tuple(weights)) if len(weights) > 1 else weights[0].unsqueeze(0)
 
 
-class _Permuted(torch.autograd.Function):
-    """Steps in another order: `index` (batch, steps) swaps pairs of steps, so it is its own inverse.
+class _Permute(torch.autograd.Function):
+    """Puts steps into another order. `index` (batch, steps) exchanges pairs of steps, so it is its own inverse.
 
-    The gradient of PyTorch's `gather` adds up, in no fixed order on a GPU; here it is a `gather` too.
+    The backward pass of PyTorch's `gather` is a sum whose order is not fixed on a GPU. Here it is another `gather`.
     """
 
     @staticmethod
@@ -147,10 +150,11 @@ class _Permuted(torch.autograd.Function):
 
 
 class _Layer(torch.autograd.Function):
-    """One layer, all steps of all directions.
+    """One layer: all steps of all directions. Returns the states (directions, steps, batch, hidden).
 
-    Shapes: inputs (directions, steps, batch, in), state (directions, batch, hidden), weights and biases those of
-    `nn.GRU`, whose rows are r, z and n, behind a dimension for directions; padding (directions, steps, batch, 1).
+    Shapes: inputs (directions, steps, batch, in), state (directions, batch, hidden), padding (directions, steps, batch,
+    1). Weights and biases have a first dimension for directions and then the shape that they have in `nn.GRU`, with the
+    rows of r, z and n.
     """
 
     @staticmethod
@@ -165,38 +169,38 @@ class _Layer(torch.autograd.Function):
         padding: Tensor | None,
     ) -> Tensor:
         (directions, steps, batch, _), width = inputs.shape, state.shape[-1]
-        parts = inputs.new_empty(directions, steps, batch, 4 * width)
+        buffer = inputs.new_empty(directions, steps, batch, 4 * width)
         states = state.new_empty(directions, steps + 1, batch, width)
         states[:, 0] = state
-        rows, flat_parts = inputs.flatten(1, 2), parts.flatten(1, 2)
+        rows, flat_buffer = inputs.flatten(1, 2), buffer.flatten(1, 2)
         gates_weight, candidate_weight = input_weight.mT.split((2 * width, width), dim=2)
-        both = input_bias + state_bias
-        torch.baddbmm(input_bias[:, None, 2 * width :], rows, candidate_weight, out=flat_parts[..., :width])
-        torch.baddbmm(both[:, None, : 2 * width], rows, gates_weight, out=flat_parts[..., width : 3 * width])
-        flat_parts[..., 3 * width :] = state_bias[:, None, 2 * width :]
-        if padding is not None:  # an update gate of 1 keeps the state as it is
-            parts[..., 2 * width : 3 * width].masked_fill_(padding, torch.inf)
+        bias_sum = input_bias + state_bias
+        torch.baddbmm(input_bias[:, None, 2 * width :], rows, candidate_weight, out=flat_buffer[..., :width])
+        torch.baddbmm(bias_sum[:, None, : 2 * width], rows, gates_weight, out=flat_buffer[..., width : 3 * width])
+        flat_buffer[..., 3 * width :] = state_bias[:, None, 2 * width :]
+        if padding is not None:  # an update gate z of 1 copies the state
+            buffer[..., 2 * width : 3 * width].masked_fill_(padding, torch.inf)
         for t in range(steps):
-            before, now = states[:, t], parts[:, t]
-            now[..., width:].baddbmm_(before, state_weight.mT)
-            next_state(now, before, out=states[:, t + 1])
-        ctx.save_for_backward(inputs, input_weight, state_weight, parts, states)
+            previous, step_buffer = states[:, t], buffer[:, t]
+            step_buffer[..., width:].baddbmm_(previous, state_weight.mT)
+            next_state(step_buffer, previous, out=states[:, t + 1])
+        ctx.save_for_backward(inputs, input_weight, state_weight, buffer, states)
         return states[:, 1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, input_weight, state_weight, parts, states = ctx.saved_tensors
+        inputs, input_weight, state_weight, buffer, states = ctx.saved_tensors
         directions, _, batch, width = gradient.shape
         grad_state = gradient.new_zeros(directions, batch, width)
-        for t in reversed(range(gradient.shape[1])):  # by steps, so that what is at work stays in the processor's cache
+        for t in reversed(range(gradient.shape[1])):  # one step at a time, so its tensors stay in the processor's cache
             grad_state += gradient[:, t]
-            grad_before = step_backward(parts[:, t], states[:, t], grad_state)
-            grad_state = torch.baddbmm(grad_before, parts[:, t, :, width:], state_weight)
-        rows = parts.flatten(1, 2)
-        input_part, state_part, sums = rows[..., : 3 * width], rows[..., width:], rows.sum(dim=1)
-        grad_inputs = (input_part @ input_weight.roll(width, 1)).view_as(inputs)
-        grad_input_weight = (input_part.mT @ inputs.flatten(1, 2)).roll(-width, 1)
-        grad_state_weight = state_part.mT @ states[:, :-1].flatten(1, 2)
+            direct_grad = step_backward(buffer[:, t], states[:, t], grad_state)
+            grad_state = torch.baddbmm(direct_grad, buffer[:, t, :, width:], state_weight)
+        grad_rows = buffer.flatten(1, 2)
+        input_grads, state_grads, sums = grad_rows[..., : 3 * width], grad_rows[..., width:], grad_rows.sum(dim=1)
+        grad_inputs = (input_grads @ input_weight.roll(width, 1)).view_as(inputs)
+        grad_input_weight = (input_grads.mT @ inputs.flatten(1, 2)).roll(-width, 1)
+        grad_state_weight = state_grads.mT @ states[:, :-1].flatten(1, 2)
         grad_input_bias = sums[:, : 3 * width].roll(-width, 1)
         return grad_inputs, grad_state, grad_input_weight, grad_state_weight, grad_input_bias, sums[:, width:], None

@@ -1,4 +1,4 @@
-"""Functions recorded as CUDA graphs: the GPU repeats their operations without Python starting each of them."""
+"""Functions recorded as CUDA graphs: one call by Python repeats all their operations on the GPU."""
 
 import logging
 from collections.abc import Callable, Hashable
@@ -6,28 +6,29 @@ from collections.abc import Callable, Hashable
 import torch
 
 EAGER_CALLS = 2
-"""So often a function runs as it is before it is recorded: libraries and caches are set up by then."""
+"""The number of ordinary calls of a function before it is recorded. They initialise libraries and caches."""
 
 log = logging.getLogger(__name__)
 
 
 class CudaGraphs:
-    """A CUDA graph for each of several functions, all in one pool of memory.
+    """A CUDA graph for each of several functions, all in one memory pool.
 
-    A function takes no arguments, reads and writes tensors that stay in place, and returns nothing. Its operations and
-    their shapes are the same in each call. Random numbers go on from graph to graph as they do from call to call.
+    A function has no arguments and no result. It reads and writes tensors whose memory stays the same, and all its
+    calls have the same operations and shapes. Replays advance PyTorch's random generator, as ordinary calls do.
     """
 
     def __init__(self, *, enabled: bool) -> None:
-        """Where not `enabled`, functions run as they are, as they must on a CPU."""
+        """`enabled` must be False on a CPU. Then `run` only calls the functions."""
         self.enabled = enabled
         self._calls: dict[Hashable, int] = {}
         self._graphs: dict[Hashable, torch.cuda.CUDAGraph] = {}
 
     def run(self, key: Hashable, function: Callable[[], None]) -> None:
-        """Runs the function; from its third call on, replays what was recorded under this key.
+        """Runs the function. From the third call with this key on, replays its graph, which the third call records.
 
-        What cannot be recorded runs as it is from then on, and so does all that comes after; one warning says so.
+        If a function cannot be recorded, one warning is logged, and all later calls are ordinary calls.
+        Raises torch.OutOfMemoryError if recording runs out of memory.
         """
         if self.enabled and key not in self._graphs:
             self._calls[key] = self._calls.get(key, 0) + 1
@@ -49,7 +50,7 @@ class CudaGraphs:
         except RuntimeError as error:
             self.enabled = False
             log.warning(
-                "training runs without CUDA graphs, many times slower, since a step cannot be recorded: %s",
+                "training runs without CUDA graphs and can be many times slower: a step cannot be recorded: %s",
                 str(error).splitlines()[0],
             )
         else:

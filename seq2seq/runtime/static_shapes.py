@@ -1,8 +1,9 @@
-"""Two forms of the same arithmetic: for a CPU, and for a GPU, which nobody may wait for.
+"""Static and dynamic shapes: a GPU computes with static shapes, a CPU with dynamic ones. The results are the same.
 
-A GPU computes while Python is already further on. An operation whose result has a shape that depends on values (the
-tokens of a mask, packed sequences) makes Python wait, and cannot be part of a CUDA graph. So a GPU works on padding as
-well, whose results are masked; a CPU leaves padding out.
+A GPU works asynchronously, while Python starts further operations. If the shape of a result depends on values (the
+tokens of a mask, packed sequences), Python has to wait for the GPU, and the operation cannot be part of a CUDA graph.
+So on a GPU shapes do not depend on values: operations include padding, and a mask removes its results. On a CPU
+operations leave padding out.
 """
 
 from collections.abc import Iterator
@@ -14,16 +15,16 @@ _on_every_device = False
 
 
 def has_static_shapes(tensor: Tensor) -> bool:
-    """Whether operations on the tensor take the form for a GPU."""
+    """Whether operations on the tensor have static shapes: True on a GPU, and within `static_shapes`."""
     return tensor.is_cuda or _on_every_device
 
 
 @contextmanager
 def static_shapes() -> Iterator[None]:
-    """The form for a GPU on every device, so that a machine without a GPU can test it."""
+    """Static shapes on every device in the `with` block, so that tests can run them on a CPU."""
     global _on_every_device
-    before, _on_every_device = _on_every_device, True
+    previous, _on_every_device = _on_every_device, True
     try:
         yield
     finally:
-        _on_every_device = before
+        _on_every_device = previous

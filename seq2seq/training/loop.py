@@ -28,17 +28,17 @@ from seq2seq.training.static_step import StaticStep, collate_static, static_upda
 from seq2seq.training.step import Update, updates
 from seq2seq.training.validation import Validator
 
-ASTRAY = 3
-"""So many steps in a row that are not finite end training."""
+MAX_SKIPPED = 3
+"""Training ends after this number of skipped steps in a row (see `Update.finite`)."""
 
-UNCHANGED = 3
-"""After so many validations with the same value of the metric, although the loss fell, there is a warning."""
+MAX_UNCHANGED = 3
+"""A warning appears after this number of validations in a row with the same value of the metric and a falling loss."""
 
 log = logging.getLogger(__name__)
 
 
 class Run(NamedTuple):
-    """What a run works on. `schedule` gives the learning rates of a run of so many steps."""
+    """The objects of a training run. `schedule` makes the learning rate schedule of a run from its number of steps."""
 
     configuration: config.Train
     prepared: Prepared
@@ -48,7 +48,7 @@ class Run(NamedTuple):
     device: torch.device
 
     def checkpoint(self, step: int, state: State, scores: dict[str, float]) -> Checkpoint:
-        """The run as it stands. Tensors are the run's own, not copies."""
+        """A checkpoint of the current state. It shares its tensors with the run: later steps change them."""
         return Checkpoint(
             configuration=self.configuration.model_dump(mode="json"),
             tokenizers=self.prepared.tokenizers,
@@ -63,10 +63,13 @@ class Run(NamedTuple):
 def steps(
     run: Run, start: Checkpoint, validator: Validator, folder: Path, board: Board, watch: Stopwatch
 ) -> dict[str, Any]:
-    """Trains from a checkpoint's step to the last one, or until patience ends; what it took.
+    """Trains from the step of the checkpoint `start` to the last step, or until patience ends.
 
-    `start` is in `folder` and in the model already. Where the loop is stopped, going on from the last checkpoint in
-    `folder` gives the same weights, curves and scores.
+    Returns the training part of `results.json`: numbers of steps, epochs and target tokens, seconds, tokens a second.
+
+    The caller has saved `start` in `folder` and loaded it into the model. A run that was interrupted and then resumed
+    from the last checkpoint in `folder` has the same weights, curves and scores as a run without interruption.
+    Raises InputError if training diverges, TrainingStopped after a signal.
     """
     assert start.training is not None
     options = run.configuration.training
@@ -82,13 +85,14 @@ def steps(
         processes=distributed.world_size(),
     )
     total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
-    every = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
-    counts, standing = start.training.state.counts, start.training.state.standing
+    validation_interval = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
+    counts, ranking = start.training.state.counts, start.training.state.standing
     if distributed.is_rank0():
-        checkpoint.keep_best(start, RunFolder(folder).checkpoints)  # in case that was where an interruption came
+        # The interrupted process may have written `last`, but not yet `best`.
+        checkpoint.keep_best(start, RunFolder(folder).checkpoints)
     if start.step == total > 0:
-        log.info("step %d of %d: no training is left", start.step, total)
-    end = start.step if options.patience is not None and standing.waited >= options.patience else total
+        log.info("step %d of %d: training is complete", start.step, total)
+    end = start.step if options.patience is not None and ranking.waited >= options.patience else total
     with (
         Interruption() as interruption,
         Progress(
@@ -102,12 +106,12 @@ def steps(
     ):
         for update in _updates(run, epochs, start=start.step, end=end, schedule=run.schedule(total)):
             progress.add(update)
-            validate = update.step == total or update.step % every == 0
+            validate = update.step == total or update.step % validation_interval == 0
             write_line = validate or update.step % options.log_every == 0
-            if write_line or run.device.type == "cpu":  # elsewhere it would wait for the device
+            if write_line or run.device.type == "cpu":  # on a GPU, reading the values makes Python wait
                 _check_finite(update, progress)
             if write_line:
-                progress.line(learning_rate=update.learning_rate, gradient_norm=update.gradient_norm)
+                progress.write_line(learning_rate=update.learning_rate, gradient_norm=update.gradient_norm)
             save = options.save_every is not None and update.step % options.save_every == 0
             if not (validate or save or interruption.requested_signal()):
                 continue
@@ -116,7 +120,7 @@ def steps(
             if validate:
                 with watch.part("validation"):
                     values = validator(update.step, run.device)
-                standing = standing.after(
+                ranking = ranking.after(
                     update.step,
                     values[validator.metric],
                     loss=values["loss"],
@@ -124,30 +128,30 @@ def steps(
                     higher_is_better=validator.metric != "loss",
                 )
             state = start.training.state.model_copy(
-                update={"events": board.flush(), "counts": progress.counts(), "standing": standing}
+                update={"events": board.flush(), "counts": progress.counts(), "standing": ranking}
             )
             with watch.part("checkpoints"):
                 _save(run.checkpoint(update.step, state, values), RunFolder(folder))
             if validate:
-                _tell(values, best=standing.waited == 0)
-                if standing.unchanged == UNCHANGED - 1 and values["exact"] < 1:
+                _log_validation(values, best=ranking.waited == 0)
+                if ranking.unchanged == MAX_UNCHANGED - 1 and values["exact"] < 1:
                     log.warning(
                         "%s was the same in %d validations while the loss fell, so the lowest loss ranks first; "
                         "training.metric chooses another metric, evaluation.tokenize the tokens that BLEU counts",
                         validator.metric,
-                        UNCHANGED,
+                        MAX_UNCHANGED,
                     )
             interruption.check(update.step, folder)
-            if options.patience is not None and standing.waited >= options.patience:
-                log.info("stopped: %s has not improved for %d validations", validator.metric, standing.waited)
+            if options.patience is not None and ranking.waited >= options.patience:
+                log.info("stopped: %s has not improved for %d validations", validator.metric, ranking.waited)
                 break
             progress.resume()
         interruption.check(progress.step, folder)
-    spent = progress.counts()
-    seconds, tokens = spent.seconds + spent.since.seconds, spent.tokens + spent.since.tokens
+    counts = progress.counts()
+    seconds, tokens = counts.seconds + counts.since.seconds, counts.tokens + counts.since.tokens
     return {
         "steps": progress.step,
-        "skipped_steps": spent.skipped,
+        "skipped_steps": counts.skipped,
         "epochs": progress.step / epochs.steps_per_epoch,
         "seconds": seconds,
         "target_tokens": tokens,
@@ -156,7 +160,7 @@ def steps(
 
 
 def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedule) -> Iterator[Update]:
-    """The steps `start + 1` to `end` on the run's device."""
+    """The optimiser steps `start + 1` to `end`, on the device of the run."""
     options, precision = run.configuration.training, run.configuration.device.precision
     batch = options.batch
     if run.device.type == "cpu":
@@ -192,7 +196,7 @@ def _save(latest: Checkpoint, folder: RunFolder) -> None:
         checkpoint.keep_best(latest, folder.checkpoints)
 
 
-def _tell(values: Mapping[str, float], *, best: bool) -> None:
+def _log_validation(values: Mapping[str, float], *, best: bool) -> None:
     log.info(
         "validation  loss %.3f  perplexity %s  BLEU %.2f  chrF %.2f (greedy)%s",
         values["loss"],
@@ -204,11 +208,11 @@ def _tell(values: Mapping[str, float], *, best: bool) -> None:
 
 
 def _check_finite(update: Update, progress: Progress) -> None:
-    """Raises InputError where steps were skipped so often in a row that training will not recover."""
+    """Raises InputError after `MAX_SKIPPED` skipped steps in a row: training will not recover."""
     skipped = int(progress.skipped[1])
-    if skipped >= ASTRAY:
+    if skipped >= MAX_SKIPPED:
         raise InputError(
-            f"step {update.step}: for {skipped} steps in a row the loss or its gradient was no finite number; lower "
-            "training.learning_rate, set training.clip, or take more steps of training.warmup (checkpoints/last is "
-            "from before)"
+            f"step {update.step}: training diverged: in {skipped} steps in a row the loss or its gradient was infinite "
+            "or NaN; lower training.learning_rate, set training.clip, or raise training.warmup (checkpoints/last is of "
+            "an earlier step)"
         )

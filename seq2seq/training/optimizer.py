@@ -1,4 +1,4 @@
-"""AdamW: gradient clipping, the update of the weights, and its tensors as a checkpoint holds them."""
+"""AdamW: making it, gradient clipping, the update of the weights, and its tensors in a checkpoint."""
 
 import inspect
 from collections.abc import Mapping
@@ -21,7 +21,10 @@ class AdamW(torch.optim.AdamW):
 
 
 def make_optimizer(model: Model, *, betas: tuple[float, float], weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); matrices decay, biases do not. The schedule sets the learning rate."""
+    """AdamW (Loshchilov and Hutter 2019) with weight decay for matrices, but not for biases and single numbers.
+
+    The learning rate is 0 until `set_learning_rate` sets it.
+    """
     matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     biases = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
@@ -34,7 +37,7 @@ def make_optimizer(model: Model, *, betas: tuple[float, float], weight_decay: fl
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Sets the rate of all parameters, in place where the optimiser reads it from a tensor."""
+    """Sets the learning rate of all parameters. On a GPU it is a tensor, which is changed in place."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -43,15 +46,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def gradient_norm(model: Model) -> Tensor:
-    """The Euclidean norm of all gradients together."""
+    """The Euclidean norm of the gradients of all parameters, as one vector."""
     return get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
 
 
 def update_weights(optimizer: torch.optim.Optimizer, *, norm: Tensor, clip: float | None, finite: Tensor) -> None:
-    """One optimiser step with gradients clipped to the norm `clip`; none where `finite` is False.
+    """One optimiser step. The gradients are clipped to the norm `clip`. If `finite` is False, no weight changes.
 
-    The protocol is that of PyTorch's fused optimisers with `torch.amp.GradScaler`: a step does nothing where
-    `found_inf` is 1, and divides gradients by `grad_scale`, which saves a pass over them. Nothing waits for the device.
+    Clipping multiplies gradients by `min(1, clip / norm)` (Pascanu et al. 2013). It uses the protocol between PyTorch's
+    fused optimisers and `torch.amp.GradScaler`: a step divides gradients by `grad_scale`, which saves a pass over them,
+    and has no effect if `found_inf` is 1. Python does not wait for the device.
     """
     optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]
     optimizer.grad_scale = (norm / clip).clamp(min=1.0).float() if clip is not None else None  # type: ignore[attr-defined]
@@ -59,47 +63,53 @@ def update_weights(optimizer: torch.optim.Optimizer, *, norm: Tensor, clip: floa
 
 
 def tensors_to_resume(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What the optimiser and the random generators hold, by name, such as `optimizer.exp_avg.output.bias`.
+    """The state of the optimiser and of the random generators by name, such as `optimizer.exp_avg.output.bias`.
 
-    The optimiser is the same in all processes, and each has its own random numbers: a row of `random.cpu`.
+    The state of the optimiser is the same in all processes. Each process has its own random generator, whose state is
+    one row of `random.cpu`. All processes must call this function together.
     """
     device = next(model.parameters()).device
-    found = {"random.cpu": distributed.gather_stacked(torch.get_rng_state())}
+    tensors = {"random.cpu": distributed.gather_stacked(torch.get_rng_state())}
     if device.type == "cuda":
-        found["random.cuda"] = distributed.gather_stacked(torch.cuda.get_rng_state(device))
+        tensors["random.cuda"] = distributed.gather_stacked(torch.cuda.get_rng_state(device))
     for name, parameter in model.named_parameters():
         for kind, tensor in optimizer.state[parameter].items():
-            found[f"optimizer.{kind}.{name}"] = tensor
-    return found
+            tensors[f"optimizer.{kind}.{name}"] = tensor
+    return tensors
 
 
 def load_tensors(model: Model, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts back what `tensors_to_resume` gave. Raises InputError where it is not for this model.
+    """Restores the state that `tensors_to_resume` returned. Raises InputError if it is not the state of this model.
 
-    A device that had no random generator there keeps its own.
+    The GPU's random generator keeps its state if the checkpoint has none for it.
     """
     device = next(model.parameters()).device
     tensors = {
-        name: distributed.select_own(found) if name.startswith("random.") else found for name, found in tensors.items()
+        name: distributed.select_own(tensor) if name.startswith("random.") else tensor
+        for name, tensor in tensors.items()
     }
-    wanted: dict[str, tuple[torch.Size, torch.dtype]] = {"random.cpu": (torch.get_rng_state().shape, torch.uint8)}
+    expected: dict[str, tuple[torch.Size, torch.dtype]] = {"random.cpu": (torch.get_rng_state().shape, torch.uint8)}
     if "random.cuda" in tensors:
-        wanted["random.cuda"] = (torch.Size([16]), torch.uint8)
+        expected["random.cuda"] = (torch.Size([16]), torch.uint8)
     for name, parameter in model.named_parameters():
-        if any(found.startswith("optimizer.") for found in tensors):  # none before the first step
-            alike = (parameter.shape, parameter.dtype)
-            wanted |= {f"optimizer.{kind}.{name}": alike for kind in ("exp_avg", "exp_avg_sq")}
-            wanted[f"optimizer.step.{name}"] = (torch.Size([]), torch.float32)
-    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
-    if wanted != found:
-        name = min(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        raise InputError(f"{name} is {found.get(name)} where training has {wanted.get(name)}")
+        if any(key.startswith("optimizer.") for key in tensors):  # the optimiser has no state before the first step
+            shape_and_type = (parameter.shape, parameter.dtype)
+            expected |= {f"optimizer.{kind}.{name}": shape_and_type for kind in ("exp_avg", "exp_avg_sq")}
+            expected[f"optimizer.step.{name}"] = (torch.Size([]), torch.float32)
+    shapes_and_types = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+    if expected != shapes_and_types:
+        names = expected.keys() | shapes_and_types.keys()
+        name = min(name for name in names if expected.get(name) != shapes_and_types.get(name))
+        raise InputError(
+            f"{name} is {shapes_and_types.get(name, 'missing')} in the checkpoint, but training needs "
+            f"{expected.get(name, 'none')}"
+        )
     for name, parameter in model.named_parameters():
         prefix = {kind: f"optimizer.{kind}.{name}" for kind in ("step", "exp_avg", "exp_avg_sq")}
         optimizer.state[parameter] = {kind: tensors[key].to(device) for kind, key in prefix.items() if key in tensors}
     try:
         torch.set_rng_state(tensors["random.cpu"])
     except RuntimeError as error:
-        raise InputError(f"random.cpu is no state of random numbers: {error}") from None
+        raise InputError(f"random.cpu is not the state of a random generator: {error}") from None
     if device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], device)

@@ -1,4 +1,4 @@
-"""How training goes: a bar where someone watches, lines in the log, curves in TensorBoard."""
+"""The progress of training: a bar in the terminal, lines in the log, curves in TensorBoard."""
 
 import logging
 import math
@@ -17,19 +17,21 @@ from seq2seq.training.step import Update
 
 Number = torch.Tensor | float
 
-CROWDED = 0.8
-"""CPU time for each thread and second below which a warning of oversubscription is due. Threads that have the cores to
-themselves use 0.99 and more, since they spin while they wait; beside a busy process 0.5 to 0.7, and then training takes
-3 to 100 times as long."""
+MIN_CPU_SHARE = 0.8
+"""Seconds of CPU time for each thread and second. Less than this causes a warning of CPU oversubscription.
+
+On free cores threads use 0.99 and more, since they spin while they wait. If another process keeps a core busy they use
+0.5 to 0.7, and training takes 3 to 100 times as long."""
 
 log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Sums of the steps since the last line, and the clock of training alone: it stands between `pause` and `resume`.
+    """Sums over the steps since the last line, and a clock that measures training without validation and saving.
 
-    `step` and `counts` are where an earlier process was, for a run that is resumed; `threads` is how many compute
-    on the CPU. Steps that were skipped are counted and add nothing to the sums.
+    Between `pause` and `resume` the clock does not run. For a resumed run, `step` and `counts` are those of its
+    checkpoint. `threads` is the number of threads that compute on the CPU, 0 on a GPU. A skipped step is counted, but
+    adds nothing to the sums.
     """
 
     def __init__(
@@ -43,13 +45,13 @@ class Progress:
         threads: int,
     ) -> None:
         self.scalars, self.total, self.steps_per_epoch = scalars, total, steps_per_epoch
-        self.step, self.before = step, counts
+        self.step, self.earlier = step, counts
         since = counts.since
-        # Numbers, and tensors on the device as soon as a step is added: adding up waits for nothing.
+        # Numbers at first, tensors on the device after the first step, so `add` does not wait for the device.
         self.since: list[Number] = [since.loss, since.likelihood, since.tokens, since.padding, since.positions]
         self.skipped: list[Number] = [counts.skipped, counts.skipped_in_a_row]
         self.seconds = since.seconds
-        self.threads, self.worked, self.warned = threads, 0.0, False
+        self.threads, self.cpu_seconds, self.warned = threads, 0.0, False
 
     def __enter__(self) -> "Progress":
         shown = sys.stderr.isatty() and distributed.is_rank0()
@@ -63,23 +65,23 @@ class Progress:
         self.bar.close()
 
     def add(self, update: Update) -> None:
-        """Counts a step."""
+        """Adds a step to the sums. Does not wait for the device."""
         self.step = update.step
-        added: list[Number] = [*update.loss, update.tokens, update.padding, update.positions]
+        values: list[Number] = [*update.loss, update.tokens, update.padding, update.positions]
         finite = update.finite
-        self.since = [total + torch.where(finite, part, 0) for total, part in zip(self.since, added, strict=True)]
+        self.since = [total + torch.where(finite, value, 0) for total, value in zip(self.since, values, strict=True)]
         skipped = (~update.finite).long()
         self.skipped = [self.skipped[0] + skipped, (self.skipped[1] + skipped) * skipped]
         self.bar.update()
 
     def counts(self) -> Counts:
-        """The numbers so far; waits for the device."""
+        """The counts and sums up to the current step. Waits for the device."""
         loss, likelihood = map(float, self.since[:2])
         tokens, padding, positions = map(int, self.since[2:])
         skipped, in_a_row = map(int, self.skipped)
         return Counts(
-            tokens=self.before.tokens,
-            seconds=self.before.seconds,
+            tokens=self.earlier.tokens,
+            seconds=self.earlier.seconds,
             since=Sums(
                 loss=loss,
                 likelihood=likelihood,
@@ -92,28 +94,28 @@ class Progress:
             skipped_in_a_row=in_a_row,
         )
 
-    def line(self, *, learning_rate: float, gradient_norm: torch.Tensor) -> None:
-        """One line and one point of each curve for the steps since the last; waits for the device."""
-        found = self.counts()
+    def write_line(self, *, learning_rate: float, gradient_norm: torch.Tensor) -> None:
+        """Writes a log line and a point of each curve, for the steps since the last line. Waits for the device."""
+        counts = self.counts()
         self.pause()
         self.resume()
-        since, elapsed = found.since, self.seconds
+        since, elapsed = counts.since, self.seconds
         if elapsed > 1:
-            self._warn(self.worked / elapsed)
-        tokens, positions = since.tokens or math.nan, since.positions or math.nan  # 0 where all steps were skipped
+            self._warn_of_oversubscription(self.cpu_seconds / elapsed)
+        tokens, positions = since.tokens or math.nan, since.positions or math.nan  # 0 if all steps were skipped
         values = {
             "loss": since.loss / tokens,
-            "perplexity": math.exp(min(since.likelihood / tokens, 700)),  # what a float can hold
+            "perplexity": math.exp(min(since.likelihood / tokens, 700)),  # exp(710) is too large for a float
             "learning_rate": learning_rate,
             "gradient_norm": float(gradient_norm),
             "target_tokens_per_second": since.tokens / elapsed,
             "padding": since.padding / positions,
-            "seconds": found.seconds + elapsed,
+            "seconds": counts.seconds + elapsed,
         }
-        self.before = Counts(tokens=found.tokens + since.tokens, seconds=values["seconds"])
-        self.since, self.seconds, self.worked = [0.0, 0.0, 0, 0, 0], 0.0, 0.0
+        self.earlier = Counts(tokens=counts.tokens + since.tokens, seconds=values["seconds"])
+        self.since, self.seconds, self.cpu_seconds = [0.0, 0.0, 0, 0, 0], 0.0, 0.0
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
-        left = self.before.seconds / self.step * (self.total - self.step)
+        seconds_left = self.earlier.seconds / self.step * (self.total - self.step)
         log.info(
             "step %d/%d  epoch %.1f  loss %.3f  perplexity %s  %.0f tokens/s  %s left%s",
             self.step,
@@ -122,27 +124,27 @@ class Progress:
             values["loss"],
             format_perplexity(values["perplexity"]),
             values["target_tokens_per_second"],
-            tqdm.format_interval(left),
-            f"  {found.skipped} steps skipped: not finite" if found.skipped else "",
+            tqdm.format_interval(seconds_left),
+            f"  {counts.skipped} steps skipped: not finite" if counts.skipped else "",
         )
 
-    def _warn(self, processors: float) -> None:
-        """Once, where threads have fewer processors than they are."""
-        if self.threads > 1 and processors < CROWDED * self.threads and not self.warned:
+    def _warn_of_oversubscription(self, processors: float) -> None:
+        """Warns once if a thread gets less than `MIN_CPU_SHARE` of a processor."""
+        if self.threads > 1 and processors < MIN_CPU_SHARE * self.threads and not self.warned:
             self.warned = True
             log.warning(
-                "%d threads have the time of %.1f processors and wait for one another, which can make training many "
-                "times slower: end what else runs, or start with device.threads=%d",
+                "%d threads get the time of only %.1f processors and wait for one another, which can make training "
+                "many times slower: end other programs, or start with device.threads=%d",
                 self.threads,
                 processors,
                 max(1, int(processors)),
             )
 
     def pause(self) -> None:
-        """Stops the clock: what comes now is not training."""
+        """Stops the clock, before validation or saving."""
         self.seconds += time.perf_counter() - self.started
-        self.worked += time.process_time() - self.work_before
+        self.cpu_seconds += time.process_time() - self.cpu_started
 
     def resume(self) -> None:
         """Starts the clock again."""
-        self.started, self.work_before = time.perf_counter(), time.process_time()
+        self.started, self.cpu_started = time.perf_counter(), time.process_time()

@@ -1,4 +1,7 @@
-"""SIGINT (Ctrl-C) and SIGTERM during training: the step is finished and saved; a second signal stops at once."""
+"""SIGINT (Ctrl-C) and SIGTERM during training: the run ends after the current step, with a checkpoint.
+
+A second signal ends it at once.
+"""
 
 import shlex
 import signal
@@ -8,8 +11,8 @@ from types import FrameType, TracebackType
 from seq2seq.runtime import distributed
 
 
-class TrainingStopped(Exception):  # noqa: N818  # nothing went wrong
-    """Training was asked to stop, and everything is saved. `number` is the signal's."""
+class TrainingStopped(Exception):  # noqa: N818  # it is no error
+    """A signal stopped training, and a checkpoint of the last step is saved. `number` is the number of the signal."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -28,27 +31,27 @@ class Interruption:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._put_back()
+        self._restore_handlers()
 
     def _remember(self, number: int, _: FrameType | None) -> None:
         self.number = number
-        self._put_back()
+        self._restore_handlers()
 
-    def _put_back(self) -> None:
+    def _restore_handlers(self) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
     def requested_signal(self) -> int:
-        """The number of the signal that any process got, or 0."""
+        """The number of a signal that any process of the run received, or 0. All processes must call it together."""
         return distributed.all_reduce_max(self.number or 0)
 
     def check(self, step: int, folder: Path) -> None:
-        """Raises Stopped where there was a signal. Call it when the step is saved."""
+        """Raises TrainingStopped if any process received a signal. Call it after the step is saved."""
         if number := self.requested_signal():
             name = signal.Signals(number).name
             raise TrainingStopped(number, f"stopped by {name} after step {step}: {resume_advice(folder)}")
 
 
 def resume_advice(folder: Path) -> str:
-    """What to type."""
-    return f"`{distributed.train_command()} resume={shlex.quote(str(folder))}` goes on"
+    """How to resume the run in this folder, for the end of a message."""
+    return f"to continue, run `{distributed.train_command()} resume={shlex.quote(str(folder))}`"

@@ -1,9 +1,9 @@
-"""Optimiser steps for a GPU: the same arithmetic as `training/step.py`, in shapes that a CUDA graph can repeat.
+"""Optimiser steps for a GPU: the arithmetic of `training/step.py` with static shapes and CUDA graphs.
 
-A batch is padded to one of a few shapes, its bucket. The forward and backward pass of each bucket is one CUDA graph and
-the update of the weights another, so that Python starts two graphs a step and not thousands of kernels. Nothing waits
-for the device. Gradients stand in the same memory all the time, between the two kinds of graphs: there they are added
-up over the batches of a step and over processes.
+A batch is padded to one of a few shapes, its bucket. The forward and backward pass of each bucket is one CUDA graph,
+and the update of the weights is another. So Python starts two graphs for a step instead of thousands of kernels, and
+does not wait for the device. Gradients stay in the same memory. Between the graphs they are summed over the batches of
+a step and over processes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,14 +31,17 @@ from seq2seq.training.step import Update, batch_loss, too_large
 
 
 class Bucket(NamedTuple):
-    """The shape of a batch: so many sentences, and both sides padded to one length, EOS counted."""
+    """The shape of a batch: `rows` sentences, with both sides padded to `length` tokens, EOS counted."""
 
     rows: int
     length: int
 
 
 class StaticBatch(NamedTuple):
-    """A batch on the device, in the shape of its bucket. A row of padding alone is no sentence."""
+    """A batch on the device, in the shape of its bucket. Rows without a sentence are padding.
+
+    `target_input` is `target_output` shifted by one, and begins with BOS.
+    """
 
     source: Int[Tensor, "rows length"]
     source_mask: Bool[Tensor, "rows length"]
@@ -48,7 +51,7 @@ class StaticBatch(NamedTuple):
 
     @classmethod
     def from_ids(cls, ids: Int[Tensor, "2 rows length"]) -> "StaticBatch":
-        """From both sides as ids, EOS and PAD. No text encodes to PAD, so the masks follow from the ids."""
+        """From the ids of source and target, with EOS and PAD. No text encodes to PAD: masks are `ids != PAD`."""
         source, target = ids.unbind(0)
         mask = target != PAD
         target_input = target.roll(1, dims=1).masked_fill(~mask, PAD)
@@ -57,7 +60,7 @@ class StaticBatch(NamedTuple):
 
 
 class HostBatch(NamedTuple):
-    """A batch on its way to the device: both sides as ids, EOS and PAD, in the CPU's memory, and their tokens."""
+    """A batch in the CPU's memory: the ids of source and target, with EOS and PAD, and the number of their tokens."""
 
     ids: Int[Tensor, "2 rows length"]
     source_tokens: int
@@ -65,15 +68,15 @@ class HostBatch(NamedTuple):
 
     @property
     def bucket(self) -> Bucket:
-        """The batch's shape."""
+        """The shape of the batch."""
         return Bucket(*self.ids.shape[1:])
 
 
 def bucket(longest: int, *, size: int, unit: str, multiple: int) -> Bucket:
-    """The bucket of a batch whose longest side has so many tokens, EOS counted.
+    """The bucket of a batch whose longest sentence has `longest` tokens, EOS counted.
 
-    `size` and `unit` are those of `plan`, and `multiple` is what `plan` rounded lengths up to. All batches of the same
-    `length` share a bucket, whose rows are the most that any of them may have.
+    `size`, `unit` and `multiple` are those of `seq2seq.text.batches.plan`. All batches of the same `length` share a
+    bucket. It has as many rows as the largest batch that `plan` can make of that length.
     """
     length = round_up(longest, LENGTH_MULTIPLE)
     if unit == "sentences":
@@ -83,9 +86,10 @@ def bucket(longest: int, *, size: int, unit: str, multiple: int) -> Bucket:
 
 
 def collate_static(store: Store, indices: np.ndarray, *, size: int, unit: str, multiple: int, pin: bool) -> HostBatch:
-    """The batch of these sentences of the store, in the shape of its bucket.
+    """The batch of the sentences with these indices, in the shape of its bucket.
 
-    `size`, `unit` and `multiple` are those of `bucket`. With `pin`, Python need not wait for its copy to the device.
+    `size`, `unit` and `multiple` are those of `bucket`. With `pin` the batch is in pinned memory, so Python does not
+    wait for the copy to the device.
     """
     sides = [[side[index] for index in indices.tolist()] for side in (store.source, store.target)]
     lengths = np.array([[len(sentence) for sentence in side] for side in sides])
@@ -99,7 +103,7 @@ def collate_static(store: Store, indices: np.ndarray, *, size: int, unit: str, m
 
 
 class StaticStep:
-    """Training in fixed memory: `add_gradient` for each batch of a step, then `update`."""
+    """One optimiser step in fixed memory: call `add_gradient` for each batch of the step, then `update`."""
 
     def __init__(
         self,
@@ -111,7 +115,7 @@ class StaticStep:
         precision: str,
         graphs: bool,
     ) -> None:
-        """`graphs` records CUDA graphs. The other options are those of `updates`."""
+        """With `graphs`, operations are recorded as CUDA graphs. The other options are those of `updates`."""
         self.model, self.optimizer = model, optimizer
         self.smoothing, self.clip, self.precision = smoothing, clip, precision
         self.graphs = CudaGraphs(enabled=graphs)
@@ -126,7 +130,7 @@ class StaticStep:
         self.results = torch.zeros(4, device=self.device)
 
     def add_gradient(self, batch: HostBatch, tokens: int) -> None:
-        """Adds the gradient of the batch's loss, divided by the tokens of its whole step, and the sums of its loss."""
+        """Adds the loss of the batch, and its gradient divided by `tokens`, the target tokens of the whole step."""
         if batch.bucket not in self.inputs:
             self.inputs[batch.bucket] = torch.empty_like(batch.ids, device=self.device)
         ids = self.inputs[batch.bucket]
@@ -138,10 +142,13 @@ class StaticStep:
         with static_shapes(), products(self.precision, self.device):
             loss = batch_loss(self.model, StaticBatch.from_ids(ids), smoothing=self.smoothing)
             (loss.smoothed / self.tokens).backward()
-        self.losses += torch.stack([part.detach() for part in loss])
+        self.losses += torch.stack([value.detach() for value in loss])
 
     def update(self, learning_rate: float) -> tuple[Loss, Tensor, Tensor]:
-        """Moves the weights; the loss, the gradient's norm, and whether both were finite. Clears gradients and sums."""
+        """Updates the weights and resets gradients and loss to 0.
+
+        Returns the loss of the step, the norm of its gradient before clipping, and whether both were finite.
+        """
         set_learning_rate(self.optimizer, learning_rate)
         self.graphs.run("update", self._update)
         smoothed, likelihood, norm, finite = self.results.clone().unbind()
@@ -159,7 +166,7 @@ class StaticStep:
 def static_updates(
     step: StaticStep, groups: Iterable[Sequence[HostBatch]], *, schedule: Schedule, start: int = 0
 ) -> Iterator[Update]:
-    """One update for each group of batches, as `seq2seq.training.step.updates` has it."""
+    """Makes one optimiser step for each group of batches, like `seq2seq.training.step.updates`."""
     for number, group in enumerate(groups, start=start + 1):
         step.model.train()
         positions = sum(batch.ids.numel() for batch in group)

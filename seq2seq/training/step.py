@@ -1,4 +1,4 @@
-"""The loss of a batch, and a generator of optimiser steps."""
+"""The loss of a batch, and optimiser steps as a generator."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -18,9 +18,13 @@ from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_
 
 
 class Update(NamedTuple):
-    """One optimiser step: sums over its batches; tensors are still on the device, so that nothing waits for them.
+    """The results of one optimiser step. Tensors stay on the device, so Python does not wait for them.
 
-    Where `finite` is False, the loss or the norm was infinite or no number, and the weights stayed as they were.
+    - `step`: its number, from 1
+    - `loss`, `tokens`, `padding`, `positions`: sums over the batches of the step in all processes: the loss of the
+      target tokens, their number, and the padding and all positions of both sides
+    - `gradient_norm`: before clipping
+    - `finite`: False if the loss or the norm was infinite or NaN; then the step was skipped, and no weight changed
     """
 
     step: int
@@ -38,16 +42,17 @@ def batch_loss(model: Model, batch: PaddedPairs, *, smoothing: float) -> Loss:
     outputs, attention = model(batch.source, batch.source_mask, batch.target_input)
     loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=smoothing)
     if attention.log_probability is not None:
-        gradient = _reinforcement(model, outputs, attention.log_probability, batch)
-        loss = loss._replace(smoothed=loss.smoothed + gradient)
+        reinforce = _reinforce(model, outputs, attention.log_probability, batch)
+        loss = loss._replace(smoothed=loss.smoothed + reinforce)
     return loss
 
 
-def _reinforcement(model: Model, outputs: Tensor, log_probability: Tensor, batch: PaddedPairs) -> Tensor:
-    """0, with the gradient of `-sum_i (r_i - mean r) log p(draw_i)` (Williams 1992), which hard attention learns by.
+def _reinforce(model: Model, outputs: Tensor, log_probability: Tensor, batch: PaddedPairs) -> Tensor:
+    """A sum with the value 0 and the gradient of `-sum_i (r_i - mean r) log p(draw_i)` (REINFORCE, Williams 1992).
 
-    The reward r is the log-likelihood of the draw's own word; its effect on later words through the decoder's state
-    (`luong` has none) is left out. The mean over the batch is the baseline.
+    Hard attention learns from it. The reward `r_i` is the log-likelihood of target word i, in nats, and the mean over
+    the batch is the baseline. The effect of a draw on later words, through the state of the decoder, is neglected; in
+    `luong` there is none.
     """
     mask = batch.target_mask
     with torch.no_grad():
@@ -68,16 +73,16 @@ def updates(
     precision: str = "float32",
     start: int = 0,
 ) -> Iterator[Update]:
-    """One update for each group of batches: its gradient is that of all their tokens as one batch.
+    """Makes one optimiser step for each group of batches, as if the group were one batch.
 
-    Every batch's summed loss is divided by the tokens of the whole group, so a group of k batches weighs each token
-    as one batch of the same sentences would. Gradients are clipped to the norm `clip` where it is given. `precision` is
-    that of `seq2seq.precision`.
+    The summed loss of each batch is divided by the number of target tokens of the whole group, so each token has the
+    same weight. Gradients are clipped to the norm `clip`, or not if it is None. `precision` is one of
+    `seq2seq.runtime.precision.PRECISIONS`. The first step has the number `start + 1`.
 
-    Of several processes each gives its own groups, and a group is what all of them have for one step. Where an epoch
-    ends, some may have no batch.
+    With several processes each has its own groups, and the groups of all processes together make a step. At the end of
+    an epoch a group may be empty. Raises InputError if a batch needs more memory than there is.
     """
-    nothing = Loss(*next(model.parameters()).new_zeros(2))
+    zero = Loss(*next(model.parameters()).new_zeros(2))
     for step, group in enumerate(groups, start=start + 1):
         model.train()
         tokens, padding, positions = _counts(group)
@@ -87,9 +92,9 @@ def updates(
             with memory_or(too_large(rows, source, target, step)), products(precision, batch.source.device):
                 loss = batch_loss(model, batch, smoothing=smoothing)
                 (loss.smoothed / tokens).backward()
-            losses.append(Loss(*(part.detach() for part in loss)))
-        total = Loss(*(torch.stack(parts).sum() for parts in zip(*losses or [nothing], strict=True)))
-        _add_up(model, total)
+            losses.append(Loss(*(value.detach() for value in loss)))
+        total = Loss(*(torch.stack(values).sum() for values in zip(*losses or [zero], strict=True)))
+        _all_reduce(model, total)
         norm, rate = gradient_norm(model), schedule.rate(step)
         finite = torch.isfinite(norm) & torch.isfinite(total.smoothed)
         set_learning_rate(optimizer, rate)
@@ -99,7 +104,7 @@ def updates(
 
 
 def too_large(sentences: int, source: int, target: int, step: int) -> str:
-    """What is wrong, and what would do, where a batch of this shape needs more memory than there is."""
+    """The message for a batch of this shape that needs more memory than there is."""
     return (
         f"step {step}: no memory left for a batch of {sentences} sentences, of up to {source} source and {target} "
         "target subwords: lower training.batch.size (training.accumulate makes up for it) or dataset.longest"
@@ -107,16 +112,16 @@ def too_large(sentences: int, source: int, target: int, step: int) -> str:
 
 
 def _counts(group: Sequence[Batch]) -> list[int]:
-    """Target tokens, padding and positions of the group, all processes' batches together."""
+    """The target tokens, padding and positions of the group, summed over all processes."""
     counts = [(batch.target_tokens, *padding_share(batch)) for batch in group]
-    return distributed.all_reduce_sum([sum(parts) for parts in zip((0, 0, 0), *counts, strict=True)])
+    return distributed.all_reduce_sum([sum(column) for column in zip((0, 0, 0), *counts, strict=True)])
 
 
-def _add_up(model: Model, total: Loss) -> None:
-    """Makes gradients and loss the sums over all processes; one without a batch adds nothing."""
+def _all_reduce(model: Model, total: Loss) -> None:
+    """Replaces gradients and loss by their sums over all processes. A process without a batch adds 0."""
     if distributed.world_size() > 1:
         parameters = list(model.parameters())
-        gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
+        gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in parameters]
         distributed.all_reduce_([*gradients, *total])
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient

@@ -1,4 +1,4 @@
-"""What is measured while training: loss, BLEU and chrF of the validation split, and pictures of a few sentences."""
+"""Validation during training: loss, BLEU and chrF of the validation split, and attention of a few sentences."""
 
 import logging
 import math
@@ -21,12 +21,12 @@ from seq2seq.text.units import segments
 
 log = logging.getLogger(__name__)
 
-SHOWN = 4
-"""Sentences whose translations and attention are shown, the same ones at every validation."""
+SAMPLES = 4
+"""The number of sentences whose translations and attention TensorBoard shows. They are the same at each validation."""
 
 
 class Validator:
-    """Scores a model on the validation split and shows in TensorBoard what it does."""
+    """Scores a model on the validation split, and writes scores, translations and attention to TensorBoard."""
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class Validator:
         metric: str,
         board: Board,
     ) -> None:
-        """`translator` makes one of the model as it has become; `metric` is to rank the validations.
+        """`translator` makes a translator with the current weights of the model. `metric` ranks the validations.
 
-        Where the references are too short for BLEU, the loss ranks them in its place, with a warning.
+        If all references are too short for BLEU, the loss replaces BLEU as the metric, with a warning.
         """
         self.model, self.split, self.translator, self.metrics, self.board = model, split, translator, metrics, board
         self.metric = metric
@@ -54,36 +54,36 @@ class Validator:
             )
         self.references = References(split, tokenizers, longest=translator().longest)
         by_length = sorted(range(len(split.pairs)), key=lambda i: (len(segments(split.pairs[i].source)), i))
-        # Sentences of ordinary length, spread from the shorter half of the split to its longer one.
-        count = min(SHOWN, len(by_length))
-        self.shown = [by_length[len(by_length) * (2 * i + 1) // (2 * count)] for i in range(count)]
+        # Evenly spaced in the order of lengths, without the shortest and the longest sentences.
+        count = min(SAMPLES, len(by_length))
+        self.samples = [by_length[len(by_length) * (2 * i + 1) // (2 * count)] for i in range(count)]
 
     def __call__(self, step: int, device: torch.device) -> dict[str, float]:
-        """`loss` (nats a token), `perplexity`, `bleu`, `chrf`, `exact` and, where there is gold, `aer` at this step.
+        """Scores: `loss` (nats per token), `perplexity`, `bleu`, `chrf`, `exact`, and `aer` if there are gold links.
 
-        Raises InputError where the loss is NaN: nothing that comes after could mend it.
+        Raises InputError if the loss is NaN, since training cannot recover from that.
         """
-        reading = self.references.read(self.model, device)
-        if math.isnan(reading.likelihood.total):
+        forced = self.references.read(self.model, device)
+        if math.isnan(forced.likelihood.total):
             raise InputError(
-                f"step {step}: training went astray, the loss is no longer a number; lower training.learning_rate, "
-                "set training.clip, or take more steps of training.warmup"
+                f"step {step}: training diverged: the validation loss is NaN; lower training.learning_rate, set "
+                "training.clip, or raise training.warmup"
             )
         hypotheses = translate(self.translator(), [pair.source for pair in self.split.pairs])
-        return distributed.run_on_rank0_and_broadcast(lambda: self._score(step, reading, hypotheses))
+        return distributed.run_on_rank0_and_broadcast(lambda: self._score(step, forced, hypotheses))
 
-    def _score(self, step: int, reading: TeacherForcingResult, hypotheses: Hypotheses) -> dict[str, float]:
+    def _score(self, step: int, forced: TeacherForcingResult, hypotheses: Hypotheses) -> dict[str, float]:
         pairs = self.split.pairs
         values = {
-            "loss": reading.likelihood.loss,
-            "perplexity": reading.likelihood.perplexity,
+            "loss": forced.likelihood.loss,
+            "perplexity": forced.likelihood.perplexity,
             **self.metrics.quick_scores(hypotheses.texts, [pair.target for pair in pairs]),
-            **shares(outcomes(self.split, hypotheses.texts, reading, self.metrics)),
+            **shares(outcomes(self.split, hypotheses.texts, forced, self.metrics)),
         }
         self.board.scalars({f"validation/{name}": value for name, value in values.items()}, step)
-        self.board.scalars({f"attention/{name}": value for name, value in reading.diagnostics.means().items()}, step)
-        self.board.translations([Sample(*pairs[i], hypotheses.texts[i]) for i in self.shown], step)
-        for number, i in enumerate(self.shown, start=1):
+        self.board.scalars({f"attention/{name}": value for name, value in forced.diagnostics.means().items()}, step)
+        self.board.translations([Sample(*pairs[i], hypotheses.texts[i]) for i in self.samples], step)
+        for number, i in enumerate(self.samples, start=1):
             if (translation := hypotheses.best[i]) is not None and translation.target_pieces:
                 self.board.heatmap(f"attention/{number}", unit_attention(translation), step, title=translation.text)
         return values

@@ -15,8 +15,8 @@ from seq2seq.attention.distributions import (
     Distribution,
     DistributionSizes,
     HardOptions,
-    masked_softmax,
 )
+from seq2seq.attention.masked_softmax import masked_softmax
 
 QUERY = 5
 

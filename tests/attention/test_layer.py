@@ -37,7 +37,7 @@ def layer(name: str, distribution: str = "softmax", *, positions: int = SOURCE) 
     torch.manual_seed(1)
     rule = tiny_rule(name, distribution)
     key = 6 if SCORES[name].needs_equal_widths else 7
-    return rule.layer(query=6, key=key, value=VALUE, positions=positions, beside=6, output=OUTPUT).eval()
+    return rule.layer(query=6, key=key, value=VALUE, positions=positions, partner=6, output=OUTPUT).eval()
 
 
 def inputs(name: str, lengths: list[int] = LENGTHS) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -75,7 +75,7 @@ def combined(module: AttentionLayer, query: Tensor, context: Tensor) -> Tensor:
 def test_rule_1_is_the_notes_code(batch: int, query: int, key: int, positions: int) -> None:
     """Weights `softmax(attn([Q; K]))`, applied to V, and `attn_combine([Q; applied])`; every position holds a token."""
     rule = tiny_rule("concat")
-    module = rule.layer(query=query, key=key, value=VALUE, positions=positions, beside=query, output=OUTPUT)
+    module = rule.layer(query=query, key=key, value=VALUE, positions=positions, partner=query, output=OUTPUT)
     q, k, v = torch.randn(batch, 1, query), torch.randn(batch, 1, key), torch.randn(batch, positions, VALUE)
     output, (weights, _) = module(q, k, v, torch.ones(batch, positions, dtype=torch.bool))
     attention = module.score.get_submodule("linear")
@@ -117,13 +117,13 @@ def test_folding_changes_no_number(name: str) -> None:
     prepared = key if module.score.location_based else module.score.prepare(key)
     weights, _ = module.attention_weights(query, prepared, mask, step)
     folded = module.fold(module.score.prepare_value(value))
-    torch.testing.assert_close(module.project_query(query) + module.mix_folded(weights, folded), output)
+    torch.testing.assert_close(module.project_partner(query) + module.mix_folded(weights, folded), output)
 
 
 def test_weights_by_eye() -> None:
     """Rule 3, width 4: scores 0 and 1, weights (1, e) / (1 + e), context the mix of 10 and 20 in that proportion."""
     rule = tiny_rule("dot")
-    module = rule.layer(query=4, key=4, value=1, positions=1, beside=4, output=2)
+    module = rule.layer(query=4, key=4, value=1, positions=1, partner=4, output=2)
     query, key = torch.tensor([[[1.0, 0, 0, 0]]]), torch.tensor([[[0.0, 3, 0, 0], [2, 0, 5, 0], [9, 9, 9, 9]]])
     mask = torch.tensor([[True, True, False]])
     weights, _ = module.attention_weights(query, module.score.prepare(key), mask, torch.zeros(1, 1, dtype=torch.long))

@@ -45,7 +45,7 @@ def test_the_notes_three_rules_are_there() -> None:
 @shapes
 @few
 def test_rule_1(batch: int, target: int, source: int, query: int, key: int, seed: int) -> None:
-    """`Linear([Q; K])`: K is one vector beside Q, and the scores are one for each position."""
+    """`Linear([Q; K])`: K is one vector for each query, and there is one score for each position."""
     torch.manual_seed(seed)
     rule = Concat(sizes(query=query, key=key, positions=source)).double()
     q, k = vectors(batch, target, query), vectors(batch, target, key)

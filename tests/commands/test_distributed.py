@@ -167,7 +167,7 @@ def stopped(folder: Path, place: Path) -> None:
     os.kill(children(process)[1], signal.SIGTERM)
     status, errors = end(process)
     step = checkpoint.load(place / "checkpoints" / "last", training=True).step
-    go_on = f"`torchrun --nproc_per_node=2 train.py resume={place}` goes on"
+    go_on = f"to continue, run `torchrun --nproc_per_node=2 train.py resume={place}`"
     assert 9 <= step < 50
     assert errors == [f"stopped by SIGTERM after step {step}: {go_on}"]
     assert status != 0

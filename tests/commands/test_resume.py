@@ -168,7 +168,7 @@ def test_training_that_goes_astray_stops_with_a_sentence(warm: Warm, folder: Pat
     wild = ["training.learning_rate=1e30", "training.clip=null", "training.warmup=0", f"hydra.run.dir={place}"]
     ended = warm("train", *SHORT, *wild, folder=folder, status=2)
     (sentence,) = ended.told.splitlines()
-    assert "3 steps in a row the loss or its gradient was no finite number; lower training.learning_rate" in sentence
+    assert "in 3 steps in a row the loss or its gradient was infinite or NaN; lower training.learning_rate" in sentence
     assert "step 4:" in sentence
     assert checkpoint.load(place / "checkpoints" / "last").step == 0
 
@@ -203,7 +203,8 @@ def test_a_signal_finishes_the_step_and_says_how_to_go_on(
     step = checkpoint.load(place / "checkpoints" / "last", training=True).step
     assert 9 <= step < 10_000
     assert returned == status
-    assert errors == f"stopped by {number.name} after step {step}: `python train.py resume='{place}'` goes on\n"
+    advice = f"to continue, run `python train.py resume='{place}'`"
+    assert errors == f"stopped by {number.name} after step {step}: {advice}\n"
 
 
 def test_a_signal_before_the_first_step_is_told(folder: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.corpus import Pair
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
-from seq2seq.training.validation import SHOWN, Validator
+from seq2seq.training.validation import SAMPLES, Validator
 from tests.support.lines import line
 from tests.support.tiny import EMBEDDING, POSITIONS, VALUE, tiny_decoder, tiny_model
 
@@ -156,7 +156,7 @@ def test_validation_shows_different_sentences(model: Model, tokenizers: Tokenize
             "bleu",
             board,
         )
-    assert len(set(validator.shown)) == len(validator.shown) == min(SHOWN, count)
+    assert len(set(validator.samples)) == len(validator.samples) == min(SAMPLES, count)
 
 
 def test_validation_stops_a_run_whose_loss_is_no_number(model: Model, tokenizers: Tokenizers, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_gradients_are_those_of_the_cpu(where: str, device: torch.device) -> Non
         model = tiny_model(place, rule, distribution)
         for module in model.modules():
             if isinstance(module, Hard):
-                module.learning = HardOptions("straight_through", temperature=0.7, soft=0.0)
+                module.options = HardOptions("straight_through", temperature=0.7, soft=0.0)
         ids = padded([3, 11, 7, 20]).ids
         on_cpu = gradients(model, ids)
         on_gpu = gradients(model.to(device), ids.to(device))

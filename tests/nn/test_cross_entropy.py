@@ -24,7 +24,7 @@ def problem(tokens: int) -> tuple[nn.Linear, Tensor, Tensor]:
 
 @pytest.fixture(params=[4, 512])
 def _rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross_entropy, "ROWS", request.param)
+    monkeypatch.setattr(cross_entropy, "CHUNK_SIZE", request.param)
 
 
 @pytest.mark.usefixtures("_rows")

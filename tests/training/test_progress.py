@@ -33,7 +33,7 @@ def lines(updates: list[Update], *, every: int, cut: int = 0) -> tuple[list[Poin
             for each in part:
                 progress.add(each)
                 if each.step % every == 0:
-                    progress.line(learning_rate=each.learning_rate, gradient_norm=each.gradient_norm)
+                    progress.write_line(learning_rate=each.learning_rate, gradient_norm=each.gradient_norm)
             progress.pause()
             counts = Counts.model_validate_json(progress.counts().model_dump_json())
     return points, counts
@@ -90,7 +90,7 @@ def test_threads_in_each_others_way_are_told_once(
             clock["process_time"] += 20 * processors
             clock["perf_counter"] += 20
             progress.add(update(step))
-            progress.line(learning_rate=0.1, gradient_norm=torch.tensor(0.1))
+            progress.write_line(learning_rate=0.1, gradient_norm=torch.tensor(0.1))
             progress.pause()
             clock["perf_counter"] += 100  # a validation
             progress.resume()

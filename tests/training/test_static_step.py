@@ -89,7 +89,7 @@ def test_loss_and_gradients_are_the_plain_forms(place: str, rule: str, distribut
     model = tiny_model(place, rule, distribution).double()
     for module in model.modules():  # draws depend on the shape of a batch
         if isinstance(module, Hard):
-            module.learning = HardOptions("straight_through", temperature=0.7, soft=0.0)
+            module.options = HardOptions("straight_through", temperature=0.7, soft=0.0)
     model.train()
     indices = [3, 11, 7, 20]
     plain = gradients(model, collate(store(), np.array(indices)))
