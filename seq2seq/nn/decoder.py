@@ -62,10 +62,7 @@ class State(NamedTuple):
 
 
 class DecoderSizes(NamedTuple):
-    """The widths of embedded words and outputs, of encoder outputs, and of states.
-
-    `positions` is the greatest source length in tokens, EOS counted.
-    """
+    """The widths of embedded words, encoder outputs and states, and the greatest source length in tokens."""
 
     embedding: int
     value: int
