@@ -37,8 +37,7 @@ from seq2seq.nn.recurrence import GRU
 class Memory(NamedTuple):
     """Encoded sources, which a decoder attends to. They are the same at every step.
 
-    `key` and `value` are prepared for the rule. `folded` is the combine layer applied to `value`
-    (`AttentionLayer.fold`).
+    `key` and `value` are prepared for the rule. `folded` is `AttentionLayer.fold(value)`.
     """
 
     key: Float[Tensor, "batch source key"]
@@ -63,11 +62,7 @@ class State(NamedTuple):
 
 
 class DecoderSizes(NamedTuple):
-    """Widths of the vectors of a decoder, and the greatest source length.
-
-    `embedding` is the width of an embedded word and of an output, `value` that of an encoder output, `hidden` that of
-    the state. `positions` is the greatest source length in tokens, EOS counted.
-    """
+    """The widths of embedded words, encoder outputs and states, and the greatest source length in tokens."""
 
     embedding: int
     value: int

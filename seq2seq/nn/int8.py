@@ -1,8 +1,8 @@
-"""Layers with 8-bit weights, for search on a CPU: they read a quarter of the memory and multiply integers.
+"""Layers with 8-bit weights for search on a CPU. They read a quarter of the memory and multiply integers.
 
-A weight is rounded to 8 bits, with a scale for each output. Inputs are rounded to 7 bits, since processors without
-VNNI add pairs of products in 16 bits. Sums of integers are exact, so a row depends on the others by no more than
-float32's rounding of the result.
+Weights are rounded to 8 bits, with one scale for each output. Inputs are rounded to 7 bits, since processors without
+VNNI add pairs of products in 16 bits. Sums of integers are exact. So the result of a row depends on the other rows of
+a batch by the float32 rounding of the result at most.
 """
 
 import torch
@@ -14,10 +14,10 @@ from seq2seq.nn.recurrence import GRU
 from seq2seq.runtime.errors import InputError
 
 LEVELS = 63
-"""Steps of an input from 0 to its largest magnitude."""
+"""The number of quantisation levels between 0 and the largest magnitude of an input."""
 
 TINY = 1e-12
-"""The least scale: a row of zeros is divided by it."""
+"""The smallest scale. It avoids a division by zero for a row of zeros."""
 
 
 class Int8Linear(nn.Module):
@@ -26,7 +26,7 @@ class Int8Linear(nn.Module):
     def __init__(
         self, weight: Float[Tensor, "out in"], bias: Float[Tensor, "out"] | None, *, bound: float | None = None
     ) -> None:
-        """No input is larger than `bound`; without one each row has a scale of its own."""
+        """`bound` is the largest possible magnitude of an input. Without it, each row of inputs has its own scale."""
         super().__init__()
         self._scales = weight.abs().amax(dim=1).clamp_(min=TINY) / 127
         self._zeros = torch.zeros(len(weight), dtype=torch.long)
@@ -53,16 +53,16 @@ class Int8Linear(nn.Module):
     def _product(
         self, rows: Float[Tensor, "rows in"], scale: float, bias: Float[Tensor, "out"] | None
     ) -> Float[Tensor, "rows out"]:
-        """The product with rows within [-63, 63], which are rounded, times `scale`, plus the bias."""
+        """`scale W round(x) + b` for rows x within [-63, 63]. Changes `rows` in place."""
         zero = LEVELS + 1
-        rounded = rows.add_(zero + 0.5).to(torch.uint8)  # conversion cuts
+        rounded = rows.add_(zero + 0.5).to(torch.uint8)  # the conversion truncates, so 0.5 more rounds
         return torch.ops.onednn.qlinear_pointwise(
             rounded, scale, zero, self._packed, self._scales, self._zeros, bias, 1.0, 0, torch.float32, "none", [], ""
         )
 
 
 class Int8GRUCell(nn.Module):
-    """`nn.GRUCell` with weights in 8 bits, for states within [-1, 1], where those of a GRU are."""
+    """`nn.GRUCell` with weights in 8 bits. States must be within [-1, 1], as those of a GRU are."""
 
     def __init__(self, cell: nn.GRUCell) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Int8GRUCell(nn.Module):
 
 
 class Int8GRU(nn.Module):
-    """`seq2seq.nn.recurrence.GRU` with weights in 8 bits, for states within [-1, 1]."""
+    """`seq2seq.nn.recurrence.GRU` with weights in 8 bits. States must be within [-1, 1]."""
 
     def __init__(self, gru: GRU) -> None:
         super().__init__()
@@ -87,12 +87,12 @@ class Int8GRU(nn.Module):
             for i in range(0, len(gru.all_weights), self.directions)
         ]
         self.input_products = nn.ModuleList(
-            Int8Linear(torch.cat(of_inputs), torch.cat(biases)) for of_inputs, _, biases, _ in weights
+            Int8Linear(torch.cat(input_weights), torch.cat(biases)) for input_weights, _, biases, _ in weights
         )
         self.state_products = nn.ModuleList(
             Int8Linear(weight, bias, bound=1.0)
-            for _, of_states, _, biases in weights
-            for weight, bias in zip(of_states, biases, strict=True)
+            for _, state_weights, _, biases in weights
+            for weight, bias in zip(state_weights, biases, strict=True)
         )
 
     def forward(
@@ -101,19 +101,21 @@ class Int8GRU(nn.Module):
         state: Float[Tensor, "layers batch hidden"] | None = None,
         mask: Bool[Tensor, "batch steps"] | None = None,
     ) -> tuple[Float[Tensor, "batch steps outputs"], Float[Tensor, "layers batch hidden"]]:
-        """Outputs (0 on padding) and the state after each sentence's last token."""
+        """Outputs (0 on padding) and the state after the last token of each sentence, as `nn.GRU` orders them."""
         steps, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
         if state is None:
             state = inputs.new_zeros(len(self.state_products), inputs.shape[0], self.width)
         last = list(state)
         for layer, input_product in enumerate(self.input_products):
-            parts, outputs = input_product(steps).chunk(self.directions, dim=2), []
-            for direction, part in enumerate(parts):
+            products, outputs = input_product(steps).chunk(self.directions, dim=2), []
+            for direction, product in enumerate(products):
                 i = layer * self.directions + direction
                 states: list[Tensor] = [last[i]] * len(steps)
                 for t in range(len(steps)) if direction == 0 else reversed(range(len(steps))):
-                    ended = None if padding is None else padding[t]
-                    last[i] = states[t] = _next_state(part[t], self.state_products[i](last[i]), last[i], ended)
+                    step_padding = None if padding is None else padding[t]
+                    last[i] = states[t] = _next_state(
+                        product[t], self.state_products[i](last[i]), last[i], step_padding
+                    )
                 outputs.append(torch.stack(states))
             steps = torch.cat(outputs, dim=2)
             if padding is not None:
@@ -122,23 +124,23 @@ class Int8GRU(nn.Module):
 
 
 def _next_state(
-    inputs: Float[Tensor, "batch gates"],
-    states: Float[Tensor, "batch gates"],
-    before: Float[Tensor, "batch hidden"],
+    input_product: Float[Tensor, "batch gates"],
+    state_product: Float[Tensor, "batch gates"],
+    state: Float[Tensor, "batch hidden"],
     padding: Bool[Tensor, "batch 1"] | None = None,
 ) -> Float[Tensor, "batch hidden"]:
-    """A GRU's next state from the products of input and state (see `gru_step.py`); on padding it stays as it is."""
-    width = before.shape[1]
-    reset, update = inputs[:, : 2 * width].add(states[:, : 2 * width]).sigmoid_().chunk(2, dim=1)
-    candidate = torch.addcmul(inputs[:, 2 * width :], reset, states[:, 2 * width :]).tanh_()
-    return torch.lerp(candidate, before, update if padding is None else update.masked_fill_(padding, 1.0))
+    """The next state of a GRU from `W x + b` and `U h + c` (see `gru_step.py`). On padding it equals `state`."""
+    width = state.shape[1]
+    reset, update = input_product[:, : 2 * width].add(state_product[:, : 2 * width]).sigmoid_().chunk(2, dim=1)
+    candidate = torch.addcmul(input_product[:, 2 * width :], reset, state_product[:, 2 * width :]).tanh_()
+    return torch.lerp(candidate, state, update if padding is None else update.masked_fill_(padding, 1.0))
 
 
 @torch.no_grad()
 def use_int8_weights(model: nn.Module) -> None:
-    """Replaces the model's GRUs and linear layers by those of this file.
+    """Replaces the GRUs and linear layers of the model by the layers of this file, in place.
 
-    The combine layer, which is used in parts, and layers of one output stay.
+    The combine layer stays, since `AttentionLayer` uses parts of its weight. Layers with one output stay, too.
     """
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
@@ -147,12 +149,12 @@ def use_int8_weights(model: nn.Module) -> None:
             elif isinstance(layer, nn.GRUCell):
                 setattr(parent, name, Int8GRUCell(layer))
             elif isinstance(layer, nn.Linear) and layer.out_features > 1 and not isinstance(parent, AttentionLayer):
-                bound = 1.0 if layer is model.output else None  # whose inputs are values of tanh
+                bound = 1.0 if layer is model.output else None  # the inputs of the output layer are results of tanh
                 setattr(parent, name, Int8Linear(layer.weight, layer.bias, bound=bound))
 
 
 def check_int8(device: torch.device) -> None:
-    """Raises InputError where these layers cannot run, or would be slow."""
+    """Raises InputError if these layers cannot run on the device, or would be slow."""
     if device.type != "cpu":
         raise InputError("device.precision=int8 is for a CPU: set device=cpu, or device.precision=auto for this GPU")
     if not (torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")):
