@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +37,7 @@ from seq2seq.text.store import Prepared
 from seq2seq.trained_model import load_weights
 from seq2seq.training.loop import Run, steps
 from seq2seq.training.optimizer import make_optimizer
+from seq2seq.training.progress import Bar
 from seq2seq.training.validation import Validator
 
 log = logging.getLogger(__name__)
@@ -62,13 +64,15 @@ class _Text(NamedTuple):
     prepared: Prepared
 
 
-def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None = None) -> dict[str, Any]:
+def train(
+    configuration: config.Train, folder: Path, resumed: Checkpoint | None = None, *, bar: Bar | None = None
+) -> dict[str, Any]:
     """Trains a model, scores the checkpoint with the best validation, and writes `results.json`. Returns its content.
 
     Without a test split there are no scores in `test` and no file of translations.
 
-    `resumed` is the last checkpoint of an interrupted run in this folder. The caller holds the lock of the folder (see
-    `seq2seq.runtime.lock`).
+    `resumed` is the last checkpoint of an interrupted run in this folder. `bar` makes the progress bar. The caller
+    holds the lock of the folder (see `seq2seq.runtime.lock`).
     """
     run_folder = RunFolder(folder)
     set_up_device(configuration.device.threads, deterministic=configuration.device.deterministic)
@@ -106,8 +110,8 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     with _open_board(run_folder.tensorboard, resumed) as board:
         greedy = partial(translator, _greedy(configuration.search))
         validator = Validator(model, tokenizers, validation, greedy, metrics, options.metric, board)
-        with logging_redirect_tqdm():
-            timing = steps(run, start, validator, folder, board)
+        with logging_redirect_tqdm() if bar is None else nullcontext():  # it prints the log on the error stream
+            timing = steps(run, start, validator, folder, board, bar=bar)
         best = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(run_folder.best))
         load_weights(model, best, folder)
         results: dict[str, Any] = {

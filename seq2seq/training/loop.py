@@ -20,7 +20,7 @@ from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.batches import Epochs
 from seq2seq.text.store import Prepared
 from seq2seq.training.optimizer import tensors_to_resume
-from seq2seq.training.progress import Progress
+from seq2seq.training.progress import Bar, Progress
 from seq2seq.training.schedule import Schedule
 from seq2seq.training.signals import Interruption
 from seq2seq.training.static_step import StaticStep, collate_static, static_updates
@@ -59,7 +59,9 @@ class Run(NamedTuple):
         )
 
 
-def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board: Board) -> dict[str, Any]:
+def steps(
+    run: Run, start: Checkpoint, validator: Validator, folder: Path, board: Board, *, bar: Bar | None = None
+) -> dict[str, Any]:
     """Trains from a checkpoint's step to the last one, or until patience ends; what it took.
 
     `start` is in `folder` and in the model already. Where the loop is stopped, going on from the last checkpoint in
@@ -95,6 +97,7 @@ def steps(run: Run, start: Checkpoint, validator: Validator, folder: Path, board
             step=start.step,
             counts=counts,
             threads=torch.get_num_threads() if run.device.type == "cpu" else 0,
+            bar=bar,
         ) as progress,
     ):
         for update in _updates(run, epochs, start=start.step, end=end, schedule=run.schedule(total)):

@@ -5,7 +5,9 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -16,6 +18,8 @@ from seq2seq.runtime import distributed
 from seq2seq.training.step import Update
 
 Number = torch.Tensor | float
+Bar = Callable[..., "tqdm[Any]"]
+"""Makes a progress bar of tqdm's arguments `total`, `initial` and `unit`."""
 
 CROWDED = 0.8
 """CPU time for each thread and second below which a warning of oversubscription is due. Threads that have the cores to
@@ -29,7 +33,8 @@ class Progress:
     """Sums of the steps since the last line, and the clock of training alone: it stands between `pause` and `resume`.
 
     `step` and `counts` are where an earlier process was, for a run that is resumed; `threads` is how many compute
-    on the CPU. Steps that were skipped are counted and add nothing to the sums.
+    on the CPU. `bar` makes the progress bar; without it, there is one if the error stream is a terminal.
+    Steps that were skipped are counted and add nothing to the sums.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Progress:
         step: int,
         counts: Counts,
         threads: int,
+        bar: Bar | None = None,
     ) -> None:
         self.scalars, self.total, self.steps_per_epoch = scalars, total, steps_per_epoch
         self.step, self.before = step, counts
@@ -50,10 +56,11 @@ class Progress:
         self.skipped: list[Number] = [counts.skipped, counts.skipped_in_a_row]
         self.seconds = since.seconds
         self.threads, self.worked, self.warned = threads, 0.0, False
+        self.make_bar = bar or partial(tqdm, disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
     def __enter__(self) -> "Progress":
-        shown = sys.stderr.isatty() and distributed.is_rank0()
-        self.bar = tqdm(total=self.total, initial=self.step, unit="step", disable=not shown, dynamic_ncols=True)
+        make_bar = self.make_bar if distributed.is_rank0() else partial(tqdm, disable=True)
+        self.bar = make_bar(total=self.total, initial=self.step, unit="step")
         self.resume()
         return self
 
@@ -112,6 +119,7 @@ class Progress:
         }
         self.before = Counts(tokens=found.tokens + since.tokens, seconds=values["seconds"])
         self.since, self.seconds, self.worked = [0.0, 0.0, 0, 0, 0], 0.0, 0.0
+        self.bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         left = self.before.seconds / self.step * (self.total - self.step)
         log.info(

@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+import threading
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -17,12 +18,16 @@ class TrainingStopped(Exception):  # noqa: N818  # nothing went wrong
 
 
 class Interruption:
-    """Stores the first signal while entered; `check` raises it after a step is saved."""
+    """Stores the first signal while entered; `check` raises it after a step is saved.
+
+    Only the main thread of a process can handle signals. In another thread, training is not interrupted.
+    """
 
     number: int | None = None
 
     def __enter__(self) -> "Interruption":
-        self.before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        self.before = {number: signal.signal(number, self._remember) for number in numbers}
         return self
 
     def __exit__(
