@@ -203,7 +203,7 @@ WRONG_TYPES = {
     "translator.translate(b'abc')": "expected a sentence, or a list or an iterator of them, found b'abc' of type bytes",
     "translator.translate(['Ja.', 2.5])": "sentence 1: expected text, found 2.5 of type float",
     "list(translator.translate(iter([None])))": "sentence 0: expected text, found None of type NoneType",
-    "translator.score([('Ja.', 'Yes.'), 7])": "pair 1: expected a source and a target, (TEXT, TEXT), found 7 of type int",
+    "translator.score([7])": "pair 0: expected a source and a target, (TEXT, TEXT), found 7 of type int",
     "translator.attend('Ja.', 3)": "the pair, target: expected text, found 3 of type int",
     "translator.translate('Ja.', n_best=numpy.int64(0))": "search.n_best: should be greater than 0, found 0",
     "translator.translate('Ja.', beam_size='3')": 'search.size: should be a valid integer, found "3"',
