@@ -35,30 +35,37 @@ class TrainedModel:
 
 
 def load_trained_model(folder: Path, *, device: config.Device, search: Mapping[str, Any] | None = None) -> TrainedModel:
-    """Sets up the device and loads the checkpoint in `folder`, such as `runs/NAME/checkpoints/best`.
-
-    `search` overrides values of the training run's search; None stands for "as trained".
-    Raises InputError where the checkpoint is damaged or does not fit its configuration, and where a value of `search`
-    or the device is not possible.
-    """
+    """Sets up the device for this process, and loads the checkpoint in `folder` (see `load_on_device`)."""
     set_up_device(device.threads, deterministic=device.deterministic)
-    torch_device = choose_device(device.kind)
+    return load_on_device(folder, choose_device(device.kind), search=search, precision=device.precision)
+
+
+def load_on_device(
+    folder: Path, device: torch.device, *, search: Mapping[str, Any] | None = None, precision: str = "float32"
+) -> TrainedModel:
+    """Loads the checkpoint in `folder`, such as `runs/NAME/checkpoints/best`. It changes no setting of the process.
+
+    `search` overrides values of the training run's search; None stands for "as trained". `precision` is that of
+    `build.translator`.
+    Raises InputError where the checkpoint is damaged or does not fit its configuration, and where a value of `search`
+    is not possible.
+    """
     loaded = checkpoint.load(folder)
     configuration, model = build_trained(loaded, folder)
-    model.to(torch_device)
+    model.to(device)
     options = config.search_as_given(search or {}, configuration.search)
     normalization = configuration.dataset.normalization
     translator = build.translator(
-        options, model, loaded.tokenizers, torch_device, normalization=normalization, precision=device.precision
+        options, model, loaded.tokenizers, device, normalization=normalization, precision=precision
     )
-    return TrainedModel(configuration, options, loaded.tokenizers, model, translator, torch_device, loaded.step)
+    return TrainedModel(configuration, options, loaded.tokenizers, model, translator, device, loaded.step)
 
 
 def build_trained(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
     """The configuration and the model of a checkpoint, on the CPU. Raises what `trained_configuration` raises."""
     configuration = trained_configuration(loaded, folder)
     with _SkipInitialization():
-        model = build.model(configuration, loaded.tokenizers, positions=loaded.positions)
+        model = build.model(configuration, loaded.tokenizers, positions=loaded.positions).float()
     load_weights(model, loaded, folder)
     return configuration, model
 
@@ -75,7 +82,7 @@ def trained_configuration(loaded: Checkpoint, folder: Path) -> config.Train:
         raise InputError(f"checkpoint {folder} has a configuration that this version cannot use: {error}") from None
     try:
         with torch.device("meta"), _SkipInitialization():
-            model = build.model(configuration, loaded.tokenizers, positions=loaded.positions)
+            model = build.model(configuration, loaded.tokenizers, positions=loaded.positions).float()
     except (RuntimeError, OverflowError, TypeError) as error:
         raise InputError(f"checkpoint {folder} describes a model of impossible size: {error}") from None
     check_weights(model, loaded, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seq2seq import build, config
-from seq2seq.commands.train_and_score import flat
+from seq2seq.config.loading import flat
 from seq2seq.config.schema import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, ExampleTranslation, Report, Run, Variant

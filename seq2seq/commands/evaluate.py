@@ -15,9 +15,9 @@ def _start(values: DictConfig) -> None:
     """Turns Hydra's values into the typed, frozen options, and scores the checkpoint."""
     with cli_errors(Evaluate):
         options = load(Evaluate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
-        from seq2seq.commands.scoring import score
+        from seq2seq.commands.scoring import print_scored, score
 
-        score(options)
+        print_scored(score(options))
 
 
 def main() -> None:

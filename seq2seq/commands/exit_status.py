@@ -55,7 +55,7 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises exceptions instead of printing them
     previous_hook, threading.excepthook = threading.excepthook, _thread_excepthook
     try:
-        _check_dashes(kind)
+        check_dashes(sys.argv[1:], kind)
         yield
     except InputError as error:
         _exit_refused(str(error), folder)
@@ -63,7 +63,7 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
         _print_error(str(stopped))
         sys.exit(128 + stopped.number)
     except PeerLost as lost:
-        _remove_unused(folder)
+        remove_unused(folder)
         _exit(_with_resume_advice(str(lost), folder), 1)
     except Terminated:
         _exit(_with_resume_advice("stopped by SIGTERM", folder), 128 + signal.SIGTERM)
@@ -72,8 +72,8 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
     except BrokenPipeError:
         exit_without_reader()
     except Exception as error:
-        if type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml"):  # Hydra is not imported here
-            _exit_refused(_explain_hydra_error(error, kind), folder)
+        if is_hydra_error(error):
+            _exit_refused(explain_hydra_error(error, kind), folder)
         if isinstance(error, OSError):
             _exit(_with_resume_advice(describe_os_error(error), folder), 1)
         raise
@@ -99,9 +99,9 @@ def check_single_process() -> None:
         raise InputError("torchrun: only training can use several processes; start this program by itself")
 
 
-def _check_dashes(kind: type[Section]) -> None:
+def check_dashes(arguments: Sequence[str], kind: type[Section]) -> None:
     """Raises InputError where an option is written as `--KEY=VALUE`."""
-    for argument in sys.argv[1:]:
+    for argument in arguments:
         name = argument.lstrip("-").partition("=")[0]
         if argument.startswith("-") and name in (*keys(kind), *OUTSIDE_CONFIGURATION):
             raise InputError(f"{argument}: written without dashes, {name}=VALUE")
@@ -109,11 +109,11 @@ def _check_dashes(kind: type[Section]) -> None:
 
 def _exit_refused(message: str, folder: Path | None) -> NoReturn:
     """Ends the process where a person's mistake is the reason."""
-    _remove_unused(folder)
+    remove_unused(folder)
     _exit(message, 2)
 
 
-def _remove_unused(folder: Path | None) -> None:
+def remove_unused(folder: Path | None) -> None:
     """Removes a run folder without a checkpoint."""
     if folder is not None and RunFolder(folder).is_unused():
         with suppress(InputError), exclusive_lock(folder):  # locked where another process has just started a run in it
@@ -142,7 +142,12 @@ def _printable(message: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in message)
 
 
-def _explain_hydra_error(error: Exception, kind: type[Section]) -> str:
+def is_hydra_error(error: Exception) -> bool:
+    """Whether Hydra, OmegaConf or YAML raised the error. Hydra is not imported here."""
+    return type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml")
+
+
+def explain_hydra_error(error: Exception, kind: type[Section]) -> str:
     """An error of Hydra's, OmegaConf's or YAML's, as one sentence in the words of the other messages."""
     message = str(error)
     if (override := getattr(error, "override", None)) is not None:  # Hydra could not parse an argument

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seq2seq import build, config
 from seq2seq.commands.dataset_location import evaluated_dataset
@@ -24,8 +24,19 @@ from seq2seq.text.units import count_words, segments
 from seq2seq.trained_model import load_trained_model
 
 
-def score(options: config.Evaluate) -> dict[str, Any]:
-    """Scores a checkpoint on a split of its dataset or on a pair of files. Returns what `evaluation.json` holds."""
+class Scored(NamedTuple):
+    """A scored checkpoint: what `evaluation.json` holds, its scores of the split, and what to print about it."""
+
+    results: dict[str, Any]
+    scores: dict[str, Any]
+    title: str
+    warning: str | None
+    remarks: list[str]
+    files: tuple[Path, Path]
+
+
+def score(options: config.Evaluate) -> Scored:
+    """Scores a checkpoint on a split of its dataset or on a pair of files; writes `evaluation.json` and hypotheses."""
     trained = load_trained_model(options.checkpoint, device=options.device, search=options.search)
     configuration, dataset = trained.configuration, trained.configuration.dataset
     name, split, challenges = _load_split(options, configuration)
@@ -38,8 +49,6 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     metrics = Metrics(choose_tokenizer(tokenize, dataset.target, references))
     evaluator = Evaluator(trained.model, trained.translator, metrics)
     scores, hypotheses = evaluator.evaluate(split)
-    if warning := tokenization_warning(split.name, references, hypotheses.texts):
-        print(f"warning: {warning}", file=sys.stderr)
     results: dict[str, Any] = {
         "checkpoint": str(options.checkpoint),
         "step": trained.step,
@@ -53,15 +62,29 @@ def score(options: config.Evaluate) -> dict[str, Any]:
     hypotheses_file = output.hypotheses(name, dataset.target)
     write_text(hypotheses_file, hypotheses.lines())
     write_json(output.evaluation, results)
-    search = search_name(trained.search) + (", 8-bit weights" if options.device.precision == "int8" else "")
-    print(f"{split.name}: {len(split.pairs):,} sentences, {search}, {options.checkpoint} (step {trained.step:,})\n")
-    print(table(scores))
-    for line in scored_remarks(split, trained.tokenizers, normalization=dataset.normalization):
+    sentences, search = f"{len(split.pairs):,} sentences", search_name(trained.search)
+    if options.device.precision == "int8":
+        search += ", 8-bit weights"
+    return Scored(
+        results=results,
+        scores=scores,
+        title=f"{split.name}: {sentences}, {search}, {options.checkpoint} (step {trained.step:,})",
+        warning=tokenization_warning(split.name, references, hypotheses.texts),
+        remarks=list(scored_remarks(split, trained.tokenizers, normalization=dataset.normalization)),
+        files=(output.evaluation, hypotheses_file),
+    )
+
+
+def print_scored(scored: Scored) -> None:
+    """Prints the title, a table of the scores, remarks, the scores of challenge sets, and the files."""
+    if scored.warning:
+        print(f"warning: {scored.warning}", file=sys.stderr)
+    print(f"{scored.title}\n\n{table(scored.scores)}")
+    for line in scored.remarks:
         print(line)
-    if challenges:
-        print("\n" + challenge_table(results["challenges"]))
-    print(f"\n{output.evaluation}\n{hypotheses_file}")
-    return results
+    if challenges := scored.results.get("challenges"):
+        print("\n" + challenge_table(challenges))
+    print("\n" + "\n".join(map(str, scored.files)))
 
 
 def table(scores: dict[str, Any]) -> str:

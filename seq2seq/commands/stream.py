@@ -8,7 +8,8 @@ from typing import TextIO
 from seq2seq import config
 from seq2seq.decoding.translator import BLANK, TooLong, Translation
 from seq2seq.evaluation.alignment_error import links
-from seq2seq.reporting.heatmap import Attention, check_format, heatmap, save
+from seq2seq.reporting.attention import Attention
+from seq2seq.reporting.heatmap import check_format, heatmap, save
 from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.alignment import Link, format_pharaoh

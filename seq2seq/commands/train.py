@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:  # it would import PyTorch, which --help does not need
 
 Work: TypeAlias = "tuple[Train, Path, Checkpoint | None]"
 """The arguments of `train_and_score.train`."""
+
+LOG_FORMAT, LOG_TIME = "%(asctime)s %(message)s", "%H:%M:%S"
+"""As in `hydra.job_logging` of configs/train.yaml."""
 
 COMMAND_LINE = "SEQ2SEQ_COMMAND_LINE"
 """The environment variable with the arguments as typed. The processes of a launcher inherit it; their own differ."""
@@ -49,33 +53,44 @@ def _start(values: DictConfig) -> None:
         from seq2seq.commands.train_and_score import check_unused, train
 
         check_unused(folder)
-        _record(values, RunFolder(folder).hydra)
+        hydra_values = HydraConfig.instance().cfg
+        assert isinstance(hydra_values, DictConfig)
+        record(values, hydra_values, RunFolder(folder).hydra)
         train(*broadcast_work((configuration, folder, None)))
 
 
-def _record(values: DictConfig, folder: Path) -> None:
-    """Writes what Hydra would write to `hydra.output_subdir`: Hydra would overwrite the record of an earlier run."""
+def record(values: DictConfig, hydra_values: DictConfig, folder: Path) -> None:
+    """Writes what Hydra would write to `hydra.output_subdir`: Hydra would overwrite the record of an earlier run.
+
+    `hydra_values` is Hydra's own configuration, in its section `hydra`.
+    """
     folder.mkdir(exist_ok=True)
     OmegaConf.save(values, folder / "config.yaml")
-    OmegaConf.save(HydraConfig.instance().cfg, folder / "hydra.yaml")
-    OmegaConf.save(HydraConfig.get().overrides.task, folder / "overrides.yaml")
+    OmegaConf.save(hydra_values, folder / "hydra.yaml")
+    OmegaConf.save(hydra_values.hydra.overrides.task, folder / "overrides.yaml")
 
 
-def resume_run(arguments: list[str]) -> None:
-    """Resumes a run. Its configuration comes from its checkpoint, so Hydra composes nothing."""
+def plan_from_arguments(arguments: Sequence[str]) -> "tuple[Path, tuple[Train, Checkpoint] | None]":
+    """The run folder of `resume=FOLDER`, and its plan (see `plan_resume`) with the other arguments as overrides."""
     from seq2seq.commands.resume import parse_resume, plan_resume
-    from seq2seq.commands.train_and_score import train
 
     folder, options = parse_resume(arguments)
     parsed = OverridesParser.create().parse_overrides(options)
     if invalid := [option.input_line for option in parsed if option.is_sweep_override() or option.is_delete()]:
         raise InputError(f"{invalid[0]}: with resume=FOLDER only KEY=VALUE is allowed, with one value")
-    plan = plan_resume(folder, {option.key_or_group: option.value() for option in parsed})
+    return folder, plan_resume(folder, {option.key_or_group: option.value() for option in parsed})
+
+
+def resume_run(arguments: list[str]) -> None:
+    """Resumes a run. Its configuration comes from its checkpoint, so Hydra composes nothing."""
+    from seq2seq.commands.train_and_score import train
+
+    folder, plan = plan_from_arguments(arguments)
     if plan is None:
         print(f"{folder} is finished: {RunFolder(folder).results} holds its scores")
         return
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(RunFolder(folder).log)]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME, handlers=handlers)
     with cli_errors(Train, folder=folder), exclusive_lock(folder):
         configuration, last = plan
         train(*broadcast_work((configuration, folder, last)))

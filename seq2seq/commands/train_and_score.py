@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.resume import check_text, restore
 from seq2seq.commands.text_remarks import scored_remarks, training_remarks
+from seq2seq.config.loading import flat
 from seq2seq.config.schema import search_name
 from seq2seq.evaluation.evaluator import Evaluator
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
@@ -37,6 +39,7 @@ from seq2seq.text.store import Prepared
 from seq2seq.trained_model import load_weights
 from seq2seq.training.loop import Run, steps
 from seq2seq.training.optimizer import make_optimizer
+from seq2seq.training.progress import Bar
 from seq2seq.training.validation import Validator
 
 log = logging.getLogger(__name__)
@@ -63,13 +66,15 @@ class _Text(NamedTuple):
     prepared: Prepared
 
 
-def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None = None) -> dict[str, Any]:
+def train(
+    configuration: config.Train, folder: Path, resumed: Checkpoint | None = None, *, bar: Bar | None = None
+) -> dict[str, Any]:
     """Trains a model, scores the checkpoint with the best validation, and writes `results.json`. Returns its content.
 
     Without a test split there are no scores in `test` and no file of translations.
 
-    `resumed` is the last checkpoint of an interrupted run in this folder. The caller holds the lock of the folder (see
-    `seq2seq.runtime.lock`).
+    `resumed` is the last checkpoint of an interrupted run in this folder. `bar` makes the progress bar. The caller
+    holds the lock of the folder (see `seq2seq.runtime.lock`).
     """
     run_folder = RunFolder(folder)
     set_up_device(configuration.device.threads, deterministic=configuration.device.deterministic)
@@ -109,8 +114,10 @@ def train(configuration: config.Train, folder: Path, resumed: Checkpoint | None 
     with _open_board(run_folder.tensorboard, resumed) as board:
         greedy = partial(translator, _greedy(configuration.search))
         validator = Validator(model, tokenizers, validation, greedy, metrics, options.metric, board)
-        with logging_redirect_tqdm(), watch.part("training"):
-            timing = steps(run, start, validator, folder, board, watch)
+        # The bar of a notebook needs no redirection, which prints the log on the error stream.
+        redirected = logging_redirect_tqdm() if bar is None else nullcontext()
+        with redirected, watch.part("training"):
+            timing = steps(run, start, validator, folder, board, watch, bar=bar)
         best = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(run_folder.best))
         load_weights(model, best, folder)
         results: dict[str, Any] = {
@@ -234,16 +241,3 @@ def _log_sizes(prepared: Prepared, model: Model, device: torch.device) -> None:
 
 def _count_parameters(model: Model) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """`{"a": {"b": 1}}` as `{"a.b": 1}`; a list or null becomes JSON text."""
-    return dict(_walk(values, prefix))
-
-
-def _walk(value: Any, name: str) -> Iterator[tuple[str, bool | int | float | str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _walk(inner, f"{name}.{key}" if name else key)
-    else:
-        yield name, value if isinstance(value, bool | int | float | str) else json.dumps(value)

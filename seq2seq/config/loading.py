@@ -3,7 +3,7 @@
 import itertools
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
@@ -83,3 +83,16 @@ def _sentence(kind: type[Section], key: str, details: list[dict[str, Any]]) -> s
         case _:
             messages = [str(error["msg"]).removeprefix("Input ") for error in details if show(error["input"]) == value]
             return f"{key}: {' or '.join(message[0].lower() + message[1:] for message in messages)}, found {value}"
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`; a list or null becomes JSON text."""
+    return dict(_walk(values, prefix))
+
+
+def _walk(value: Any, name: str) -> Iterator[tuple[str, bool | int | float | str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _walk(inner, f"{name}.{key}" if name else key)
+    else:
+        yield name, value if isinstance(value, bool | int | float | str) else json.dumps(value)

@@ -64,9 +64,7 @@ class Encoder(Section):
                 "encoder does not have; local_p predicts its own position"
             )
         if attention.distribution == "hard" and attention.estimator == "reinforce":
-            raise ValueError(
-                "encoder.attention.estimator=reinforce needs rewards from target words, which the encoder does not have"
-            )
+            raise ValueError("encoder.attention.estimator=reinforce: an encoder has no target words to be rewarded by")
         return self
 
 
@@ -171,9 +169,7 @@ class Train(Section):
         if self.model.tie == "all" and not self.dataset.joint:
             raise ValueError("model.tie=all needs one vocabulary for both languages: dataset.joint=true")
         if self.device.precision == "int8":
-            raise ValueError(
-                "device.precision=int8 is for the search of translate.py and evaluate.py: train with auto or float32"
-            )
+            raise ValueError("device.precision=int8 is for translating and scoring: train with auto or float32")
         value = 2 * self.model.encoder_hidden
         for key, attention, query in (
             ("attention", self.attention, self.model.decoder_hidden),

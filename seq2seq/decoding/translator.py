@@ -169,6 +169,13 @@ class Translator:
         share = -(-sentences // torch.get_num_threads())
         return min(self.batch, max(share, FEWEST))
 
+    def with_options(self, *, size: int, length_penalty: float, n_best: int, batch: int, too_long: str) -> "Translator":
+        """The same model and device with other options of the search. The weights are shared."""
+        other = copy.copy(self)
+        other.size, other.length_penalty, other.n_best, other.batch = size, length_penalty, n_best, batch
+        other.truncate = too_long == "truncate"
+        return other
+
     def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
         # A model with NaN weights, after training that diverged, has no hypothesis.
         return [

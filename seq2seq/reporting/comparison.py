@@ -6,8 +6,8 @@ from functools import partial
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
+from seq2seq.reporting.attention import Attention
 from seq2seq.reporting.curves import Curve
-from seq2seq.reporting.heatmap import Attention
 
 NO_VALUE = "–"
 KINDS_HEADING = "By kind of sentence"

@@ -1,19 +1,17 @@
 """Draws attention as a heat map of target words against source words."""
 
 import io
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from seq2seq.reporting import fonts
+from seq2seq.reporting.attention import Attention
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import replacing
 
@@ -21,20 +19,6 @@ SUFFIXES = (".png", ".svg", ".pdf")
 LONGEST_LABEL = 24  # characters
 LONGEST_TITLE = 90
 PAD, GAP, BAR = 0.15, 0.08, 0.14  # inches: margin, gap between labels and cells, width of the colour bar
-
-
-class Attention(NamedTuple):
-    """Attention between words: `weights[target word, source word]`."""
-
-    source: Sequence[str]
-    target: Sequence[str]
-    weights: Float[np.ndarray, "target source"]
-
-    @property
-    def is_right_to_left(self) -> bool:
-        """Whether most letters of the source belong to a right-to-left script, such as Arabic or Hebrew."""
-        directions = [unicodedata.bidirectional(letter) for word in self.source for letter in word]
-        return sum(direction in ("R", "AL") for direction in directions) > directions.count("L")
 
 
 def heatmap(attention: Attention, title: str | None = None) -> Figure:

@@ -4,9 +4,9 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from seq2seq.reporting.attention import Attention
 from seq2seq.reporting.comparison import KINDS_HEADING, KINDS_NOTE, Report, bleu_by_kind, facts, notes, runs, summary
 from seq2seq.reporting.curves import Series, chart
-from seq2seq.reporting.heatmap import Attention
 
 
 def page(report: Report) -> str:

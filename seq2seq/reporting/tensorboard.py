@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from seq2seq.reporting.heatmap import Attention, heatmap, pixels
+from seq2seq.reporting.attention import Attention
+from seq2seq.reporting.heatmap import heatmap, pixels
 
 MARKUP = "\\`*_{}[]<>#|&~"
 EVENTS = "events.out.tfevents.*"

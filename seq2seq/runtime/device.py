@@ -3,6 +3,8 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -12,19 +14,28 @@ from seq2seq.runtime.errors import InputError
 THREADS = torch.get_num_threads()
 """PyTorch's default."""
 
+_SMALLEST = sys.float_info.min
+"""The smallest positive number that is not denormal."""
+
 
 def choose_device(kind: str) -> torch.device:
-    """The device of a kind: `auto` is a GPU if there is one, else the CPU.
+    """The device of a kind for a program. On a GPU it becomes the current device, with a stream of its own.
 
-    Each process on a machine uses its own GPU. Raises InputError if there is no GPU for `cuda`, or if there are fewer
+    Each process on a machine uses its own GPU. Raises what `device_of_kind` raises, and InputError if there are fewer
     GPUs than processes.
     """
+    device = device_of_kind(kind)
+    if device.type == "cuda":
+        _select_gpu(*distributed.local_rank())
+    return device
+
+
+def device_of_kind(kind: str) -> torch.device:
+    """The device of a kind: `auto` is a GPU if there is one, else the CPU. Raises InputError if there is no GPU."""
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda: PyTorch finds no GPU on this machine; use device=cpu or device=auto")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
-    if kind == "cuda":
-        _select_gpu(*distributed.local_rank())
     return torch.device(kind)
 
 
@@ -56,6 +67,37 @@ def set_up_device(threads: int | None, *, deterministic: bool = False) -> None:
         torch.use_deterministic_algorithms(deterministic)
         # No code here reads uninitialised memory, so there is no need to fill it.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextmanager
+def restored_settings() -> Iterator[None]:
+    """Restores the settings that `set_up_device` and training change, except those of the memory allocator.
+
+    They belong to the process, or to the thread, of whoever calls the library.
+    """
+    threads, allow_tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    deterministic, generator = torch.get_deterministic_debug_mode(), torch.get_rng_state()
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    with flushed_denormals():
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.backends.cudnn.allow_tf32 = allow_tf32
+            torch.set_deterministic_debug_mode(deterministic)
+            torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+            torch.set_rng_state(generator)
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Sets denormal numbers to 0 in this thread while the block runs (see `set_up_device`)."""
+    before = _SMALLEST / 2 == 0  # PyTorch sets this mode of the processor, but does not tell it
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 def _keep_freed_memory() -> None:

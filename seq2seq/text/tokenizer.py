@@ -92,6 +92,11 @@ class Tokenizer:
         pieces: list[str] = self._processor.id_to_piece(ids)
         return pieces
 
+    def ids(self, pieces: Sequence[str]) -> list[int]:
+        """The ids of subwords: the inverse of `pieces`."""
+        ids: list[int] = self._processor.piece_to_id(list(pieces))
+        return ids
+
 
 class Tokenizers(NamedTuple):
     """The tokenizers of both languages; with a joint vocabulary they are one object."""

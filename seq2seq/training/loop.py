@@ -22,7 +22,7 @@ from seq2seq.text.batches import Epochs
 from seq2seq.text.store import Prepared
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import tensors_to_resume
-from seq2seq.training.progress import Progress
+from seq2seq.training.progress import Bar, Progress
 from seq2seq.training.signals import Interruption
 from seq2seq.training.static_step import StaticStep, collate_static, static_updates
 from seq2seq.training.step import Update, updates
@@ -61,7 +61,14 @@ class Run(NamedTuple):
 
 
 def steps(
-    run: Run, start: Checkpoint, validator: Validator, folder: Path, board: Board, watch: Stopwatch
+    run: Run,
+    start: Checkpoint,
+    validator: Validator,
+    folder: Path,
+    board: Board,
+    watch: Stopwatch,
+    *,
+    bar: Bar | None = None,
 ) -> dict[str, Any]:
     """Trains from the step of the checkpoint `start` to the last step, or until patience ends.
 
@@ -102,6 +109,7 @@ def steps(
             step=start.step,
             counts=counts,
             threads=torch.get_num_threads() if run.device.type == "cpu" else 0,
+            bar=bar,
         ) as progress,
     ):
         for update in _updates(run, epochs, start=start.step, end=end, schedule=run.schedule(total)):

@@ -5,7 +5,9 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -16,6 +18,8 @@ from seq2seq.runtime import distributed
 from seq2seq.training.step import Update
 
 Number = torch.Tensor | float
+Bar = Callable[..., "tqdm[Any]"]
+"""Makes a progress bar of tqdm's arguments `total`, `initial` and `unit`."""
 
 MIN_CPU_SHARE = 0.8
 """Seconds of CPU time for each thread and second. Less than this causes a warning of CPU oversubscription.
@@ -31,7 +35,8 @@ class Progress:
 
     Between `pause` and `resume` the clock does not run. For a resumed run, `step` and `counts` are those of its
     checkpoint. `threads` is the number of threads that compute on the CPU, 0 on a GPU. A skipped step is counted, but
-    adds nothing to the sums.
+    adds nothing to the sums. `bar` makes the progress bar; without it, there is one
+    if the error stream is a terminal.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Progress:
         step: int,
         counts: Counts,
         threads: int,
+        bar: Bar | None = None,
     ) -> None:
         self.scalars, self.total, self.steps_per_epoch = scalars, total, steps_per_epoch
         self.step, self.earlier = step, counts
@@ -52,10 +58,11 @@ class Progress:
         self.skipped: list[Number] = [counts.skipped, counts.skipped_in_a_row]
         self.seconds = since.seconds
         self.threads, self.cpu_seconds, self.warned = threads, 0.0, False
+        self.make_bar = bar or partial(tqdm, disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
     def __enter__(self) -> "Progress":
-        shown = sys.stderr.isatty() and distributed.is_rank0()
-        self.bar = tqdm(total=self.total, initial=self.step, unit="step", disable=not shown, dynamic_ncols=True)
+        make_bar = self.make_bar if distributed.is_rank0() else partial(tqdm, disable=True)
+        self.bar = make_bar(total=self.total, initial=self.step, unit="step")
         self.resume()
         return self
 
@@ -114,6 +121,7 @@ class Progress:
         }
         self.earlier = Counts(tokens=counts.tokens + since.tokens, seconds=values["seconds"])
         self.since, self.seconds, self.cpu_seconds = [0.0, 0.0, 0, 0, 0], 0.0, 0.0
+        self.bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         seconds_left = self.earlier.seconds / self.step * (self.total - self.step)
         log.info(

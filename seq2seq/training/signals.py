@@ -5,6 +5,7 @@ A second signal ends it at once.
 
 import shlex
 import signal
+import threading
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -20,12 +21,16 @@ class TrainingStopped(Exception):  # noqa: N818  # it is no error
 
 
 class Interruption:
-    """Stores the first signal while entered; `check` raises it after a step is saved."""
+    """Stores the first signal while entered; `check` raises it after a step is saved.
+
+    Only the main thread of a process can handle signals. In another thread, training is not interrupted.
+    """
 
     number: int | None = None
 
     def __enter__(self) -> "Interruption":
-        self.before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        self.before = {number: signal.signal(number, self._remember) for number in numbers}
         return self
 
     def __exit__(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from seq2seq import build, checkpoint
-from seq2seq.commands import cli as program
+from seq2seq.commands import exit_status as program
 from seq2seq.commands import train_and_score as run
 from seq2seq.commands.exit_status import check_single_run
 from seq2seq.commands.resume import plan_resume

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq.commands.scoring import challenge_table, score
+from seq2seq.commands.scoring import challenge_table, print_scored, score
 from seq2seq.config import Evaluate, load
 from seq2seq.runtime.errors import InputError
 from tests.support.programs import CPU, SIZES
@@ -24,7 +24,9 @@ def scored(run: Path, **options: Any) -> dict[str, Any]:
     given["dataset"] = {"cache": "cache", "folder": None, "test": None}
     given |= {"evaluation": {"tokenize": None}, "alignment_units": "words"}
     given |= {"checkpoint": f"{run}/checkpoints/best", "device": CPU}
-    return score(load(Evaluate, {**given, **options, "search": search}))
+    scored = score(load(Evaluate, {**given, **options, "search": search}))
+    print_scored(scored)
+    return scored.results
 
 
 def results(run: Path) -> dict[str, Any]:

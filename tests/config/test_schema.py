@@ -297,7 +297,7 @@ PLACES = sorted(
 
 
 def test_training_refuses_8_bit_weights() -> None:
-    with pytest.raises(InputError, match=r"device\.precision=int8 is for the search of translate\.py and evaluate\.py"):
+    with pytest.raises(InputError, match=r"device\.precision=int8 is for translating and scoring"):
         load(Train, with_value("device.precision", "int8"))
 
 

@@ -25,8 +25,9 @@ PROGRAM = re.compile(r"(?:python|torchrun\s[^|;&]*?) (train|evaluate|translate|s
 
 
 def command_lines(text: str) -> list[str]:
-    """The lines of fenced blocks, without comments, continued lines as one."""
-    blocks = "\n".join(re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).replace("\\\n", " ")
+    """The lines of fenced blocks of commands, without comments, continued lines as one."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    blocks = "\n".join(block for language, block in fenced if language in ("", "sh")).replace("\\\n", " ")
     return [" ".join(line.partition(" #")[0].split()) for line in blocks.splitlines() if line.strip()]
 
 

@@ -17,7 +17,8 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-from seq2seq.reporting.heatmap import Attention, heatmap, pixels, save
+from seq2seq.reporting.attention import Attention
+from seq2seq.reporting.heatmap import heatmap, pixels, save
 from seq2seq.runtime.errors import InputError
 
 
@@ -205,7 +206,8 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> No
 
 def test_pyplot_and_its_global_state_stay_out() -> None:
     program = (
-        "import sys, numpy; from seq2seq.reporting.heatmap import Attention, heatmap, pixels; "
+        "import sys, numpy; from seq2seq.reporting.attention import Attention; "
+        "from seq2seq.reporting.heatmap import heatmap, pixels; "
         "pixels(heatmap(Attention(['a'], ['b'], numpy.ones((1, 1))))); "
         "assert 'matplotlib.pyplot' not in sys.modules; assert 'torch' not in sys.modules"
     )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from seq2seq.reporting.attention import Attention
 from seq2seq.reporting.comparison import (
     Example,
     ExampleTranslation,
@@ -23,7 +24,6 @@ from seq2seq.reporting.comparison import (
     summary,
 )
 from seq2seq.reporting.curves import COLOURS, Curve
-from seq2seq.reporting.heatmap import Attention
 from seq2seq.reporting.html import page, templates
 from tests.support.pages import check_alone
 

@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seq2seq.reporting.heatmap import Attention, heatmap, pixels
+from seq2seq.reporting.attention import Attention
+from seq2seq.reporting.heatmap import heatmap, pixels
 from seq2seq.reporting.tensorboard import Board, Sample, table
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -1,0 +1,40 @@
+"""The options of a program, composed by Hydra within a running process: no start of Hydra's, no command line."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+from seq2seq.commands.exit_status import CONFIGS, check_dashes, explain_hydra_error, is_hydra_error
+from seq2seq.config import Section
+from seq2seq.runtime.errors import InputError
+
+_COMPOSING = threading.Lock()
+"""Hydra keeps its state in the process."""
+
+
+def compose_options(program: str, overrides: Sequence[str], kind: type[Section]) -> tuple[DictConfig, DictConfig]:
+    """The options of `program` as its command line gives them, and a configuration with Hydra's section `hydra`.
+
+    Raises InputError with the sentence that the program prints.
+    """
+    check_dashes(overrides, kind)
+    with hydra_errors(kind), _COMPOSING, initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed = compose(program, list(overrides), return_hydra_config=True)
+    with flag_override(composed, ["struct", "readonly"], False):
+        hydra_values = OmegaConf.masked_copy(composed, "hydra")
+        del composed["hydra"]
+    return composed, hydra_values
+
+
+@contextmanager
+def hydra_errors(kind: type[Section]) -> Iterator[None]:
+    """Raises an error of Hydra's as InputError."""
+    try:
+        yield
+    except Exception as error:
+        if not is_hydra_error(error):
+            raise
+        raise InputError(explain_hydra_error(error, kind)) from None

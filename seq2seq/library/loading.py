@@ -1,0 +1,53 @@
+"""`seq2seq.load`: a checkpoint, ready to translate."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from seq2seq import checkpoint
+from seq2seq.config import near
+from seq2seq.library.translator import Translator
+from seq2seq.runtime.device import device_of_kind, flushed_denormals
+from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.run_folder import RunFolder
+from seq2seq.trained_model import load_on_device
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def load(path: str | os.PathLike[str], *, device: str = "auto") -> Translator:
+    """Loads a checkpoint, `runs/NAME/checkpoints/best`, or the best one of a run folder, `runs/NAME`.
+
+    `device` is "auto" (a GPU if there is one), "cpu" or "cuda" (the current GPU). No setting of the process changes.
+    Raises InputError where there is no checkpoint or no such device, and where the checkpoint is damaged.
+    """
+    if device not in DEVICES:
+        raise InputError(f"device: no such choice '{device}', {near(str(device), DEVICES)}")
+    folder = checkpoint_folder(path)
+    torch_device = device_of_kind(device)
+    if torch_device.type == "cuda":
+        torch_device = torch.device("cuda", torch.cuda.current_device())  # each thread has its own current GPU
+    with flushed_denormals():
+        return Translator(load_on_device(folder, torch_device), folder)
+
+
+def checkpoint_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder of a checkpoint: the path itself, or the best checkpoint of a run folder.
+
+    Raises InputError where a run has none. What is wrong with another path shows when it is read.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"expected the path of a checkpoint, such as 'runs/NAME', found {path!r}")
+    folder, text = Path(path), os.fspath(path)
+    if not text or "\0" in text:
+        raise InputError(f"{text!a} is no path of a checkpoint; give one, such as runs/NAME/checkpoints/best")
+    run = RunFolder(folder)
+    if not run.checkpoints.is_dir():
+        return folder
+    if checkpoint.exists(run.best):
+        return run.best
+    raise InputError(
+        f"{folder} has no checkpoints/best, since no validation came yet: resume the run with resume={folder}, or give "
+        "another checkpoint"
+    )

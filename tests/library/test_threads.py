@@ -1,0 +1,64 @@
+"""Threads share a translator, and their settings stay their own."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+import seq2seq
+
+TEXTS = ["Der Junge schlief.", "Die Frau kauft dem Kind einen Apfel.", "Warum hat der Lehrer nicht geschlafen?", ""]
+
+
+def numbers(translation: seq2seq.Translation) -> tuple[object, ...]:
+    return translation.text, round(translation.log_probability, 3), translation._repr_html_(), translation.alignment
+
+
+def together(work: Callable[[int], list[tuple[object, ...]]], threads: int) -> list[list[tuple[object, ...]]]:
+    """The result of each thread; all begin at the same time."""
+    barrier = threading.Barrier(threads)
+
+    def start(number: int) -> list[tuple[object, ...]]:
+        barrier.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(start, range(threads)))
+
+
+def test_eight_threads_use_one_translator(translator: seq2seq.Translator) -> None:
+    def work(number: int) -> list[tuple[object, ...]]:
+        results = []
+        for i in range(6):
+            text = TEXTS[(number + i) % len(TEXTS)]
+            one = translator.translate(text, beam_size=1 + number % 3)
+            scored = translator.attend(text, "The boy sees a girl.")
+            assert one.figure().axes
+            results += [numbers(one), numbers(scored), (round(sum(one.token_log_probabilities), 3),)]
+        return results
+
+    assert together(work, 8) == [work(number) for number in range(8)]
+
+
+def test_threads_use_two_translators(translator: seq2seq.Translator, checkpoint: Path) -> None:
+    translators = [translator, seq2seq.load(checkpoint, device="cpu")]
+
+    def work(number: int) -> list[tuple[object, ...]]:
+        return [numbers(one) for one in translators[number % 2].translate(TEXTS * 3, beam_size=2)]
+
+    first, *others = together(work, 4)
+    assert others == [first] * 3
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_thread_keeps_its_treatment_of_denormal_numbers(translator: seq2seq.Translator, flushed: bool) -> None:
+    tiny = torch.full((2,), 1e-30)
+    torch.set_flush_denormal(flushed)
+    stream = translator.translate(iter(TEXTS))
+    next(stream)
+    assert bool((tiny * 1e-10).any()) is not flushed
+    translator.attend(TEXTS[0], "The boy.")
+    assert bool((tiny * 1e-10).any()) is not flushed
