@@ -175,7 +175,8 @@ def explain_hydra_error(error: Exception, kind: type[Section]) -> str:
     key, first_line = getattr(error, "full_key", None), message.split("\n")[0]
     if "Missing mandatory value" in message:
         or_none = ", or dataset.test=null for no test scores" if key == "dataset.test" else ""
-        return f"{key}: not set; give {key}=VALUE{or_none}"
+        value = "runs/NAME/checkpoints/best" if key == "checkpoint" else "VALUE"
+        return f"{key}: not set; give {key}={value}{or_none}"
     return f"{key}: {first_line}" if key else first_line
 
 

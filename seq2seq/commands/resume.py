@@ -25,7 +25,14 @@ from seq2seq.training.optimizer import load_tensors
 log = logging.getLogger(__name__)
 
 LENGTH = ("training.epochs", "training.steps")
-CHANGEABLE = (*LENGTH, "training.patience", "training.keep_best", "training.save_every", "training.log_every")
+CHANGEABLE = (
+    *LENGTH,
+    "training.patience",
+    "training.keep_best",
+    "training.save_every",
+    "training.log_every",
+    "device.threads",
+)
 """Options that do not affect completed steps."""
 
 

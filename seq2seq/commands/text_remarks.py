@@ -22,7 +22,7 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         if len({fingerprint for fingerprint, _ in parts}) < len(parts):
             yield "warning: the same corpus occurs twice in dataset.train, and counts twice"
     if same := [name for name in fingerprints if name != "train" and fingerprints[name] == fingerprints["train"]]:
-        yield (f"warning: {' and '.join(same)} and the training split are the same text: scores measure memorisation")
+        yield f"warning: {' and '.join(same)} and the training split are the same text: scores only show memorisation"
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):
         return  # the rest reads the text once more
     sample = list(islice(text.train, SAMPLE))

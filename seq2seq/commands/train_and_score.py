@@ -79,6 +79,7 @@ def train(
     run_folder = RunFolder(folder)
     set_up_device(configuration.device.threads, deterministic=configuration.device.deterministic)
     device = choose_device(configuration.device.kind)
+    log.info("run folder %s", folder)
     watch = Stopwatch()
     with watch.part("text"):
         text = _load_text(configuration.dataset, resumed, folder)

@@ -1,5 +1,6 @@
 """Work side by side on the threads of a CPU."""
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -13,14 +14,18 @@ MOST_WORKERS = 8
 """Python runs one thread at a time between operations of PyTorch, so more of them would wait for one another."""
 
 
+_in_use = threading.Lock()
+
+
 def map_in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """The result of each item, in order. PyTorch's threads are shared out among items that run side by side.
 
-    For small operations this is faster than one item at a time with all threads in each operation.
+    For small operations this is faster than one item at a time with all threads in each operation. A caller that comes
+    while another one uses the threads works on its own, so that the number of threads is restored by whoever changed it.
     """
     threads = torch.get_num_threads()
     workers = min(threads, len(items), MOST_WORKERS)
-    if workers < 2:
+    if workers < 2 or not _in_use.acquire(blocking=False):
         return [work(item) for item in items]
     torch.set_num_threads(threads // workers)  # threads that start now take this number
     try:
@@ -28,3 +33,4 @@ def map_in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> lis
             return list(pool.map(work, items))
     finally:
         torch.set_num_threads(threads)
+        _in_use.release()

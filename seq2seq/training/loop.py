@@ -144,8 +144,8 @@ def steps(
                 _log_validation(values, best=ranking.waited == 0)
                 if ranking.unchanged == MAX_UNCHANGED - 1 and values["exact"] < 1:
                     log.warning(
-                        "%s was the same in %d validations while the loss fell, so the lowest loss ranks first; "
-                        "training.metric chooses another metric, evaluation.tokenize the tokens that BLEU counts",
+                        "%s did not change in %d validations while the loss fell, so the loss decides which checkpoint "
+                        "is best; training.metric chooses another metric, evaluation.tokenize the tokens of BLEU",
                         validator.metric,
                         MAX_UNCHANGED,
                     )

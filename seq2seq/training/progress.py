@@ -27,6 +27,9 @@ MIN_CPU_SHARE = 0.8
 On free cores threads use 0.99 and more, since they spin while they wait. If another process keeps a core busy they use
 0.5 to 0.7, and training takes 3 to 100 times as long."""
 
+EARLY_WARNING = 10.0
+"""Seconds of training without a log line after which oversubscription is looked for."""
+
 log = logging.getLogger(__name__)
 
 
@@ -80,6 +83,10 @@ class Progress:
         skipped = (~update.finite).long()
         self.skipped = [self.skipped[0] + skipped, (self.skipped[1] + skipped) * skipped]
         self.bar.update()
+        if time.perf_counter() - self.started > EARLY_WARNING:  # the first log line may be minutes away
+            self.pause()
+            self.resume()
+            self._warn_of_oversubscription()
 
     def counts(self) -> Counts:
         """The counts and sums up to the current step. Waits for the device."""
@@ -107,8 +114,7 @@ class Progress:
         self.pause()
         self.resume()
         since, elapsed = counts.since, self.seconds
-        if elapsed > 1:
-            self._warn_of_oversubscription(self.cpu_seconds / elapsed)
+        self._warn_of_oversubscription()
         tokens, positions = since.tokens or math.nan, since.positions or math.nan  # 0 if all steps were skipped
         values = {
             "loss": since.loss / tokens,
@@ -136,13 +142,16 @@ class Progress:
             f"  {counts.skipped} steps skipped: not finite" if counts.skipped else "",
         )
 
-    def _warn_of_oversubscription(self, processors: float) -> None:
-        """Warns once if a thread gets less than `MIN_CPU_SHARE` of a processor."""
-        if self.threads > 1 and processors < MIN_CPU_SHARE * self.threads and not self.warned:
+    def _warn_of_oversubscription(self) -> None:
+        """Warns once if a thread has had less than `MIN_CPU_SHARE` of a processor since the last log line."""
+        if self.threads < 2 or self.warned or self.seconds < 1:
+            return
+        processors = self.cpu_seconds / self.seconds
+        if processors < MIN_CPU_SHARE * self.threads:
             self.warned = True
             log.warning(
-                "%d threads get the time of only %.1f processors and wait for one another, which can make training "
-                "many times slower: end other programs, or start with device.threads=%d",
+                "the machine is busy: %d threads share %.1f processors, so training can be many times slower; end "
+                "other programs, or stop with Ctrl-C and resume with device.threads=%d",
                 self.threads,
                 processors,
                 max(1, int(processors)),

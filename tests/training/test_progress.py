@@ -97,3 +97,17 @@ def test_threads_in_each_others_way_are_told_once(
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == (wanted is not None)
     assert wanted is None or said[0].endswith(f"device.threads={wanted}")
+
+
+def test_the_warning_does_not_wait_for_a_log_line(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = {"perf_counter": 0.0, "process_time": 0.0}
+    for name in clock:
+        monkeypatch.setattr(f"time.{name}", lambda name=name: clock[name])
+    with Progress(lambda *_: None, total=9, steps_per_epoch=4, step=0, counts=Counts(), threads=2) as progress:
+        for step, expected in ((1, 0), (2, 1), (3, 1)):
+            clock["process_time"] += 6
+            clock["perf_counter"] += 8
+            progress.add(update(step))
+            assert caplog.text.count("the machine is busy") == expected
