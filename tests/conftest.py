@@ -27,8 +27,8 @@ settings.load_profile("shared machine")
 PROGRAMS = ("commands", "packaging", "scripts")
 """Folders of tests that start the real programs."""
 HOSTILE = ("test_hostile", "test_strangers", "test_fuzz")
-SLOW = ("test_built_in", "test_corpus", "test_lock", "test_readme")
-"""They generate corpora, or start Python again and again."""
+SLOW = ("test_built_in", "test_corpus", "test_import", "test_lock", "test_python_page", "test_readme", "test_train")
+"""They generate corpora, train, or start Python again and again."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -21,7 +21,7 @@ def map_in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> lis
     """The result of each item, in order. PyTorch's threads are shared out among items that run side by side.
 
     For small operations this is faster than one item at a time with all threads in each operation. A caller that comes
-    while another one uses the threads works on its own, so that the number of threads is restored by whoever changed it.
+    while another one uses the threads works alone, so that the number of threads is restored by whoever changed it.
     """
     threads = torch.get_num_threads()
     workers = min(threads, len(items), MOST_WORKERS)

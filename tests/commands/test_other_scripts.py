@@ -130,6 +130,11 @@ def test_a_metric_that_stays_the_same_while_the_loss_falls_is_said_once_and_rank
     text += [f"dataset.test={corpus / 'test'}", "dataset.source=de", "dataset.target=en", "dataset.vocabulary=330"]
     schedule = ["training.steps=25", "training.validate_every=5", "training.metric=exact", "training.patience=2"]
     printed = warm("train", *RUN, *text, *schedule, folder=tmp_path, status=0).printed.decode()
-    assert printed.count("exact did not change in 3 validations while the loss fell, so the loss decides which checkpoint is best") == 1
+    assert (
+        printed.count(
+            "exact did not change in 3 validations while the loss fell, so the loss decides which checkpoint is best"
+        )
+        == 1
+    )
     assert results(tmp_path)["best"]["exact"] == 0
     assert results(tmp_path)["best"]["step"] == 25  # the last, and patience did not end the run
