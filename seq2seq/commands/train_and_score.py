@@ -79,7 +79,6 @@ def train(
     run_folder = RunFolder(folder)
     set_up_device(configuration.device.threads, deterministic=configuration.device.deterministic)
     device = choose_device(configuration.device.kind)
-    log.info("run folder %s", folder)
     watch = Stopwatch()
     with watch.part("text"):
         text = _load_text(configuration.dataset, resumed, folder)
@@ -98,6 +97,7 @@ def train(
     torch.manual_seed(options.seed)
     positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
     model = build.model(configuration, tokenizers, positions=positions).to(device)
+    log.info("run folder %s", folder)
     _log_sizes(prepared, model, device)
     distributed.broadcast_([parameter.detach() for parameter in model.parameters()])
     _seed_rank(options.seed)

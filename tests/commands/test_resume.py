@@ -294,6 +294,20 @@ def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, mon
     assert checkpoint.load(place / "checkpoints" / "last").configuration["training"]["keep_best"] == 5
 
 
+def test_the_number_of_threads_may_change(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is warned of a busy machine can continue with fewer threads."""
+    monkeypatch.chdir(folder)
+    stopped = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration(), stopped)
+    plan = plan_resume(stopped, {"device.threads": 2})
+    assert plan is not None
+    assert plan[0].device.threads == 2
+    assert plan[0].model_dump(exclude={"device"}) == configuration().model_dump(exclude={"device"})
+
+
 def test_what_is_so_already_is_no_change(folder: Path) -> None:
     begun = configuration().training
     same = {"training.epochs": begun.epochs, "training.steps": begun.steps, "training.save_every": begun.save_every}

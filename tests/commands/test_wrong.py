@@ -302,5 +302,5 @@ def test_what_the_system_refuses_is_one_sentence_whichever_thread_meets_it(
     with pytest.raises(SystemExit) as ended:
         program()
     assert ended.value.code == 1
-    go_on = f"to continue, run `seq2seq train resume={tmp_path}`"  # as it is advised where no file was started
+    go_on = f"to continue, run `python train.py resume={tmp_path}`"
     assert capsys.readouterr().err == f"error: there: no space left on device: {go_on}\n"
