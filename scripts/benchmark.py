@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", default=",".join(SECTIONS), metavar="SECTIONS", help=f"some of {', '.join(SECTIONS)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
     parser.add_argument("--folder", type=Path, help="measure with Multi30k's German-English captions in this folder")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="(default: %(default)s)")
+    parser.add_argument("--device", choices=device.DEVICES, default="auto", help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, metavar="N", help="on the CPU (default: PyTorch's own choice)")
     parser.add_argument("--repeats", type=int, metavar="N", help="of each measurement (default: 5, with --quick 2)")
     options = parser.parse_args(arguments)

@@ -14,6 +14,7 @@ from seq2seq.config.types import Fraction, PathOption, Positive, Section, Width,
 from seq2seq.evaluation.metrics import TOKENIZERS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
+from seq2seq.runtime.device import DEVICES
 from seq2seq.runtime.precision import PRECISIONS
 
 MOST_HYPOTHESES = 2**17  # limit of beam size times sentences in a batch
@@ -108,7 +109,7 @@ class Training(Section):
 
 
 class Device(Section):
-    kind: Annotated[str, one_of(("auto", "cpu", "cuda"))]
+    kind: Annotated[str, one_of(DEVICES)]
     threads: Annotated[int, Field(gt=0, le=2**10)] | None
     precision: Annotated[str, one_of(PRECISIONS)]
     deterministic: bool

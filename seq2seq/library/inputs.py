@@ -22,7 +22,7 @@ def in_groups(
     counted from 0 over all groups. Raises TypeError at once where `items` cannot be iterated.
     """
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        raise TypeError(f"expected a {title}, or a list or an iterator of them, found {shown(items)}")
+        raise TypeError(f"expected a {title}, or a list or an iterator of them, found {describe(items)}")
     iterator = iter(items)
 
     def results() -> Iterator[Result]:
@@ -37,7 +37,7 @@ def in_groups(
 def text_line(text: object, name: str) -> str:
     """The text without its line end. Raises TypeError for anything but text."""
     if not isinstance(text, str):
-        raise TypeError(f"{name}: expected text, found {shown(text)}")
+        raise TypeError(f"{name}: expected text, found {describe(text)}")
     return text.removesuffix("\n").removesuffix("\r")
 
 
@@ -46,7 +46,7 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def shown(value: object) -> str:
+def describe(value: object) -> str:
     """A value of the wrong type, for a message."""
     text = repr(value)
     return f"{text if len(text) <= 40 else text[:39] + '…'} of type {type(value).__name__}"
@@ -56,4 +56,4 @@ def check_overrides(overrides: Iterable[object]) -> None:
     """Raises TypeError where an option is no text."""
     for override in overrides:
         if not isinstance(override, str):
-            raise TypeError(f"expected options as text, such as 'attention=dot', found {shown(override)}")
+            raise TypeError(f"expected options as text, such as 'attention=dot', found {describe(override)}")

@@ -8,12 +8,10 @@ import torch
 from seq2seq import checkpoint
 from seq2seq.config import near
 from seq2seq.library.translator import Translator
-from seq2seq.runtime.device import device_of_kind, flushed_denormals
+from seq2seq.runtime.device import DEVICES, device_of_kind, flushed_denormals
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.trained_model import load_on_device
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Translator:

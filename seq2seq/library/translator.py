@@ -11,7 +11,7 @@ from seq2seq import config
 from seq2seq.decoding import translator as decoding
 from seq2seq.decoding.forced_decoding import ForcedTarget, force_targets
 from seq2seq.evaluation.teacher_forcing import LONGEST
-from seq2seq.library.inputs import in_groups, plain, shown, text_line
+from seq2seq.library.inputs import describe, in_groups, plain, text_line
 from seq2seq.library.translation import Translation
 from seq2seq.runtime.device import flushed_denormals
 from seq2seq.runtime.errors import InputError
@@ -171,7 +171,7 @@ class Translator:
         """The given translation of each pair; `name` describes the pair with an index."""
         for i, pair in enumerate(pairs):
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
-                raise TypeError(f"{name(i)}: expected a source and a target, (TEXT, TEXT), found {shown(pair)}")
+                raise TypeError(f"{name(i)}: expected a source and a target, (TEXT, TEXT), found {describe(pair)}")
         texts = [
             [translator.normalize(text_line(pair[side], f"{name(i)}, {title}")) for i, pair in enumerate(pairs)]
             for side, title in enumerate(("source", "target"))

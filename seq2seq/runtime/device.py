@@ -30,6 +30,10 @@ def choose_device(kind: str) -> torch.device:
     return device
 
 
+DEVICES = ("auto", "cpu", "cuda")
+"""The kinds of devices."""
+
+
 def device_of_kind(kind: str) -> torch.device:
     """The device of a kind: `auto` is a GPU if there is one, else the CPU. Raises InputError if there is no GPU."""
     if kind == "cuda" and not torch.cuda.is_available():

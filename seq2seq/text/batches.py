@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -61,8 +61,11 @@ class Batch(NamedTuple):
         )
 
 
-def round_up(number: int, multiple: int) -> int:
-    """The least multiple that is no less than the number."""
+Number = TypeVar("Number", int, np.ndarray)
+
+
+def round_up(number: Number, multiple: int) -> Number:
+    """The least multiple that is no less than the number, or than each number of an array."""
     return -(-number // multiple) * multiple
 
 
@@ -109,7 +112,7 @@ def plan(
         bounds = list(range(size, len(order), size))
     else:
         longest = np.maximum(source, target)[by_length] + 1
-        bounds = _bounds(-(-longest // multiple) * multiple, size)
+        bounds = _bounds(round_up(longest, multiple), size)
     batches = np.split(order, bounds)
     return [batches[index] for index in random.permutation(len(batches))]
 
@@ -149,10 +152,17 @@ def batch_pairs(sources: Sequence[Sequence[int] | np.ndarray], targets: Sequence
     """Encoded sentences and their translations as one batch."""
     source, source_mask = batch_sentences(sources)
     target_output, target_mask = batch_sentences(targets)
-    target_input = target_output.roll(1, dims=1).masked_fill(~target_mask, PAD)
-    target_input[:, 0] = BOS
     tokens = int(source_mask.sum()), int(target_mask.sum())
-    return Batch(source, source_mask, target_input, target_output, target_mask, *tokens)
+    return Batch(source, source_mask, shift_right(target_output, target_mask), target_output, target_mask, *tokens)
+
+
+def shift_right(
+    target_output: Int[Tensor, "batch target"], mask: Bool[Tensor, "batch target"]
+) -> Int[Tensor, "batch target"]:
+    """The decoder's input for this output: BOS, then each token but the last, then PAD."""
+    target_input = target_output.roll(1, dims=1).masked_fill(~mask, PAD)
+    target_input[:, 0] = BOS
+    return target_input
 
 
 def padding_share(batch: Batch) -> tuple[int, int]:

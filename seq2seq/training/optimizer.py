@@ -50,16 +50,20 @@ def gradient_norm(model: Model) -> Tensor:
     return get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
 
 
-def update_weights(optimizer: torch.optim.Optimizer, *, norm: Tensor, clip: float | None, finite: Tensor) -> None:
-    """One optimiser step. The gradients are clipped to the norm `clip`. If `finite` is False, no weight changes.
+def update_weights(optimizer: torch.optim.Optimizer, *, loss: Tensor, norm: Tensor, clip: float | None) -> Tensor:
+    """One optimiser step. The gradients, whose norm is `norm`, are clipped to the norm `clip`.
+
+    Returns whether loss and norm are finite. If one of them is not, no weight changes.
 
     Clipping multiplies gradients by `min(1, clip / norm)` (Pascanu et al. 2013). It uses the protocol between PyTorch's
     fused optimisers and `torch.amp.GradScaler`: a step divides gradients by `grad_scale`, which saves a pass over them,
     and has no effect if `found_inf` is 1. Python does not wait for the device.
     """
+    finite = torch.isfinite(norm) & torch.isfinite(loss)
     optimizer.found_inf = 1.0 - finite.float()  # type: ignore[attr-defined]
     optimizer.grad_scale = (norm / clip).clamp(min=1.0).float() if clip is not None else None  # type: ignore[attr-defined]
     optimizer.step()
+    return finite
 
 
 def tensors_to_resume(model: Model, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -22,9 +22,9 @@ from seq2seq.runtime.cuda_graphs import CudaGraphs
 from seq2seq.runtime.memory import memory_or
 from seq2seq.runtime.precision import products
 from seq2seq.runtime.static_shapes import static_shapes
-from seq2seq.text.batches import LENGTH_MULTIPLE, round_up
+from seq2seq.text.batches import LENGTH_MULTIPLE, round_up, shift_right
 from seq2seq.text.store import Store
-from seq2seq.text.tokenizer import BOS, EOS, PAD
+from seq2seq.text.tokenizer import EOS, PAD
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_weights
 from seq2seq.training.step import Update, batch_loss, too_large
@@ -54,9 +54,7 @@ class StaticBatch(NamedTuple):
         """From the ids of source and target, with EOS and PAD. No text encodes to PAD: masks are `ids != PAD`."""
         source, target = ids.unbind(0)
         mask = target != PAD
-        target_input = target.roll(1, dims=1).masked_fill(~mask, PAD)
-        target_input = torch.cat((torch.full_like(target[:, :1], BOS), target_input[:, 1:]), dim=1)
-        return cls(source, source != PAD, target_input, target, mask)
+        return cls(source, source != PAD, shift_right(target, mask), target, mask)
 
 
 class HostBatch(NamedTuple):
@@ -156,8 +154,7 @@ class StaticStep:
 
     def _update(self) -> None:
         norm = gradient_norm(self.model)
-        finite = torch.isfinite(norm) & torch.isfinite(self.losses[0])
-        update_weights(self.optimizer, norm=norm, clip=self.clip, finite=finite)
+        finite = update_weights(self.optimizer, loss=self.losses[0], norm=norm, clip=self.clip)
         self.results.copy_(torch.cat((self.losses, torch.stack((norm, finite.to(norm.dtype))))))
         self.losses.zero_()
         torch._foreach_zero_(self.gradients)

@@ -96,9 +96,8 @@ def updates(
         total = Loss(*(torch.stack(values).sum() for values in zip(*losses or [zero], strict=True)))
         _all_reduce(model, total)
         norm, rate = gradient_norm(model), schedule.rate(step)
-        finite = torch.isfinite(norm) & torch.isfinite(total.smoothed)
         set_learning_rate(optimizer, rate)
-        update_weights(optimizer, norm=norm, clip=clip, finite=finite)
+        finite = update_weights(optimizer, loss=total.smoothed, norm=norm, clip=clip)
         optimizer.zero_grad(set_to_none=True)
         yield Update(step, total, tokens, padding, positions, norm, rate, finite)
 

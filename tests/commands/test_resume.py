@@ -65,6 +65,14 @@ def at_call(number: int, function: Callable[..., Any], *, before: bool = False) 
     return counted
 
 
+def cut_in_second_validation(folder: Path) -> None:
+    """Starts a run in the folder whose process is gone in its second validation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration(), folder)
+
+
 @pytest.mark.parametrize(
     ("module", "name", "call"),
     [
@@ -136,10 +144,7 @@ def test_what_a_run_took_is_all_that_it_took(folder: Path, monkeypatch: pytest.M
 def test_seconds_and_log_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     place = folder / "runs" / "seconds"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
-        with pytest.raises(Cut):
-            run.train(configuration(), place)
+    cut_in_second_validation(place)
     path = place / "checkpoints" / "last" / "checkpoint.json"
     saved = json.loads(path.read_text())
     assert 0 < saved["state"]["counts"]["seconds"] < 100
@@ -282,10 +287,7 @@ def test_a_run_can_go_on_for_longer(folder: Path, tmp_path: Path, cut: bool, mon
 def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     place = tmp_path / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
-        with pytest.raises(Cut):
-            run.train(configuration(), place)
+    cut_in_second_validation(place)
     go_on(place, save_every=2, log_every=7, keep_best=5, patience=90)
     whole, found = outcome(folder / "runs" / "whole"), outcome(place)
     assert found["curves"]["validation/bleu"] == whole["curves"]["validation/bleu"]
@@ -298,10 +300,7 @@ def test_the_number_of_threads_may_change(folder: Path, tmp_path: Path, monkeypa
     """Whoever is warned of a busy machine can continue with fewer threads."""
     monkeypatch.chdir(folder)
     stopped = tmp_path / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
-        with pytest.raises(Cut):
-            run.train(configuration(), stopped)
+    cut_in_second_validation(stopped)
     plan = plan_resume(stopped, {"device.threads": 2})
     assert plan is not None
     assert plan[0].device.threads == 2

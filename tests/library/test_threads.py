@@ -17,7 +17,7 @@ def numbers(translation: seq2seq.Translation) -> tuple[object, ...]:
     return translation.text, round(translation.log_probability, 3), translation._repr_html_(), translation.alignment
 
 
-def together(work: Callable[[int], list[tuple[object, ...]]], threads: int) -> list[list[tuple[object, ...]]]:
+def run_in_threads(work: Callable[[int], list[tuple[object, ...]]], threads: int) -> list[list[tuple[object, ...]]]:
     """The result of each thread; all begin at the same time."""
     barrier = threading.Barrier(threads)
 
@@ -40,7 +40,7 @@ def test_eight_threads_use_one_translator(translator: seq2seq.Translator) -> Non
             results += [numbers(one), numbers(scored), (round(sum(one.token_log_probabilities), 3),)]
         return results
 
-    assert together(work, 8) == [work(number) for number in range(8)]
+    assert run_in_threads(work, 8) == [work(number) for number in range(8)]
 
 
 def test_threads_use_two_translators(translator: seq2seq.Translator, checkpoint: Path) -> None:
@@ -49,7 +49,7 @@ def test_threads_use_two_translators(translator: seq2seq.Translator, checkpoint:
     def work(number: int) -> list[tuple[object, ...]]:
         return [numbers(one) for one in translators[number % 2].translate(TEXTS * 3, beam_size=2)]
 
-    first, *others = together(work, 4)
+    first, *others = run_in_threads(work, 4)
     assert others == [first] * 3
 
 

@@ -1,5 +1,7 @@
 """The loops for CPUs against PyTorch's own, value and gradient."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ LENGTHS = [4, 6, 1, 3]
 BATCH = len(LENGTHS)
 
 many = pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (1, True), (2, False), (2, True)])
+Form = Callable[[], AbstractContextManager[None]]
+both_forms = pytest.mark.parametrize("form", [nullcontext, static_shapes], ids=["for a CPU", "for a GPU"])
 
 
 def pair(layers: int, *, bidirectional: bool) -> tuple[GRU, nn.GRU]:
@@ -43,21 +47,26 @@ def same(ours: nn.Module, theirs: nn.Module, found: list[Tensor], wanted: list[T
         torch.testing.assert_close(one, other)
 
 
+@both_forms
 @many
-def test_without_a_mask_it_is_pytorchs(layers: int, bidirectional: bool) -> None:
+def test_without_a_mask_it_is_pytorchs(layers: int, bidirectional: bool, form: Form) -> None:
     ours, theirs = pair(layers, bidirectional=bidirectional)
     inputs, state = vectors(BATCH, STEPS, INPUT), vectors(layers * (1 + bidirectional), BATCH, HIDDEN)
-    same(ours, theirs, list(ours(inputs, state)), list(theirs(inputs, state)), [inputs, state])
+    with form():
+        results = ours(inputs, state)
+    same(ours, theirs, list(results), list(theirs(inputs, state)), [inputs, state])
 
 
+@both_forms
 @many
-def test_with_a_mask_it_is_pytorchs_on_packed_sequences(layers: int, bidirectional: bool) -> None:
+def test_with_a_mask_it_is_pytorchs_on_packed_sequences(layers: int, bidirectional: bool, form: Form) -> None:
     ours, theirs = pair(layers, bidirectional=bidirectional)
     inputs, lengths = vectors(BATCH, STEPS, INPUT), torch.tensor(LENGTHS)
     packed, last = theirs(pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False))
     outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=STEPS)
-    found = ours(inputs, mask=torch.arange(STEPS) < lengths.unsqueeze(1))
-    same(ours, theirs, list(found), [outputs, last], [inputs])
+    with form():
+        results = ours(inputs, mask=torch.arange(STEPS) < lengths.unsqueeze(1))
+    same(ours, theirs, list(results), [outputs, last], [inputs])
 
 
 @many
@@ -139,26 +148,6 @@ def test_steps_may_have_a_matrix_for_each_sentence() -> None:
 
 
 # --- the form for a GPU, on a CPU -------------------------------------------------------------------------------------
-
-
-@many
-def test_over_padding_it_is_pytorchs_on_packed_sequences(layers: int, bidirectional: bool) -> None:
-    ours, theirs = pair(layers, bidirectional=bidirectional)
-    inputs, lengths = vectors(BATCH, STEPS, INPUT), torch.tensor(LENGTHS)
-    packed, last = theirs(pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False))
-    outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=STEPS)
-    with static_shapes():
-        results = ours(inputs, mask=torch.arange(STEPS) < lengths.unsqueeze(1))
-    same(ours, theirs, list(results), [outputs, last], [inputs])
-
-
-@many
-def test_over_padding_without_a_mask_it_is_pytorchs(layers: int, bidirectional: bool) -> None:
-    ours, theirs = pair(layers, bidirectional=bidirectional)
-    inputs, state = vectors(BATCH, STEPS, INPUT), vectors(layers * (1 + bidirectional), BATCH, HIDDEN)
-    with static_shapes():
-        results = ours(inputs, state)
-    same(ours, theirs, list(results), list(theirs(inputs, state)), [inputs, state])
 
 
 def test_over_padding_a_row_without_a_token_gives_zeros() -> None:
