@@ -122,7 +122,7 @@ def train(run: PlannedRun, overrides: list[str]) -> str | None:
     # The package of this process, whatever the current folder contains.
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([PACKAGE_PARENT, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGE_PARENT, os.environ.get("PYTHONPATH")])),
     }
     command = [sys.executable, "-P", "-m", "seq2seq", "train", *arguments]
     with (

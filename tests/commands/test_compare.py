@@ -37,6 +37,7 @@ def compared(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the corpus, the comparison, and what was `printed`. Only to be read."""
     folder = tmp_path_factory.mktemp("compared")
     write_corpus(folder)
+    (folder / "numbers.py").write_text("raise SystemExit('a file of the current folder was imported')\n")
     (folder / "printed").write_bytes(warm("scripts/compare", *COMPARED, folder=folder, status=0).printed)
     return folder
 
