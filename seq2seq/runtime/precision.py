@@ -13,19 +13,15 @@ PRECISIONS = ("auto", "float32", "int8")
 def products(precision: str, device: torch.device) -> Iterator[None]:
     """Sets the precision of matrix products in the block.
 
-    `auto` rounds the factors if the device has matrix units for it: to bfloat16 on a CPU with AMX, to TF32 on a GPU.
-    `float32` rounds nothing. Weights, activations, gradients and the sums within a product are float32 in both cases.
+    `auto` rounds the factors to TF32 on a GPU, and nothing on a CPU. `float32` rounds nothing. Weights, activations,
+    gradients and the sums within a product are float32 in both cases.
     """
-    rounded = precision == "auto" and _has_matrix_units(device)
+    rounded = precision == "auto" and device.type == "cuda"
     matmul_precision, allow_tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("medium" if rounded else "highest")
+    torch.set_float32_matmul_precision("high" if rounded else "highest")
     torch.backends.cudnn.allow_tf32 = rounded  # the switch for GRUs on a GPU
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(matmul_precision)
         torch.backends.cudnn.allow_tf32 = allow_tf32
-
-
-def _has_matrix_units(device: torch.device) -> bool:
-    return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported())

@@ -1,4 +1,4 @@
-"""Rounded matrix products: only in training, and only on a device with matrix units."""
+"""Rounded matrix products: only in training, and only on a GPU."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -12,30 +12,30 @@ from omegaconf import OmegaConf
 from seq2seq.commands import train_and_score as run
 from seq2seq.config import Train, load
 from seq2seq.nn.model import Model
-from seq2seq.runtime import precision
 from seq2seq.runtime.precision import products
+from seq2seq.training import step
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.step import updates
 from tests.support.programs import ROOT, SMALL, TEXT, write_corpus
 from tests.support.tiny import ragged_batch, tiny_model
 
-CPU = torch.device("cpu")
+
+@pytest.fixture
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU trains with the precision that a GPU has."""
+    monkeypatch.setattr(step, "products", lambda precision, _: products(precision, torch.device("cuda")))
 
 
 def now() -> tuple[bool, bool]:
     """Whether matrix products are rounded, and those of GRUs on a GPU."""
-    return torch.get_float32_matmul_precision() == "medium", torch.backends.cudnn.allow_tf32
+    return torch.get_float32_matmul_precision() == "high", torch.backends.cudnn.allow_tf32
 
 
-@pytest.mark.parametrize("units", [True, False])
 @pytest.mark.parametrize("setting", ["auto", "float32"])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_products_are_rounded_where_there_are_units_and_as_before_afterwards(
-    monkeypatch: pytest.MonkeyPatch, device: str, setting: str, units: bool
-) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
-    rounded = setting == "auto" and (units or device == "cuda")
+def test_products_are_rounded_on_a_gpu_and_as_before_afterwards(device: str, setting: str) -> None:
+    rounded = setting == "auto" and device == "cuda"
     before = now()
     with suppress(KeyboardInterrupt), products(setting, torch.device(device)):
         assert now() == (rounded, rounded)
@@ -43,16 +43,9 @@ def test_products_are_rounded_where_there_are_units_and_as_before_afterwards(
     assert now() == before
 
 
-def test_the_processor_is_asked() -> None:
-    described = Path("/proc/cpuinfo")
-    if not described.is_file():
-        pytest.skip("only Linux says what the processor has")
-    assert precision._has_matrix_units(CPU) == (" amx_tile" in described.read_text())
-
-
+@pytest.mark.usefixtures("pretended_gpu")
 @pytest.mark.parametrize("setting", ["auto", "float32"])
-def test_training_rounds_and_what_comes_between_steps_does_not(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+def test_training_rounds_and_what_comes_between_steps_does_not(setting: str) -> None:
     model = tiny_model()
     calls: list[tuple[str, bool]] = []
     model.encoder.register_forward_pre_hook(lambda *_: calls.append(("forward", now()[0])))
@@ -66,9 +59,9 @@ def test_training_rounds_and_what_comes_between_steps_does_not(monkeypatch: pyte
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("pretended_gpu")
 @pytest.mark.parametrize("setting", ["auto", "float32"])
 def test_a_run_rounds_in_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
     calls = set()
     encode = Model.encode
 
