@@ -36,9 +36,9 @@ pytestmark = [
 ]
 
 
-def begin(folder: Path, *words: str, program: str = "train.py", processes: int = 2) -> subprocess.Popen[bytes]:
-    """Several processes of a program."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+def begin(folder: Path, *words: str, program: str = "train.py") -> subprocess.Popen[bytes]:
+    """Two processes of a program."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*torchrun, str(ROOT / program), *words]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
