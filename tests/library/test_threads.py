@@ -10,6 +10,8 @@ import torch
 
 import seq2seq
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 TEXTS = ["Der Junge schlief.", "Die Frau kauft dem Kind einen Apfel.", "Warum hat der Lehrer nicht geschlafen?", ""]
 
 
