@@ -31,6 +31,7 @@ def together(work: Callable[[int], list[tuple[object, ...]]], threads: int) -> l
         return list(pool.map(start, range(threads)))
 
 
+@pytest.mark.slow
 def test_eight_threads_use_one_translator(translator: seq2seq.Translator) -> None:
     def work(number: int) -> list[tuple[object, ...]]:
         results = []
