@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -280,9 +281,10 @@ def test_the_other_programs(
 
 
 def test_what_the_system_refuses_is_one_sentence_whichever_thread_meets_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TensorBoard's writer meets a full disk first, and hands it on to whoever writes next."""
+    monkeypatch.setattr(sys, "argv", ["train.py"])
     full = OSError(errno.ENOSPC, "No space left on device", "there")
 
     def write() -> None:
