@@ -10,6 +10,7 @@ import pytest
 
 import seq2seq
 from tests.support.programs import ROOT
+from tests.support.unchecked import unchecked
 
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,6 +47,7 @@ def run(blocks: list[str]) -> list[str]:
     return printed
 
 
+@unchecked()
 def test_the_examples_of_the_page_run(folder: Path) -> None:
     blocks = examples(PAGE)
     printed = run(blocks)
@@ -67,6 +69,7 @@ def test_the_page_names_every_field_and_option() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+@unchecked()
 def test_the_readmes_example_runs() -> None:
     (block,) = examples(README)
     seq2seq.train(*TINY, folder="runs/first")

@@ -10,6 +10,8 @@ import torch
 
 import seq2seq
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 TEXTS = ["Der Junge schlief.", "Die Frau kauft dem Kind einen Apfel.", "Warum hat der Lehrer nicht geschlafen?", ""]
 
 
@@ -29,6 +31,7 @@ def run_in_threads(work: Callable[[int], list[tuple[object, ...]]], threads: int
         return list(pool.map(start, range(threads)))
 
 
+@pytest.mark.slow
 def test_eight_threads_use_one_translator(translator: seq2seq.Translator) -> None:
     def work(number: int) -> list[tuple[object, ...]]:
         results = []

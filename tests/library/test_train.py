@@ -16,6 +16,8 @@ from seq2seq.runtime.run_folder import RunFolder
 from tests.support.programs import SMALL, TEXT, write_corpus
 from tests.support.warm import Warm
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 OPTIONS = [*TEXT, *SMALL, "training.steps=12", "training.validate_every=6", "training.log_every=5", "search=greedy"]
 
 

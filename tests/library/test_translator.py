@@ -67,6 +67,7 @@ def test_it_is_what_the_older_version_printed(translator: seq2seq.Translator, se
     assert lines == (OLD_RUN / "translated.en").read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.slow
 def test_a_list_a_tuple_and_an_iterator_equal_one_by_one(
     translator: seq2seq.Translator, sentences: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +249,7 @@ def test_a_text_that_is_too_long_is_named_by_its_index(
     assert len(translator.attend(LONG, "Yes.", too_long="truncate").source_subwords) == 1000
 
 
+@pytest.mark.slow
 def test_a_megabyte_is_refused_or_cut(translator: seq2seq.Translator) -> None:
     with pytest.raises(seq2seq.InputError, match="more than the 1000"):
         translator.translate("a" * 2**20)
