@@ -21,7 +21,7 @@ from measuring import machine
 from memory import corpus, step_memory
 from speed import decoding, rates, sweep, training
 from tqdm import tqdm
-from waiting import processes, start, text
+from waiting import processes, sentence, start, text
 from workload import SMALL, Batching, Settings
 
 from seq2seq.runtime import device
@@ -33,6 +33,7 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "rates": rates,
     "training": training,
     "decoding": decoding,
+    "sentence": sentence,
     "memory": step_memory,
     "corpus": corpus,
     "text": text,

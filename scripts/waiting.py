@@ -1,4 +1,5 @@
-"""The sections of `scripts/benchmark.py` about what else a person waits for: text, start-up, several processes."""
+"""The sections of `scripts/benchmark.py` about what else a person waits for: a sentence, text, start-up,
+several processes."""
 
 import re
 import subprocess
@@ -11,10 +12,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from measuring import Timing, side_by_side
 from workload import CACHE, Settings
 
+import seq2seq
+from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.text.sources.built_in import built_in
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import prepare
@@ -70,6 +74,40 @@ def start(settings: Settings) -> Iterator[Row]:
     for name, sign, arguments in (("train.py --help", re.compile("== Groups"), ["--help"]), (first_step, SPEED, words)):
         timing = Timing([_until_it_says(sign, *arguments) for _ in range(min(settings.repeats, 3))])
         yield {"command": name, "seconds": timing.median, "+- %": timing.spread}
+
+
+def sentence(settings: Settings) -> Iterator[Row]:
+    """Milliseconds for one sentence after another, by a loaded `seq2seq.Translator`: from text to text. The model is
+    model=base with decoder=luong attention=general, trained for 300 steps, so that translations end as they should."""
+    steps, number = (20, 10) if settings.quick else (300, 200)
+    options = [f"device={settings.device.type}", f"device.threads={settings.threads}", "search=greedy"]
+    options += ["decoder=luong", "attention=general", f"training.steps={steps}", f"training.validate_every={steps}"]
+    if settings.folder is None:
+        preset = "tiny" if settings.quick else "small"
+        corpus = built_in(preset=preset, seed=1, cache=CACHE)
+        options += [f"dataset.cache={CACHE}", f"dataset.preset={preset}"]
+    else:
+        corpus = multi30k(folder=settings.folder, source="de", target="en")
+        options += ["dataset=multi30k", f"dataset.folder={settings.folder}", f"dataset.cache={CACHE}"]
+    options += (
+        ["model=tiny", "dataset.vocabulary=1000"] if settings.quick else ["model=base", "dataset.vocabulary=4000"]
+    )
+    lines = [source for source, _ in islice(corpus.validation, number)]
+    with tempfile.TemporaryDirectory() as folder:
+        seq2seq.train(*options, folder=Path(folder) / "run", progress=False)
+        for precision in ("float32", "int8") if int8_is_possible(settings.device) else ("float32",):
+            translator = seq2seq.load(Path(folder) / "run", device=settings.device.type, precision=precision)
+            for beam_size in (1, 5):
+                milliseconds = [1000 * _seconds(translator, line, beam_size=beam_size) for line in lines]
+                fast, median, slow = np.quantile(milliseconds, (0.1, 0.5, 0.9)).tolist()
+                row: Row = {"search": "greedy" if beam_size == 1 else f"beam {beam_size}", "precision": precision}
+                yield row | {"ms": median, "ms, fastest tenth": fast, "ms, slowest tenth": slow}
+
+
+def _seconds(translator: seq2seq.Translator, line: str, *, beam_size: int) -> float:
+    started = time.perf_counter()
+    translator.translate(line, beam_size=beam_size)
+    return time.perf_counter() - started
 
 
 def _until_it_says(sign: re.Pattern[str], *arguments: str) -> float:

@@ -153,9 +153,15 @@ def use_int8_weights(model: nn.Module) -> None:
                 setattr(parent, name, Int8Linear(layer.weight, layer.bias, bound=bound))
 
 
+def int8_is_possible(device: torch.device) -> bool:
+    """Whether these layers can run on the device, and fast."""
+    has_instructions = torch.backends.cpu.get_cpu_capability().startswith("AVX")
+    return device.type == "cpu" and torch.backends.mkldnn.is_available() and has_instructions
+
+
 def check_int8(device: torch.device) -> None:
     """Raises InputError if these layers cannot run on the device, or would be slow."""
     if device.type != "cpu":
         raise InputError("device.precision=int8 is for a CPU: set device=cpu, or device.precision=auto for this GPU")
-    if not (torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")):
+    if not int8_is_possible(device):
         raise InputError("device.precision=int8 needs an x86 processor with AVX2, and PyTorch with oneDNN: use float32")

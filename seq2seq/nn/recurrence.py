@@ -1,13 +1,13 @@
-"""GRUs over time: our own loop on a CPU, cuDNN's on a GPU.
+"""GRUs over time: our own loop for training on a CPU, PyTorch's for search and validation, cuDNN's on a GPU.
 
-On a CPU the cost of a loop is its number of small operations more than its arithmetic. PyTorch's own loop records each
-operation of each step, and adds to the gradient of each weight at each step. Here a step is a few operations, forward
-and backward, and the gradient of a weight is one product over all steps, computed after the last. Values and gradients
-equal PyTorch's up to rounding. Gradients overwrite the values from which they are computed, so the backward pass can
-run only once; PyTorch raises an error on a second call.
+In training on a CPU the cost of a loop is its number of small operations more than its arithmetic. PyTorch's loop
+records each operation of each step, and adds to the gradient of each weight at each step. Ours has a few operations for
+a step, forward and backward, and the gradient of a weight is one product over all steps, computed after the last.
+Values and gradients equal PyTorch's up to rounding. Gradients overwrite the values from which they are computed, so the
+backward pass can run only once; PyTorch raises an error on a second call. Without gradients PyTorch's loop is faster.
 
-On a GPU cuDNN runs each direction over padded sentences. Packed sequences, PyTorch's way to skip padding, need the
-lengths on the CPU, so Python would wait for the device in each batch.
+Packed sequences, PyTorch's way to skip padding, need the lengths on the CPU, so on a GPU Python would wait for the
+device in each batch. PyTorch's loop and cuDNN's run each direction over padded sentences instead.
 """
 
 from collections.abc import Sequence
@@ -52,8 +52,8 @@ class GRU(nn.GRU):
         directions = 2 if self.bidirectional else 1
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], self.hidden_size)
-        if has_static_shapes(inputs):
-            return self._forward_static(inputs, state, mask)
+        if has_static_shapes(inputs) or not torch.is_grad_enabled():
+            return self._forward_padded(inputs, state, mask)
         inputs, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
         last = []
         for layer, initial in enumerate(state.split(directions)):
@@ -77,16 +77,16 @@ class GRU(nn.GRU):
         """(directions, steps, ...). The second direction has the steps in reverse order."""
         return torch.stack((steps, steps.flip(0))) if self.bidirectional else steps.unsqueeze(0)
 
-    def _forward_static(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """`forward` with static shapes: each layer and direction by PyTorch's own loop (cuDNN on a GPU), with padding.
+    def _forward_padded(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`forward` with static shapes: each layer and direction by PyTorch's loop (cuDNN's on a GPU), with padding.
 
         The second direction reads each sentence reversed within its length. So both directions read padding last, and
         no state of a token depends on it.
         """
-        batch, steps, directions = *inputs.shape[:2], 2 if self.bidirectional else 1
-        position = torch.arange(steps, device=inputs.device).expand(batch, steps)
-        last = steps - 1 if mask is None else mask.sum(dim=1, keepdim=True) - 1
-        reverse = torch.where(position <= last, last - position, position)
+        directions, reverse = 1, torch.empty(0)
+        if self.bidirectional:
+            directions, reverse = 2, _reverse_order(inputs, mask)
+        is_last = None if mask is None else mask & ~nn.functional.pad(mask[:, 1:], (0, 1))
         final: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
@@ -97,9 +97,9 @@ class GRU(nn.GRU):
                 ordered = inputs if direction == 0 else _Permute.apply(inputs, reverse)  # type: ignore[no-untyped-call]
                 initial, weights = state[index : index + 1].contiguous(), list[Tensor](self.all_weights[index])
                 states, end = torch.gru(ordered, initial, weights, True, 1, 0.0, self.training, False, True)
-                final.append(end[0] if mask is None else (states * (position == last).unsqueeze(2)).sum(dim=1))
+                final.append(end[0] if is_last is None else (states * is_last.unsqueeze(2)).sum(dim=1))
                 outputs.append(states if direction == 0 else _Permute.apply(states, reverse))  # type: ignore[no-untyped-call]
-            inputs = torch.cat(outputs, dim=-1)
+            inputs = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
             if mask is not None:
                 inputs = inputs * mask.unsqueeze(2)
         return inputs, torch.stack(final)
@@ -130,6 +130,13 @@ def _stack_weights(weights: Sequence[Tensor]) -> Tensor:
     The weight of a single direction is not copied: in a search the copy took a third of the time of each step.
     """
     return torch.stack(tuple(weights)) if len(weights) > 1 else weights[0].unsqueeze(0)
+
+
+def _reverse_order(inputs: Tensor, mask: Tensor | None) -> Tensor:
+    """(batch, steps): the index of each step when the tokens are read in reverse and the padding stays in place."""
+    position = torch.arange(inputs.shape[1], device=inputs.device).expand(inputs.shape[:2])
+    last = inputs.shape[1] - 1 if mask is None else mask.sum(dim=1, keepdim=True) - 1
+    return torch.where(position <= last, last - position, position)
 
 
 class _Permute(torch.autograd.Function):

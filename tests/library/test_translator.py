@@ -14,6 +14,7 @@ import seq2seq
 from seq2seq.commands.stream import translate_stream
 from seq2seq.config import Translate, load
 from seq2seq.library import inputs
+from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.text.alignment import Link, format_pharaoh
 from tests.library.conftest import OLD_RUN
 from tests.support.programs import CPU
@@ -315,6 +316,16 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path, checkpoint: Path) -> Non
             seq2seq.load(path)
     with pytest.raises(seq2seq.InputError, match="device: no such choice 'gpu', did you mean cpu"):
         seq2seq.load(checkpoint, device="gpu")
+    with pytest.raises(seq2seq.InputError, match="precision: no such choice 'int4', did you mean int8"):
+        seq2seq.load(checkpoint, precision="int4")
+
+
+@pytest.mark.skipif(not int8_is_possible(torch.device("cpu")), reason="this processor has no 8-bit products")
+def test_8_bits_are_near_and_are_not_the_same(checkpoint: Path, translator: seq2seq.Translator) -> None:
+    pair = ("Der Junge schlief.", "The boy slept.")
+    exact, rounded = (each.attend(*pair) for each in (translator, seq2seq.load(checkpoint, precision="int8")))
+    assert rounded.log_probability != exact.log_probability
+    np.testing.assert_allclose(rounded.token_log_probabilities, exact.token_log_probabilities, atol=0.2)
 
 
 def test_settings_of_the_process_neither_change_nor_matter(checkpoint: Path, translator: seq2seq.Translator) -> None:

@@ -69,6 +69,17 @@ def test_with_a_mask_it_is_pytorchs_on_packed_sequences(layers: int, bidirection
     same(ours, theirs, list(results), [outputs, last], [inputs])
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@many
+def test_without_gradients_it_is_the_same(layers: int, bidirectional: bool, masked: bool) -> None:
+    ours, _ = pair(layers, bidirectional=bidirectional)
+    inputs, state = vectors(BATCH, STEPS, INPUT), vectors(layers * (1 + bidirectional), BATCH, HIDDEN)
+    mask = torch.arange(STEPS) < torch.tensor(LENGTHS).unsqueeze(1) if masked else None
+    with torch.no_grad():
+        results = ours(inputs, state, mask)
+    torch.testing.assert_close(results, ours(inputs, state, mask))
+
+
 @many
 def test_its_gradient_is_that_of_the_function(layers: int, bidirectional: bool) -> None:
     ours, _ = pair(layers, bidirectional=bidirectional)
