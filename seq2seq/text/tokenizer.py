@@ -19,6 +19,7 @@ SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 BYTES_END = len(SPECIAL) + 256
 META_SPACE = "\u2581"  # SentencePiece's character for a space
 COVERAGES = (0.9995, 0.999, 0.995, 0.99, 0.98)  # values of dataset.character_coverage that an error may suggest
+FEW = 32  # texts, encoded in one thread: starting others takes longer
 SENTENCES = 1_000_000  # lines at most, a random sample, train a tokenizer; unigram took 46 s and 2.7 GB for 100 MB
 THREADS = 16  # the same on every machine: SentencePiece splits its sums by it, so it decides how they are rounded
 
@@ -68,10 +69,13 @@ class Tokenizer:
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` for each text, on all cores. Raises TypeError for a single string."""
+        """`encode` for each text, on all cores where there are many. Raises TypeError for a single string."""
         if isinstance(texts, str):
             raise TypeError(f"expected a list of texts, found the string {texts[:40]!r}: put it into a list")
-        ids: list[list[int]] = self._processor.encode([_encodable(text) for text in texts])
+        encodable = [_encodable(text) for text in texts]
+        if len(texts) <= FEW:
+            return [self._processor.encode(text) for text in encodable]
+        ids: list[list[int]] = self._processor.encode(encodable)
         return ids
 
     def count_bytes(self, texts: Sequence[str]) -> list[int]:
