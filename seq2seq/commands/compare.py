@@ -34,6 +34,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from seq2seq import checkpoint
 from seq2seq.commands.compare_request import SEED, Request, parse_request
 from seq2seq.commands.comparison import PlannedRun, build_report, check_comparable, config_differences, is_finished
+from seq2seq.commands.composition import load_options
 from seq2seq.commands.exit_status import CONFIGS, cli_errors
 from seq2seq.config import Train, load
 from seq2seq.reporting.comparison import markdown
@@ -67,9 +68,9 @@ def plan(request: Request) -> Iterator[tuple[PlannedRun, list[str]]]:
                 f"{axis.key}={value}" for axis, value in zip([*others, *seeds], [*values, *seed], strict=True)
             ]
             overrides = [*request.fixed, *run_overrides]
-            composed = OmegaConf.to_container(compose("train", overrides), resolve=True, throw_on_missing=True)
+            composed = compose("train", overrides)
             try:
-                configuration = load(Train, composed)
+                configuration = load_options(Train, composed)
             except InputError as error:
                 raise InputError(f"{','.join(run_overrides)}: {error}") from None
             if not seeds:

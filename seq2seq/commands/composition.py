@@ -3,13 +3,16 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from seq2seq.commands.exit_status import CONFIGS, check_dashes, explain_hydra_error, is_hydra_error
-from seq2seq.config import Section
+from seq2seq.config import Section, load
 from seq2seq.runtime.errors import InputError
+
+Options = TypeVar("Options", bound=Section)
 
 _COMPOSING = threading.Lock()
 """Hydra keeps its state in the process."""
@@ -27,6 +30,16 @@ def compose_options(program: str, overrides: Sequence[str], kind: type[Section])
         hydra_values = OmegaConf.masked_copy(composed, "hydra")
         del composed["hydra"]
     return composed, hydra_values
+
+
+def load_options(kind: type[Options], values: DictConfig) -> Options:
+    """Hydra's values as the typed, frozen options of a program. Raises InputError for those that are not set."""
+    if missing := sorted(OmegaConf.missing_keys(values)):
+        example = "runs/NAME/checkpoints/best" if missing == ["checkpoint"] else "VALUE"
+        or_none = ", or dataset.test=null for no test scores" if missing == ["dataset.test"] else ""
+        option = missing[0] if len(missing) == 1 else "each as KEY"
+        raise InputError(f"{', '.join(missing)}: not set; give {option}={example}{or_none}")
+    return load(kind, OmegaConf.to_container(values, resolve=True))
 
 
 @contextmanager

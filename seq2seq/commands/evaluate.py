@@ -3,8 +3,9 @@
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from seq2seq.commands.composition import load_options
 from seq2seq.commands.exit_status import CONFIGS, check_single_process, cli_errors
-from seq2seq.config import Evaluate, load
+from seq2seq.config import Evaluate
 from seq2seq.runtime.program_name import program
 
 OmegaConf.register_new_resolver("program", program, replace=True)  # for the help text
@@ -14,7 +15,7 @@ OmegaConf.register_new_resolver("program", program, replace=True)  # for the hel
 def _start(values: DictConfig) -> None:
     """Turns Hydra's values into the typed, frozen options, and scores the checkpoint."""
     with cli_errors(Evaluate):
-        options = load(Evaluate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+        options = load_options(Evaluate, values)
         from seq2seq.commands.scoring import print_scored, score
 
         print_scored(score(options))

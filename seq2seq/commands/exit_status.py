@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.config import Section, Train, Translate, keys, near
 from seq2seq.runtime.distributed import PeerLost, claim_error_report, is_launched, world_size
 from seq2seq.runtime.errors import InputError, describe_os_error, exit_without_reader
@@ -100,11 +101,13 @@ def check_single_process() -> None:
 
 
 def check_dashes(arguments: Sequence[str], kind: type[Section]) -> None:
-    """Raises InputError where an option is written as `--KEY=VALUE`."""
+    """Raises InputError where an option is written as `--KEY=VALUE`, or with the last part of its key alone."""
     for argument in arguments:
         name = argument.lstrip("-").partition("=")[0]
-        if argument.startswith("-") and name in (*keys(kind), *OUTSIDE_CONFIGURATION):
-            raise InputError(f"{argument}: written without dashes, {name}=VALUE")
+        options = [*keys(kind), *OUTSIDE_CONFIGURATION]
+        same = [key for key in options if key == name or key.rpartition(".")[2] == name.replace("-", "_")]
+        if argument.startswith("--" if name not in options else "-") and same:
+            raise InputError(f"{argument}: written without dashes, {name if name in same else same[0]}=VALUE")
 
 
 def _exit_refused(message: str, folder: Path | None) -> NoReturn:
@@ -169,14 +172,10 @@ def explain_hydra_error(error: Exception, kind: type[Section]) -> str:
     if choices := getattr(error, "options", None):  # of a configuration group
         group, _, name = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
         more = "; `pip install '.[launchers]'` installs more" if group == "hydra/launcher" else ""
-        return f"{group}={name}: no such choice, {near(name, choices)}{more}"
+        return f"{group}={name}: no such choice, {_suggest_choice(group, name, choices)}{more}"
     if (mark := getattr(error, "problem_mark", None)) is not None:  # a syntax error in YAML
         return f"{mark.name}, line {mark.line + 1}: {error.problem}"  # type: ignore[attr-defined]
     key, first_line = getattr(error, "full_key", None), message.split("\n")[0]
-    if "Missing mandatory value" in message:
-        or_none = ", or dataset.test=null for no test scores" if key == "dataset.test" else ""
-        value = "runs/NAME/checkpoints/best" if key == "checkpoint" else "VALUE"
-        return f"{key}: not set; give {key}={value}{or_none}"
     return f"{key}: {first_line}" if key else first_line
 
 
@@ -198,6 +197,20 @@ def _explain_missing_key(word: str, kind: type[Section]) -> str:
         how = f"{program('translate')} checkpoint=runs/NAME/checkpoints/best < {quoted}"
         return f"{word}: expected KEY=VALUE; text comes from standard input: `{how}`"
     return f"{word}: expected KEY=VALUE; files to score are given as source=FILE target=FILE"
+
+
+def _suggest_choice(group: str, name: str, choices: Sequence[str]) -> str:
+    """What follows "no such choice" of a configuration group: the option that has this choice, or similar choices."""
+    if (group, name) == ("device", "gpu"):
+        return "did you mean cuda?"
+    others = sorted(f"{file.parent.name}={name}" for file in CONFIGS.glob("*/*.yaml") if file.stem == name)
+    if group == "attention" and name in DISTRIBUTIONS:
+        others.append(f"attention.distribution={name}")
+    similar = near(name, choices)
+    if not others:
+        return similar
+    start = f"{similar.removesuffix('?')} or" if similar.endswith("?") else "did you mean"
+    return f"{start} {' or '.join(others)}?"
 
 
 def _suggest_key(key: str, kind: type[Section]) -> str:

@@ -13,8 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from seq2seq.commands.composition import load_options
 from seq2seq.commands.exit_status import CONFIGS, check_single_run, cli_errors, terminate
-from seq2seq.config import Train, load
+from seq2seq.config import Train
 from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.lock import exclusive_lock
@@ -49,7 +50,7 @@ def _start(values: DictConfig) -> None:
     """Turns Hydra's values into the typed, frozen configuration, and trains."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     with cli_errors(Train, folder=folder), exclusive_lock(folder):
-        configuration = load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+        configuration = load_options(Train, values)
         from seq2seq.commands.train_and_score import check_unused, train
 
         check_unused(folder)

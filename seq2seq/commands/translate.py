@@ -5,8 +5,9 @@ import sys
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from seq2seq.commands.composition import load_options
 from seq2seq.commands.exit_status import CONFIGS, check_single_process, cli_errors
-from seq2seq.config import Translate, load
+from seq2seq.config import Translate
 from seq2seq.runtime.program_name import program
 
 OmegaConf.register_new_resolver("program", program, replace=True)  # for the help text
@@ -16,7 +17,7 @@ OmegaConf.register_new_resolver("program", program, replace=True)  # for the hel
 def _start(values: DictConfig) -> None:
     """Turns Hydra's values into the typed, frozen options, and translates standard input to standard output."""
     with cli_errors(Translate):
-        options = load(Translate, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+        options = load_options(Translate, values)
         from seq2seq.commands.stream import translate_stream
 
         with open(1, "w", encoding="utf-8", newline="\n", closefd=False) as target:  # UTF-8 in any locale

@@ -12,16 +12,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf, flag_override
+from omegaconf import flag_override
 from tqdm.auto import tqdm
 
-from seq2seq.commands.composition import compose_options, hydra_errors
+from seq2seq.commands.composition import compose_options, hydra_errors, load_options
 from seq2seq.commands.exit_status import remove_unused
 from seq2seq.commands.train import LOG_FORMAT, LOG_TIME, plan_from_arguments, record
 from seq2seq.commands.train_and_score import check_unused
 from seq2seq.commands.train_and_score import train as train_and_score
 from seq2seq.config import Train
-from seq2seq.config import load as load_configuration
 from seq2seq.library.inputs import check_overrides
 from seq2seq.library.loading import load
 from seq2seq.library.translator import Translator
@@ -83,7 +82,7 @@ def train(
 def _start(overrides: Sequence[str], path: str | os.PathLike[str] | None, bar: Bar) -> Results:
     values, hydra_values = compose_options("train", overrides, Train)
     with hydra_errors(Train):
-        configuration = load_configuration(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+        configuration = load_options(Train, values)
         folder = Path(hydra_values.hydra.run.dir if path is None else path).absolute()
     with flag_override(hydra_values, ["struct", "readonly"], False):
         hydra_values.hydra.runtime.output_dir = str(folder)  # Hydra sets it when it starts a program
