@@ -17,7 +17,14 @@ def masked_softmax(scores: Scores, mask: Mask) -> Weights:
     In a row without tokens all weights are 0, and so is the context. (Softmax over a row of `-inf` is NaN, and one NaN
     in a batch ruins every gradient.)
     """
+    if not torch.is_grad_enabled():  # a search calls it for each word, and `apply` takes longer than the softmax
+        return _masked_softmax(scores, ~mask)
     return _MaskedSoftmax.apply(scores, mask)  # type: ignore[no-untyped-call]
+
+
+def _masked_softmax(scores: Tensor, padding: Tensor) -> Tensor:
+    weights = scores.masked_fill(padding, float("-inf")).softmax(dim=-1)
+    return weights.masked_fill_(padding, 0.0)  # in a row without tokens it was NaN
 
 
 class _MaskedSoftmax(torch.autograd.Function):
@@ -28,8 +35,7 @@ class _MaskedSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, mask: Tensor) -> Tensor:
-        padding, empty_row = ~mask, ~mask.any(dim=-1, keepdim=True)
-        weights = scores.masked_fill(padding & ~empty_row, float("-inf")).softmax(dim=-1).masked_fill_(padding, 0.0)
+        weights = _masked_softmax(scores, ~mask)
         ctx.save_for_backward(weights)
         return weights
 

@@ -36,6 +36,9 @@ block.
 PART = 64
 """The number of words in a part of the vocabulary. Search skips parts whose best word cannot be among the best."""
 
+FEW = 20_000
+"""Log-probabilities that `topk` compares faster than it skips parts of them."""
+
 
 class Hypothesis(NamedTuple):
     """One translation. `tokens` and the rows of `weights` exclude BOS and include EOS, where it was reached."""
@@ -54,12 +57,12 @@ class Candidates(NamedTuple):
     total is `beam_totals[:, i]`. A total that is not finite stands for no candidate.
     """
 
-    totals: Float[Tensor, "sentences best"]
-    rows: Int[Tensor, "sentences best"]
-    tokens: Int[Tensor, "sentences best"]
-    ends: Bool[Tensor, "sentences best"]
-    beam: Int[Tensor, "sentences size"]
-    beam_totals: Float[Tensor, "sentences size"]
+    totals: Float[np.ndarray, "sentences best"]
+    rows: Int[np.ndarray, "sentences best"]
+    tokens: Int[np.ndarray, "sentences best"]
+    ends: Bool[np.ndarray, "sentences best"]
+    beam: Int[np.ndarray, "sentences size"]
+    beam_totals: Float[np.ndarray, "sentences size"]
 
 
 class _Row(NamedTuple):
@@ -111,7 +114,8 @@ def beam_search(
     """
     sentences = list(range(len(limits)))  # the unfinished ones, in the order of their rows
     ends: list[list[_End]] = [[] for _ in limits]
-    tokens, total = first, torch.zeros(len(limits), 1, device=first.device)
+    device = first.device
+    tokens, total = first, torch.zeros(len(limits), 1, device=device)
     rows = [_Row(tokens.cpu().numpy(), np.arange(len(sentences)))]
     weights: list[Float[np.ndarray, "_rows source"]] = []
     while True:
@@ -119,20 +123,22 @@ def beam_search(
         weights.append(step_weights.cpu().numpy())
         count, length = len(total), len(weights)
         # Each row has one EOS, so at least `size` of 2 x size candidates are open hypotheses (if there are as many).
-        best, row, token = _best_of_blocks(total, log_probabilities, 2 * size)
+        # From here to the next step all is small: NumPy is faster with it than PyTorch, on a GPU too.
+        best, row, token = (tensor.cpu().numpy() for tensor in _best_of_blocks(total, log_probabilities, 2 * size))
         is_end = token == end
-        at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=best.device)
-        stops = is_end | at_limit.unsqueeze(1)
-        ending = stops & best.isfinite()
+        stops = is_end | np.array([[limits[sentence] <= length] for sentence in sentences])
+        ending = stops & np.isfinite(best)
         ending[:, size:] = False
-        ended = ending.nonzero()[:, 0], row[ending], token[ending], best[ending], is_end[ending]
-        for index, *values in zip(*(column.tolist() for column in ended), strict=True):
-            ends[sentences[index]].append(_End(length, *values))
-        total, order = best.masked_fill(stops, float("-inf")).topk(min(size, best.shape[1]))
+        for index, *values in zip(
+            ending.nonzero()[0], row[ending], token[ending], best[ending], is_end[ending], strict=True
+        ):
+            ends[sentences[index]].append(_End(length, *(value.item() for value in values)))
+        order = stops.argsort(axis=1, kind="stable")[:, :size]  # the open candidates, best first
+        totals = np.take_along_axis(np.where(stops, -np.inf, best), order, axis=1)
         if observe is not None:
-            observe(Candidates(best, row, token, ending, order, total))
+            observe(Candidates(best, row, token, ending, order, totals))
         # Without rivals, `size` short and poor hypotheses could end the search before a good one is complete.
-        rivals = (total[:, 0] / length**length_penalty).tolist()
+        rivals = (totals[:, 0] / length**length_penalty).tolist()
         indices = [
             index
             for index, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
@@ -145,13 +151,12 @@ def beam_search(
         if not indices:
             break
         if len(indices) < count:
-            unfinished = torch.tensor(indices, device=best.device)
-            total, order = total[unfinished], order[unfinished]
-            row, token, memory = row[unfinished], token[unfinished], memory.select(unfinished)
+            memory = memory.select(torch.tensor(indices, device=device))
+            order, totals, row, token = (array[indices] for array in (order, totals, row, token))
         sentences = [sentences[index] for index in indices]
-        parents, tokens = row.gather(1, order).flatten(), token.gather(1, order).flatten()
+        rows.append(_Row(*(np.take_along_axis(array, order, axis=1).ravel() for array in (token, row))))
+        tokens, parents, total = (torch.from_numpy(array).to(device) for array in (*rows[-1], totals))
         state = state.select(parents)
-        rows.append(_Row(tokens.cpu().numpy(), parents.cpu().numpy()))
 
     chosen = [_best(candidates, n_best, length_penalty) for candidates in ends]
     traced = iter(_trace([end for best in chosen for end in best], rows, weights, length_penalty))
@@ -178,10 +183,15 @@ def _best_words(
 ) -> tuple[Float[Tensor, "count best"], Int[Tensor, "count best"], Int[Tensor, "count best"]]:
     """The `number` best sums of each sentence (all, if there are fewer), best first: the sums, their rows and tokens.
 
-    They are in the `number` parts of the vocabulary with the best maxima. So `topk` runs over these parts only: over
-    all words it would take as long as the output layer.
+    They are in the `number` parts of the vocabulary with the best maxima. So `topk` runs over these parts only, where
+    there are many words: over all of them it would take as long as the output layer.
     """
     (count, beam), vocabulary = total.shape, log_probabilities.shape[1]
+    first_row = beam * torch.arange(count, device=total.device).unsqueeze(1)
+    if log_probabilities.numel() <= FEW:
+        sums = (total.unsqueeze(2) + log_probabilities.view(count, beam, -1)).flatten(1)
+        best, index = sums.topk(min(number, beam * vocabulary))
+        return best, first_row + index // vocabulary, index % vocabulary
     if vocabulary % PART:
         log_probabilities = pad(log_probabilities, (0, -vocabulary % PART), value=float("-inf"))
     parts = log_probabilities.view(count, beam, -1, PART)
@@ -191,7 +201,7 @@ def _best_words(
     sums = (total.gather(1, chosen // parts.shape[2]).unsqueeze(2) + words).flatten(1)
     best, index = sums.topk(min(number, beam * vocabulary))
     part = chosen.gather(1, index // PART)
-    row = part // parts.shape[2] + beam * torch.arange(count, device=index.device).unsqueeze(1)
+    row = first_row + part // parts.shape[2]
     token = part % parts.shape[2] * PART + index % PART
     return best, row, token.clamp(max=vocabulary - 1)  # where few words are possible, padding is among the best
 
