@@ -1,5 +1,9 @@
 """Factories: they read the configuration and make the objects, which never see it."""
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import torch
 
 from seq2seq import config
@@ -12,12 +16,15 @@ from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
-from seq2seq.text.corpus import Corpus
+from seq2seq.text.corpus import Corpus, Split, corpus_of_files
 from seq2seq.text.normalization import normalized
 from seq2seq.text.sources.built_in import built_in
 from seq2seq.text.sources.files import files
+from seq2seq.text.sources.gettext import Gettext
+from seq2seq.text.sources.json_lines import JsonLines
 from seq2seq.text.sources.multi30k import ADDRESS, multi30k
-from seq2seq.text.sources.tsv import tsv
+from seq2seq.text.sources.tmx import Tmx
+from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Prepared, prepare
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training.learning_rate import Schedule
@@ -36,19 +43,26 @@ def _raw_corpus(dataset: config.Dataset, *, download: bool) -> Corpus:
             return multi30k(folder=dataset.folder, test=dataset.test, address=address, **languages)
         case config.Files():
             return files(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
-        case config.Tsv():
-            return tsv(
-                train=dataset.train,
-                validation=dataset.validation,
-                test=dataset.test,
-                source=dataset.source,
-                target=dataset.target,
-                columns=dataset.columns,
-                quoting=dataset.quoting,
-                header=dataset.header,
+        case config.SingleFiles():
+            return corpus_of_files(
+                _reader(dataset), train=dataset.train, validation=dataset.validation, test=dataset.test, **languages
             )
         case config.Grammar():
             return built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
+
+
+def _reader(dataset: config.SingleFiles) -> Callable[[Path, str], Split]:
+    """What makes a split of a path and a name."""
+    languages = (dataset.source, dataset.target)
+    match dataset:
+        case config.Tsv():
+            return partial(TabSeparated, columns=dataset.columns, quoting=dataset.quoting, header=dataset.header)
+        case config.JsonLines():
+            return partial(JsonLines, fields=dataset.fields or languages)
+        case config.Tmx():
+            return partial(Tmx, languages=languages)
+        case _:
+            return Gettext
 
 
 def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:

@@ -37,7 +37,7 @@ def evaluated_dataset(options: config.Evaluate, trained: config.Dataset, run: Pa
             folder = overrides.folder or find_path(trained.folder, trained, starts) or trained.folder
             test = trained.test if overrides.test is None else str(overrides.test)
             return trained.model_copy(update={"folder": folder, "test": test})
-        case config.Files() | config.Tsv():
+        case config.Files() | config.SingleFiles():
             if overrides.test is not None:
                 return trained.model_copy(update={"test": overrides.test})
             recorded = trained.test if options.split == "test" else trained.validation

@@ -1,6 +1,17 @@
 """The typed configuration of each program; `load` is the only way to read it."""
 
-from seq2seq.config.dataset import DATASETS, Dataset, Files, Grammar, Multi30k, Tsv
+from seq2seq.config.dataset import (
+    DATASETS,
+    Dataset,
+    Files,
+    Gettext,
+    Grammar,
+    JsonLines,
+    Multi30k,
+    SingleFiles,
+    Tmx,
+    Tsv,
+)
 from seq2seq.config.loading import keys, load, search_as_given
 from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Training, Translate
 from seq2seq.config.suggestions import near
@@ -13,10 +24,14 @@ __all__ = [
     "Device",
     "Evaluate",
     "Files",
+    "Gettext",
     "Grammar",
+    "JsonLines",
     "Multi30k",
     "Search",
     "Section",
+    "SingleFiles",
+    "Tmx",
     "Train",
     "Training",
     "Translate",

@@ -68,16 +68,21 @@ class Files(Text):
     test: PathOption | None
 
 
-class Tsv(Text):
+class SingleFiles(Text):
+    """The options of datasets with one file for each split; `train` may be several."""
+
+    train: Paths
+    validation: PathOption
+    test: PathOption | None
+
+
+class Tsv(SingleFiles):
     """`columns` are the columns of source and target, counted from 1; null for a file with two columns.
 
     With `header` the first line names the columns and is skipped.
     """
 
     name: Literal["tsv"]
-    train: Paths
-    validation: PathOption
-    test: PathOption | None
     columns: tuple[Column, Column] | None
     quoting: Annotated[str, one_of(QUOTINGS)]
     header: bool
@@ -89,5 +94,21 @@ class Tsv(Text):
         return self
 
 
-DATASETS = {get_args(kind.model_fields["name"].annotation)[0] for kind in (Grammar, Multi30k, Files, Tsv)}
-Dataset = Annotated[Grammar | Multi30k | Files | Tsv, Field(discriminator="name")]
+class JsonLines(SingleFiles):
+    """`fields` are the fields of source and target, `translation.de` one within another; null for the languages."""
+
+    name: Literal["jsonl"]
+    fields: tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] | None
+
+
+class Tmx(SingleFiles):
+    name: Literal["tmx"]
+
+
+class Gettext(SingleFiles):
+    name: Literal["gettext"]
+
+
+KINDS = (Grammar, Multi30k, Files, Tsv, JsonLines, Tmx, Gettext)
+DATASETS = {get_args(kind.model_fields["name"].annotation)[0] for kind in KINDS}
+Dataset = Annotated[Grammar | Multi30k | Files | Tsv | JsonLines | Tmx | Gettext, Field(discriminator="name")]

@@ -1,6 +1,6 @@
 """Parallel text: pairs of sentences, streamed from files that may be larger than the memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -118,6 +118,29 @@ class InMemory:
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
         return digest_lines(chain.from_iterable(self.pairs))[0]
+
+
+def pair_digest(pairs: Iterable[Pair]) -> str:
+    """The fingerprint of pairs that are in one file (see `Split.fingerprint`)."""
+    return digest_lines("\t".join(pair) for pair in pairs)[0]
+
+
+def corpus_of_files(
+    read: Callable[[Path, str], Split],
+    *,
+    train: Path | Sequence[Path],
+    validation: Path,
+    test: Path | None,
+    source: str,
+    target: str,
+) -> Corpus:
+    """A corpus with a file for each split, or with several for `train`. `read` makes a split of a path and a name."""
+
+    def split(path: Path, name: str) -> OnDemand:
+        return OnDemand(name, lambda: read(path, name))
+
+    scored = None if test is None else split(test, "test")
+    return Corpus(source, target, concatenate(train, split), split(validation, "validation"), scored)
 
 
 def concatenate(paths: Path | Sequence[Path], split: Callable[[Path, str], Split]) -> Split:

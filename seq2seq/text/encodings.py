@@ -8,14 +8,15 @@ import lzma
 import shlex
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.program_name import program
+from seq2seq.text.zstd import ZstdFile
 
-SUFFIXES = ("", ".gz", ".xz", ".bz2")
+SUFFIXES = ("", ".gz", ".xz", ".bz2", ".zst")
 """The suffixes of a text file's name."""
 DAMAGE = (OSError, zlib.error, lzma.LZMAError)
 """The errors of reading a damaged file. A compressed file without its end raises `EOFError` instead."""
@@ -26,11 +27,10 @@ _UNPACK: list[tuple[tuple[bytes, ...], Callable[[BinaryIO], Any]]] = [
     ((b"\x1f\x8b",), gzip.open),
     ((b"\xfd7zXZ\0",), lzma.open),
     (tuple(_BZIP2), bz2.open),
+    ((b"(\xb5/\xfd",), ZstdFile),
 ]
-_OTHER = {
-    b"PK\x03\x04": "a zip archive, as the files of office programs are: unpack it, or save it as UTF-8 text",
-    b"(\xb5/\xfd": "compressed with zstd: unpack it, or compress it with gzip, xz or bzip2",
-}
+_ZIP = b"PK\x03\x04"
+_ZIP_NAME = "a zip archive, as the files of office programs are: unpack it, or save it as UTF-8 text"
 _MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark is its beginning
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -41,31 +41,32 @@ _HEAD = 4096  # bytes
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[io.BufferedReader]:
-    """Opens a text file for reading bytes; gzip, xz and bzip2 are unpacked.
+def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
+    """Opens a file for reading bytes, in whatever encoding; gzip, xz, bzip2 and zstd are unpacked.
 
-    Raises `InputError` for UTF-16, UTF-32, zip and zstd. Reading may raise one of `DAMAGE`.
+    Raises `InputError` for a zip archive. Reading may raise one of `DAMAGE`.
     """
-    with path.open("rb") as file:
+    with ExitStack() as opened:
+        file = opened.enter_context(path.open("rb"))
         head = file.peek(_HEAD)
         for magic, unpack in _UNPACK:
             if head.startswith(magic):
                 # GzipFile splits lines in Python code; a buffer around it is 2.5 times as fast.
-                with io.BufferedReader(unpack(file)) as unpacked:
-                    _check(path, unpacked.peek(_HEAD)[:_HEAD])
-                    yield unpacked
-                return
-        _check(path, head[:_HEAD])
+                file = opened.enter_context(io.BufferedReader(unpack(file)))
+                break
+        if file.peek(_HEAD).startswith(_ZIP):
+            raise InputError(f"{path} is {_ZIP_NAME}")
         yield file
 
 
-def _check(path: Path, head: bytes) -> None:
-    for magic, name in _OTHER.items():
-        if head.startswith(magic):
-            raise InputError(f"{path} is {name}")
-    if (encoding := _encoding(head)) is not None:
-        convert = f"iconv -f {encoding} -t UTF-8 {shlex.quote(str(path))} > NEW"
-        raise InputError(f"{path} is {encoding}, and text must be UTF-8: `{convert}` converts it")
+@contextmanager
+def open_text(path: Path) -> Iterator[io.BufferedReader]:
+    """`open_unpacked` for text: raises `InputError` for UTF-16 and UTF-32 as well."""
+    with open_unpacked(path) as file:
+        if (encoding := _encoding(file.peek(_HEAD)[:_HEAD])) is not None:
+            convert = f"iconv -f {encoding} -t UTF-8 {shlex.quote(str(path))} > NEW"
+            raise InputError(f"{path} is {encoding}, and text must be UTF-8: `{convert}` converts it")
+        yield file
 
 
 def check_stream(head: bytes) -> None:
@@ -74,9 +75,8 @@ def check_stream(head: bytes) -> None:
         raise InputError(
             f"standard input is compressed: unpack it first, as in `gzip -dc FILE | {program('translate')} ...`"
         )
-    for magic, name in _OTHER.items():
-        if head.startswith(magic):
-            raise InputError(f"standard input is {name}")
+    if head.startswith(_ZIP):
+        raise InputError(f"standard input is {_ZIP_NAME}")
     if (encoding := _encoding(head)) is not None:
         raise InputError(
             f"standard input is {encoding}, and text must be UTF-8: "

@@ -1,6 +1,7 @@
 """Reading the lines of a text file."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,11 @@ def read_lines(path: Path) -> Iterator[str]:
         raise InputError(f"cannot read {path}{f' after line {number}' if number else ''}: {reason}") from error
     if number == 0:
         raise InputError(f"{path} is empty; expected at least one line")
+
+
+def in_one_line(text: str) -> str:
+    """The text with a space for each tab and line end, which no sentence has."""
+    return re.sub(r"\r?\n|[\r\t]", " ", text)
 
 
 def text_digest(path: Path) -> str:

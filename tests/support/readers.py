@@ -6,11 +6,12 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import zstandard
 from hydra import compose, initialize_config_dir
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -21,12 +22,15 @@ from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.checkpoint.state import State
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.annotations import load_split
-from seq2seq.text.corpus import Corpus
+from seq2seq.text.corpus import Corpus, Split, corpus_of_files
 from seq2seq.text.grammar.corpus import LEXICON
 from seq2seq.text.grammar.lexicon import read_lexicon
 from seq2seq.text.sources.files import files
+from seq2seq.text.sources.gettext import Gettext
+from seq2seq.text.sources.json_lines import JsonLines
 from seq2seq.text.sources.multi30k import multi30k
-from seq2seq.text.sources.tsv import tsv
+from seq2seq.text.sources.tmx import Tmx
+from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizer
 from seq2seq.trained_model import build_trained
 from seq2seq.training.optimizer import make_optimizer, tensors_to_resume
@@ -151,6 +155,26 @@ def read_tokenizer(example: Any, folder: Path) -> None:
 
 SIDE = "".join(f"{line}\n" for line in LINES[:9]).encode()
 TABLE = "".join(f"{line}\t{line}\n" for line in LINES[:9]).encode()
+JSON = "".join(f'{{"translation": {{"de": "{line}", "en": "{line}"}}}}\n' for line in LINES[:9]).encode()
+UNITS = "".join(
+    f'<tu><tuv xml:lang="de"><seg>{line} <ph x="1">{{\\b}}</ph></seg></tuv>'
+    f'<tuv xml:lang="en-GB"><seg>{line}</seg></tuv></tu>'
+    for line in LINES[:9]
+)
+TMX = f'<?xml version="1.0"?>\n<tmx version="1.4"><header/><body>\n{UNITS}\n</body></tmx>\n'.encode()
+MESSAGES = "".join(f'#, c-format\nmsgid "{line}"\nmsgstr ""\n"{line}\\n"\n\n' for line in LINES[:9])
+GETTEXT = f'msgid ""\nmsgstr "Language: en\\n"\n\n{MESSAGES}msgid "a"\nmsgid_plural "b"\nmsgstr[0] "c"\n'.encode()
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": partial(gzip.compress, mtime=0),
+    ".zst": zstandard.ZstdCompressor().compress,
+}
+SINGLE_FILES: dict[str, Callable[[Path, str], Split]] = {
+    "tsv": TabSeparated,
+    "csv": partial(TabSeparated, quoting="csv"),
+    "jsonl": partial(JsonLines, fields=("translation.de", "translation.en")),
+    "tmx": partial(Tmx, languages=("de", "en")),
+    "gettext": Gettext,
+}
 MULTI30K = [f"{split}.{side}" for split in ("train", "val", "test_2016_flickr") for side in ("de", "en")]
 EDITS = st.lists(cuts, max_size=6)
 
@@ -161,13 +185,15 @@ def read_corpus(example: Any, folder: Path) -> None:
         "files": {"a.de": cut_all(SIDE, source), "a.en": cut_all(SIDE, target)},
         "tsv": {"a": cut_all(TABLE, source)},
         "csv": {"a": cut_all(TABLE.replace(b"sieht", b'"s"').replace(b"\t", b'"\t"'), source)},
+        "jsonl": {"a": cut_all(JSON, source)},
+        "tmx": {"a": cut_all(TMX, source)},
+        "gettext": {"a": cut_all(GETTEXT, source)},
         "multi30k": dict.fromkeys(MULTI30K, cut_all(SIDE, source)),
     }[kind]
-    ending = ".gz" if packed else ""
     for name, content in contents.items():
-        text = cut_all(gzip.compress(content, mtime=0), after) if packed else content
-        (folder / f"{name}{ending}").write_bytes(text)
-    held = load_split(_corpus(kind, folder, ending).train)
+        text = cut_all(PACKED[packed](content), after) if packed else content
+        (folder / f"{name}{packed}").write_bytes(text)
+    held = load_split(_corpus(kind, folder, packed).train)
     assert held.pairs
     assert all("\n" not in side for pair in held.pairs for side in pair)
 
@@ -176,10 +202,9 @@ def _corpus(kind: str, folder: Path, ending: str) -> Corpus:
     prefix = folder / "a"
     if kind == "files":
         return files(train=prefix, validation=prefix, test=prefix, source="de", target="en")
-    if kind in ("tsv", "csv"):
+    if kind in SINGLE_FILES:
         path = folder / f"a{ending}"
-        quoting = "csv" if kind == "csv" else "none"
-        return tsv(train=path, validation=path, test=path, source="de", target="en", quoting=quoting)
+        return corpus_of_files(SINGLE_FILES[kind], train=path, validation=path, test=path, source="de", target="en")
     return multi30k(folder=folder, source="de", target="en", address=NOWHERE)
 
 
@@ -259,7 +284,9 @@ READERS = {
         read_tokenizer,
     ),
     "corpus": Reader(
-        lambda: st.tuples(st.sampled_from(["files", "tsv", "csv", "multi30k"]), EDITS, EDITS, st.booleans(), EDITS),
+        lambda: st.tuples(
+            st.sampled_from(["files", "multi30k", *SINGLE_FILES]), EDITS, EDITS, st.sampled_from(["", *PACKED]), EDITS
+        ),
         read_corpus,
     ),
     "pharaoh": Reader(lambda: st.tuples(LINKS, EDITS, st.integers(0, 12), st.integers(0, 12)), read_links),

@@ -1,15 +1,14 @@
 """Corpora of tab-separated files, plain or with the quotation marks of a spreadsheet."""
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.corpus import Corpus, OnDemand, Pair, concatenate
-from seq2seq.text.lines import digest_lines, read_lines
+from seq2seq.text.corpus import Pair, pair_digest
+from seq2seq.text.lines import in_one_line, read_lines
 
 QUOTINGS = ("none", "csv")
 
@@ -30,7 +29,7 @@ def parse_rows(lines: Iterable[str], *, quoting: str, file: Path) -> Iterator[tu
     begin = 1
     try:
         for row in rows:
-            yield rows.line_num, [re.sub(r"\r?\n|\t", " ", field) for field in row] or [""]
+            yield rows.line_num, [in_one_line(field) for field in row] or [""]
             begin = rows.line_num + 1
     except csv.Error as error:
         location = f"line {begin}" if rows.line_num <= begin else f"lines {begin} to {rows.line_num}"
@@ -97,24 +96,4 @@ class TabSeparated:
 
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
-        return digest_lines("\t".join(pair) for pair in self)[0]
-
-
-def tsv(
-    *,
-    train: Path | Sequence[Path],
-    validation: Path,
-    test: Path | None,
-    source: str,
-    target: str,
-    columns: tuple[int, int] | None = None,
-    quoting: str = "none",
-    header: bool = False,
-) -> Corpus:
-    """A corpus of `TabSeparated` files; `train` may be several files."""
-
-    def split(path: Path, name: str) -> OnDemand:
-        return OnDemand(name, lambda: TabSeparated(path, name, columns, quoting, header))
-
-    scored = None if test is None else split(test, "test")
-    return Corpus(source, target, concatenate(train, split), split(validation, "validation"), scored)
+        return pair_digest(self)
