@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 
 import uvicorn
@@ -17,6 +17,7 @@ from seq2seq.web.app import application
 from seq2seq.web.connection import Settings
 from seq2seq.web.gate import Gate, host_name
 from seq2seq.web.loading import load_models
+from seq2seq.web.models import ServedModel
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +31,9 @@ def serve(options: config.Serve) -> int:
     with listen(options.host, options.port) as listener:
         models = load_models(options)
         address, port = listener.getsockname()[:2]
-        gate = Gate(
-            application(models, options.limits),
-            hosts=_hosts(address, options),
-            origins=options.allowed_origins,
-            limits=options.limits,
-        )
         host = f"[{options.host}]" if ":" in options.host else options.host
         print(f"http://{host}:{port} serves {', '.join(models)}; Ctrl-C ends it", flush=True)
-        server = Server(Settings(gate, options.limits))
+        server = Server(Settings(guarded(models, options, address), options.limits))
         server.run(sockets=[listener])
     return server.number
 
@@ -54,6 +49,16 @@ def listen(host: str, port: int) -> socket.socket:
         else:
             message = f"port={port}: {(error.strerror or str(error)).lower()}; port=0 takes a free one"
         raise InputError(message) from None
+
+
+def guarded(models: Mapping[str, ServedModel], options: config.Serve, address: str) -> Gate:
+    """The application behind its checks, for a socket that listens on the address."""
+    return Gate(
+        application(models, options.limits),
+        hosts=_hosts(address, options),
+        origins=options.allowed_origins,
+        limits=options.limits,
+    )
 
 
 def _hosts(address: str, options: config.Serve) -> frozenset[str] | None:
