@@ -39,7 +39,7 @@ def application(models: Mapping[str, ServedModel], limits: Limits) -> Starlette:
     async def attend(request: Request) -> Response:
         body = read(requests.attend, await request.body())
         request.state.texts = 1
-        return _json(await models[body.model or default].attend(body))
+        return Response(await models[body.model or default].attend(body), media_type="application/json")
 
     async def show_models(_: Request) -> Response:
         return _json(info)

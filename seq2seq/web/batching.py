@@ -7,14 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-Prefix = str | tuple[str, ...] | None
-
 
 class Sentence(NamedTuple):
-    """A text to be translated, and the start that its translation must have, as text or as subwords."""
+    """A text to be translated, and the ids of the subwords that its translation must begin with."""
 
     text: str
-    prefix: Prefix = None
+    prefix: Sequence[int] = ()
 
 
 Work = Callable[[list[Sentence]], Sequence[Any]]

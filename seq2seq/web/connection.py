@@ -69,6 +69,10 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._abort_later()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._abort_later()
+
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what h11 does not accept."""
         del msg
@@ -109,10 +113,12 @@ class Connection(H11Protocol):
         self._abort_later()
 
     def _abort_later(self) -> None:
-        """Ends the connection later if the client does not read what is written to it."""
-        if self.transport.get_write_buffer_size():
-            self.loop.call_later(self._limits.request_seconds, self._abort_unread)
+        """Ends the connection later if the client has read nothing of what is written to it by then."""
+        if unread := self.transport.get_write_buffer_size():
+            self.loop.call_later(self._limits.request_seconds, self._abort_unread, unread)
 
-    def _abort_unread(self) -> None:
-        if self.transport.get_write_buffer_size():
+    def _abort_unread(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() >= before:
             self.transport.abort()
+        else:
+            self._abort_later()

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import BeforeValidator, Field, ValidationError, create_model
 
 from seq2seq.config import Limits, Section
 from seq2seq.config.suggestions import show
@@ -14,6 +14,11 @@ from seq2seq.web.refusal import Refusal
 LONGEST_SUBWORD = 200
 """Characters of a subword in a prefix. SentencePiece's have 16."""
 MOST_CANDIDATES = 20
+
+
+def _integer(value: object) -> object:
+    """In JSON Schema, 5.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Request(Section):
@@ -38,8 +43,16 @@ class AttendRequest(Request):
     source: str
     target: str | None = None
     prefix: str | list[str] | None = None
-    candidates: Annotated[int, Field(ge=0, le=MOST_CANDIDATES)] = 8
+    candidates: Annotated[int, Field(ge=0, le=MOST_CANDIDATES), BeforeValidator(_integer)] = 8
     tree: bool = False
+
+
+class Options(NamedTuple):
+    """The options of a search, all of them known. Requests with equal ones share batches."""
+
+    beam_size: int
+    n_best: int
+    length_penalty: float
 
 
 class Requests(NamedTuple):
@@ -59,8 +72,8 @@ def limited(limits: Limits, names: Sequence[str]) -> Requests:
     prefixes: Any = Annotated[list[text | subwords | None], Field(max_length=limits.texts)]
     shared: dict[str, Any] = {
         "model": (name | None, None),
-        "beam_size": (Annotated[int, Field(ge=1, le=limits.beam_size)] | None, None),
-        "n_best": (Annotated[int, Field(ge=1, le=limits.n_best)] | None, None),
+        "beam_size": (Annotated[int, Field(ge=1, le=limits.beam_size), BeforeValidator(_integer)] | None, None),
+        "n_best": (Annotated[int, Field(ge=1, le=limits.n_best), BeforeValidator(_integer)] | None, None),
     }
     return Requests(
         create_model(
@@ -143,7 +156,7 @@ class Node(Section):
     subword: str
     log_probability: float
     total: float
-    status: str
+    status: Literal["kept", "dropped", "ended", "cut", "open"]
     rank: int
     score: float | None
     hypothesis: int | None
