@@ -192,7 +192,8 @@ def _best_words(
     best, index = sums.topk(min(number, beam * vocabulary))
     part = chosen.gather(1, index // PART)
     row = part // parts.shape[2] + beam * torch.arange(count, device=index.device).unsqueeze(1)
-    return best, row, part % parts.shape[2] * PART + index % PART
+    token = part % parts.shape[2] * PART + index % PART
+    return best, row, token.clamp(max=vocabulary - 1)  # where few words are possible, padding is among the best
 
 
 def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
