@@ -17,6 +17,7 @@ from schemathesis.checks import positive_data_acceptance
 
 import seq2seq
 from seq2seq.runtime.errors import InputError
+from seq2seq.web.app import MEDIA_TYPES
 from seq2seq.web.loading import model_names
 from tests.support.programs import ROOT
 from tests.web.conftest import BEST, Client
@@ -224,6 +225,19 @@ def test_no_answer_has_a_path_of_the_machine(client: Client) -> None:
     answers.append(json.dumps(client.ask("/translate", 422, texts=["a"], model="x")))
     answers.append(json.dumps(client.ask("/attend", source="Der Hund.")))
     assert not [answer for answer in answers[:-3] + answers[-2:] if str(ROOT) in answer or "checkpoints" in answer]
+
+
+def test_the_page_and_its_files(client: Client) -> None:
+    """Everything that the page names is served, nothing is inline, and other files of the folder are not served."""
+    page = client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    names = re.findall(r'(?:src|href)="/?static/([^"]+)"', page.text)
+    assert {name.rpartition(".")[2] for name in names} >= {"css", "js"}
+    served = {name: client.get(f"/static/{name}") for name in names}
+    assert {response.status_code for response in served.values()} == {200}
+    assert all(response.headers["content-type"].split(";")[0] in MEDIA_TYPES.values() for response in served.values())
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://(?!www\.w3\.org)", page.text)
+    assert [client.get(f"/static/{name}").status_code for name in ("", "nix.js", "__init__.py")] == [404] * 3
 
 
 def test_every_answer_has_the_headers(client: Client) -> None:
