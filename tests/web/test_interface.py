@@ -17,6 +17,7 @@ from schemathesis.checks import positive_data_acceptance
 
 import seq2seq
 from seq2seq.runtime.errors import InputError
+from seq2seq.trained_model import TrainedModel
 from seq2seq.web.app import MEDIA_TYPES
 from seq2seq.web.loading import model_names
 from tests.support.programs import ROOT
@@ -166,16 +167,12 @@ def test_a_mistake_is_one_sentence_about_its_field(
 
 
 def test_a_text_of_too_many_subwords_disturbs_no_other(
-    start: Callable[..., AbstractContextManager[Client]], trained: Any
+    start: Callable[..., AbstractContextManager[Client]], trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(trained.translator, "longest", 20)
+    texts = [TEXTS[0], "Der Hund schläft nicht. " * 9]
     with start() as client, ThreadPoolExecutor(8) as pool:
-        for model in client.models.values():
-            model._trained.translator.longest, before = 20, model._trained.translator.longest
-        try:
-            texts = [TEXTS[0], "Der Hund schläft nicht. " * 9]
-            answers = list(pool.map(lambda i: client.post("/translate", json={"texts": [texts[i % 2]]}), range(16)))
-        finally:
-            trained.translator.longest = before
+        answers = list(pool.map(lambda i: client.post("/translate", json={"texts": [texts[i % 2]]}), range(16)))
     assert [answer.status_code for answer in answers] == [200, 422] * 8
     assert re.fullmatch(r"texts\.0: \d+ subwords, more than the 20 .*", answers[1].json()["error"])
 
