@@ -8,6 +8,12 @@ from typing import Any, NamedTuple
 
 FEWEST = 16
 """Sentences that a batch has at least before others are left to another thread that is free."""
+PAUSE = 0.01
+"""Seconds. Under load, a batch begins when nothing has arrived for so long, ..."""
+MOST_PAUSES = 5
+"""... or after so many pauses: answers to one batch bring the next requests a few at a time."""
+IDLE = 0.1
+"""Seconds without work after which a request is computed at once."""
 
 
 class Sentence(NamedTuple):
@@ -27,22 +33,30 @@ class Workers:
     def __init__(self, number: int) -> None:
         self.number = self.free = number
         self._turn = asyncio.Semaphore(number)
+        self._ended = float("-inf")  # when the last batch ended
         self._threads = ThreadPoolExecutor(number, thread_name_prefix="model")
 
-    async def run(self, next_batch: Callable[[], "_Batch | None"]) -> None:
+    async def run(self, next_batch: Callable[[], "_Batch | None"], number_waiting: Callable[[], int]) -> None:
         """Waits for a free thread, and computes the batch that is ready by then, if there is one."""
+        loop = asyncio.get_running_loop()
         async with self._turn:
             await asyncio.sleep(0)  # what has arrived by now joins the batch
+            under_load = self.free < self.number or loop.time() - self._ended < IDLE
+            for _ in range(MOST_PAUSES if under_load else 0):
+                before = number_waiting()
+                await asyncio.sleep(PAUSE)
+                if number_waiting() == before:
+                    break
             if (batch := next_batch()) is None:
                 return
             self.free -= 1
             try:
-                loop = asyncio.get_running_loop()
                 batch.finish(await loop.run_in_executor(self._threads, batch.work, batch.sentences))
             except Exception as error:
                 batch.fail(error)
             finally:
                 self.free += 1
+                self._ended = loop.time()
 
 
 class _Job:
@@ -110,7 +124,7 @@ class Batcher:
     async def _run(self) -> None:
         """Computes batch after batch until nothing waits. There are as many such tasks as threads."""
         while self._waiting:
-            await self._workers.run(self._next_batch)
+            await self._workers.run(self._next_batch, lambda: len(self._waiting))
 
     def _next_batch(self) -> _Batch | None:
         """The next batch, if anything waits.
