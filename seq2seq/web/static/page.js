@@ -28,9 +28,9 @@ class Page {
       force: (name, prefix) => this.force(name, prefix),
       toggleTree: (open) => open !== this.state.tree && this.update({ tree: open }),
       announce: (name, text) => this.announce(name, text),
-      follow: (panel, source) => this.follow(panel, source),
+      follow: (panel, active) => this.follow(panel, active),
     };
-    this.panels = new Map(models.map((model) => [model.name, new Panel(model, limits, actions)]));
+    this.panels = new Map(models.map((model) => [model.name, new Panel(model, actions)]));
     this.announcements = new Map();
     this.buildModels();
     this.listen();
@@ -160,13 +160,13 @@ class Page {
     this.update({ prefixes, mode: "search" });
   }
 
-  /** Lights a source unit in the panels beside this one where they read the same units. */
-  follow(panel, source) {
-    const units = panel.pictures.view?.source.join("\n");
+  /** Lights the words of one panel in the others, on each side where these have the same words. */
+  follow(panel, active) {
     for (const name of this.state.models) {
       const { pictures } = this.panels.get(name);
-      if (pictures !== panel.pictures && pictures.view?.source.join("\n") === units)
-        pictures.light({ source, target: null });
+      if (pictures === panel.pictures) continue;
+      const here = (side) => (panel.pictures.has(side, pictures.view?.[side]) ? active[side] : null);
+      pictures.light({ source: here("source"), target: here("target") });
     }
   }
 

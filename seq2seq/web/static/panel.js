@@ -13,18 +13,17 @@ import { textOf, viewOf } from "./view.js";
 
 /**
  * `actions` are `force(model name, prefix or null)`, `toggleTree(open)`, `announce(model name, text)` and
- * `follow(panel, source index or null)`, which lights a source word in the other panels too.
+ * `follow(panel, {source, target})`, which lights the same words in the other panels.
  */
 export class Panel {
-  constructor(model, limits, actions) {
+  constructor(model, actions) {
     this.model = model;
-    this.limits = limits;
     this.actions = actions;
     this.requested = null;
     this.answer = null;
     this.pictures = new Pictures({
       choose: (index, button) => this.openMenu(index, button),
-      follow: (source) => this.actions.follow(this, source),
+      follow: (active) => this.actions.follow(this, active),
     });
     this.tree = new BeamTree((sentence) =>
       this.pictures.say(sentence ?? this.pictures.sentence({ source: null, target: null })),
@@ -86,7 +85,7 @@ export class Panel {
   /** Shows the state: asks the server where the last answer is one to another question. */
   update(state) {
     this.state = state;
-    const request = attendRequest(this.model, state, this.limits);
+    const request = attendRequest(this.model, state);
     this.beam.open = state.tree;
     this.beam.hidden = state.mode === "own";
     if (request === null) {
@@ -169,18 +168,9 @@ export class Panel {
   }
 
   showTree() {
-    const { alternatives, log_probability, score, text, tree } = this.answer;
     const lengthPenalty = this.answered.length_penalty ?? this.model.length_penalty;
-    const numbers = (one) => `score ${number(one.score)}, log-probability ${number(one.log_probability)}`;
-    const results = [{ text, score, log_probability }, ...alternatives].map((one) => ({
-      text: one.text,
-      numbers: numbers(one),
-    }));
-    this.tree.show(
-      readSearch(tree, { beamSize: beamSizeOf(this.model, this.state), lengthPenalty }),
-      results,
-      this.model.target,
-    );
+    const beamSize = beamSizeOf(this.model, this.state);
+    this.tree.show(readSearch(this.answer.tree, { beamSize, lengthPenalty }), this.model.target);
   }
 
   clear(sentence) {

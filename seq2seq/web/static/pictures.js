@@ -11,8 +11,8 @@ const NOTHING = { source: null, target: null };
 const HINT = "Point at a word, or move to it with the keyboard, to see its attention.";
 
 /**
- * `choose(index, button)` is called when a target unit is clicked, `follow(source)` when a source unit is pointed at,
- * and with null when it no longer is.
+ * `choose(index, button)` is called when a target unit is clicked, `follow({source, target})` when other units are lit
+ * than before.
  */
 export class Pictures {
   constructor({ choose, follow }) {
@@ -47,13 +47,18 @@ export class Pictures {
 
   point(active) {
     this.light(active);
-    this.follow(active.target === null ? active.source : null);
+    this.follow(active);
   }
 
   light(active) {
     if (!this.view?.target.length) return;
     for (const picture of [this.line, this.ribbons, this.heatMap]) picture.highlight(active, this.view);
     this.say(this.sentence(active));
+  }
+
+  /** Whether `units` are the units of a side. */
+  has(side, units) {
+    return this.view?.[side].join("\n") === units?.join("\n");
   }
 
   say(sentence) {

@@ -3,7 +3,7 @@
 import { css } from "./colours.js";
 import { foreign, html, setTabStop, svg } from "./elements.js";
 import { label } from "./view.js";
-import { percent } from "./sentences.js";
+import { shortPercent } from "./sentences.js";
 
 const THINNEST = 0.01;
 /** Weights below are not drawn. */
@@ -144,5 +144,5 @@ function mark({ element, share }, isActive, weight, active) {
   const visible = weight !== null && weight >= THINNEST;
   element.classList.toggle("lit", isActive);
   element.classList.toggle("faded", active && !isActive && !visible);
-  share.textContent = visible ? percent(weight) : "";
+  share.textContent = visible ? shortPercent(weight) : "";
 }
