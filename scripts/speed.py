@@ -20,7 +20,7 @@ from workload import (
 )
 
 from seq2seq.decoding.beam_search import beam_search
-from seq2seq.decoding.translator import for_search, next_token
+from seq2seq.decoding.search_model import for_search, next_token
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS

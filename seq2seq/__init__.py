@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seq2seq.decoding.search_tree import SearchNode
     from seq2seq.library.evaluation import evaluate
     from seq2seq.library.loading import load
+    from seq2seq.library.search_tree import SearchTree
     from seq2seq.library.training import Results, train
     from seq2seq.library.translation import Translation
     from seq2seq.library.translator import Translator
@@ -16,11 +18,24 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-__all__ = ["InputError", "Results", "Translation", "Translator", "__version__", "evaluate", "load", "train"]
+__all__ = [
+    "InputError",
+    "Results",
+    "SearchNode",
+    "SearchTree",
+    "Translation",
+    "Translator",
+    "__version__",
+    "evaluate",
+    "load",
+    "train",
+]
 
 _MODULES = {
     "InputError": "seq2seq.runtime.errors",
     "Results": "seq2seq.library.training",
+    "SearchNode": "seq2seq.decoding.search_tree",
+    "SearchTree": "seq2seq.library.search_tree",
     "Translation": "seq2seq.library.translation",
     "Translator": "seq2seq.library.translator",
     "evaluate": "seq2seq.library.evaluation",

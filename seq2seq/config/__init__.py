@@ -3,6 +3,7 @@
 from seq2seq.config.dataset import DATASETS, Dataset, Files, Grammar, Multi30k, Tsv
 from seq2seq.config.loading import keys, load, search_as_given
 from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Training, Translate
+from seq2seq.config.serve import Limits, Serve
 from seq2seq.config.suggestions import near
 from seq2seq.config.types import Section
 
@@ -14,9 +15,11 @@ __all__ = [
     "Evaluate",
     "Files",
     "Grammar",
+    "Limits",
     "Multi30k",
     "Search",
     "Section",
+    "Serve",
     "Train",
     "Training",
     "Translate",

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -46,6 +46,22 @@ class Hypothesis(NamedTuple):
     weights: Float[np.ndarray, "target source"]
 
 
+class Candidates(NamedTuple):
+    """The candidates of one step: of each sentence, its hypotheses extended by one token, best first.
+
+    `totals` are log-probabilities of whole paths, and `rows` the rows that `tokens` extend. `ends` marks the candidates
+    that are hypotheses now: complete, or cut by the length limit. Row i of the next step is candidate `beam[:, i]`; its
+    total is `beam_totals[:, i]`. A total that is not finite stands for no candidate.
+    """
+
+    totals: Float[Tensor, "sentences best"]
+    rows: Int[Tensor, "sentences best"]
+    tokens: Int[Tensor, "sentences best"]
+    ends: Bool[Tensor, "sentences best"]
+    beam: Int[Tensor, "sentences size"]
+    beam_totals: Float[Tensor, "sentences size"]
+
+
 class _Row(NamedTuple):
     """One step of the search. For each row: the token that it reads, and its parent row in the step before."""
 
@@ -80,6 +96,7 @@ def beam_search(
     size: int,
     length_penalty: float,
     n_best: int = 1,
+    observe: Callable[[Candidates], object] | None = None,
 ) -> list[list[Hypothesis]]:
     """The `n_best` best hypotheses of each sentence, best first, by `log p(y) / |y|^length_penalty`.
 
@@ -89,6 +106,8 @@ def beam_search(
     A sentence is finished when `size` of its hypotheses have ended and `n_best` of them score better than all open
     ones, or at its limit. Hypotheses without EOS at the limit are cut, and rank behind complete ones. A finished
     sentence leaves the batch at once. The result of a sentence does not depend on the others.
+
+    `observe` is called with the candidates of each step.
     """
     sentences = list(range(len(limits)))  # the unfinished ones, in the order of their rows
     ends: list[list[_End]] = [[] for _ in limits]
@@ -103,14 +122,17 @@ def beam_search(
         best, row, token = _best_of_blocks(total, log_probabilities, 2 * size)
         is_end = token == end
         at_limit = torch.tensor([limits[sentence] <= length for sentence in sentences], device=best.device)
-        stops = (is_end | at_limit.unsqueeze(1)) & best.isfinite()
-        stops[:, size:] = False
-        stopped = stops.nonzero()[:, 0], row[stops], token[stops], best[stops], is_end[stops]
-        for index, *values in zip(*(column.tolist() for column in stopped), strict=True):
+        stops = is_end | at_limit.unsqueeze(1)
+        ending = stops & best.isfinite()
+        ending[:, size:] = False
+        ended = ending.nonzero()[:, 0], row[ending], token[ending], best[ending], is_end[ending]
+        for index, *values in zip(*(column.tolist() for column in ended), strict=True):
             ends[sentences[index]].append(_End(length, *values))
-        open_scores = best.masked_fill(is_end, float("-inf"))
+        total, order = best.masked_fill(stops, float("-inf")).topk(min(size, best.shape[1]))
+        if observe is not None:
+            observe(Candidates(best, row, token, ending, order, total))
         # Without rivals, `size` short and poor hypotheses could end the search before a good one is complete.
-        rivals = (open_scores.amax(dim=1) / length**length_penalty).tolist()
+        rivals = (total[:, 0] / length**length_penalty).tolist()
         indices = [
             index
             for index, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
@@ -122,13 +144,13 @@ def beam_search(
         ]
         if not indices:
             break
-        keep = torch.tensor(indices, device=best.device)
-        total, order = open_scores[keep].topk(min(size, best.shape[1]))
-        parents, tokens = row[keep].gather(1, order).flatten(), token[keep].gather(1, order).flatten()
-        state = state.select(parents)
         if len(indices) < count:
-            memory = memory.select(keep)
+            unfinished = torch.tensor(indices, device=best.device)
+            total, order = total[unfinished], order[unfinished]
+            row, token, memory = row[unfinished], token[unfinished], memory.select(unfinished)
         sentences = [sentences[index] for index in indices]
+        parents, tokens = row.gather(1, order).flatten(), token.gather(1, order).flatten()
+        state = state.select(parents)
         rows.append(_Row(tokens.cpu().numpy(), parents.cpu().numpy()))
 
     chosen = [_best(candidates, n_best, length_penalty) for candidates in ends]
@@ -170,7 +192,8 @@ def _best_words(
     best, index = sums.topk(min(number, beam * vocabulary))
     part = chosen.gather(1, index // PART)
     row = part // parts.shape[2] + beam * torch.arange(count, device=index.device).unsqueeze(1)
-    return best, row, part % parts.shape[2] * PART + index % PART
+    token = part % parts.shape[2] * PART + index % PART
+    return best, row, token.clamp(max=vocabulary - 1)  # where few words are possible, padding is among the best
 
 
 def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:

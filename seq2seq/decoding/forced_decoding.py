@@ -1,11 +1,11 @@
-"""Forced decoding: the log-probability of each token of a given target, and where each token attends."""
+"""Forced decoding: the log-probability of each token of a given target, where it attends, and its alternatives."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
@@ -36,6 +36,31 @@ def force_targets(
         batch = _force(model, device, [sources[i] for i in indices], [targets[i] for i in indices])
         results.update(zip(indices, batch, strict=True))
     return [results[i] for i in range(len(sources))]
+
+
+class BestTokens(NamedTuple):
+    """The most probable tokens after each beginning of a target, the whole target included; the best come first."""
+
+    tokens: Int[np.ndarray, "target number"]
+    log_probabilities: Float[np.ndarray, "target number"]
+
+
+@memory_or("no memory to read a source and a target of this length: split them")
+@torch.inference_mode()
+def best_tokens(
+    model: Model, device: torch.device, source: Sequence[int], target: Sequence[int], number: int
+) -> BestTokens:
+    """The `number` most probable tokens at each position of a target and at its end; all, if there are fewer."""
+    batch = batch_pairs([source], [target]).to(device)
+    outputs, _ = model(batch.source, batch.source_mask, batch.target_input)
+    best = [
+        log_probabilities.topk(min(number, log_probabilities.shape[1]))
+        for log_probabilities in (model.output(rows).log_softmax(dim=-1) for rows in outputs[0].split(ROWS))
+    ]
+    return BestTokens(
+        torch.cat([rows.indices for rows in best]).cpu().numpy(),
+        torch.cat([rows.values for rows in best]).float().cpu().numpy(),
+    )
 
 
 def _batches(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Iterator[list[int]]:

@@ -2,17 +2,17 @@
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
 
-from seq2seq.decoding.beam_search import Hypothesis, Step, beam_search
-from seq2seq.nn.decoder import Memory, State
-from seq2seq.nn.int8 import use_int8_weights
+from seq2seq.decoding.beam_search import Candidates, Hypothesis, beam_search
+from seq2seq.decoding.prefix import start_prefixes, with_prefixes
+from seq2seq.decoding.search_model import for_search, next_token
+from seq2seq.decoding.search_tree import SearchNode, search_nodes
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.threads import map_in_threads
@@ -39,9 +39,6 @@ class Translation(NamedTuple):
     weights: Float[np.ndarray, "target source"]
 
 
-BLOCK = 64
-"""Rows whose log-probabilities exist at one time. At a vocabulary of 8,000 they take 2 MB, about a core's cache."""
-
 FEWEST = 16
 """Sentences that a batch has at least before others are computed beside it."""
 
@@ -62,39 +59,11 @@ class TooLong(NamedTuple):
         )
 
 
-def next_token(model: Model) -> Step[State, Memory]:
-    """The step function of a search with this model."""
+class PrefixTooLong(TooLong):
+    """A prefix that is longer than any translation of its source: its length and the limit, in subwords."""
 
-    def step(
-        tokens: Int[Tensor, "rows"], state: State, memory: Memory
-    ) -> tuple[Iterator[Float[Tensor, "_rows vocabulary"]], State, Float[Tensor, "rows source"]]:
-        outputs, state, attention = model.decode(tokens.unsqueeze(1), state, memory)
-        beam = len(tokens) // len(memory.mask)
-        rows = len(tokens) if tokens.is_cuda else beam * max(1, BLOCK // beam)
-        blocks = outputs.squeeze(1).split(rows)
-        return (model.output(block).log_softmax(dim=-1) for block in blocks), state, attention.weights.squeeze(1)
-
-    return step
-
-
-@torch.no_grad()
-def for_search(model: Model, *, int8: bool = False) -> Model:
-    """A copy of the model whose weight matrices are laid out in memory for search: `[in, out]` instead of `[out, in]`.
-
-    Training multiplies by a weight and by its transpose. Search only multiplies forward, and few rows at a time: on a
-    CPU, products of 5 to 128 rows take up to half as long with this layout. Embeddings and biases are shared with the
-    model; on other devices, all weights are. `int8` replaces GRUs and linear layers by those of `seq2seq/nn/int8.py`.
-    """
-    copied = copy.deepcopy(model, {id(weight): weight for weight in model.parameters()}).eval()
-    if next(model.parameters()).device.type != "cpu":  # cuDNN's GRU refuses weights that are transposed views
-        return copied
-    if int8:
-        use_int8_weights(copied)
-    for module in copied.modules():
-        for name, weight in list(module.named_parameters(recurse=False)):
-            if weight.dim() == 2 and not isinstance(module, nn.Embedding):  # it looks up rows
-                setattr(module, name, nn.Parameter(weight.t().contiguous().t(), requires_grad=False))
-    return copied
+    def __str__(self) -> str:
+        return f"a prefix of {self.length} subwords, more than the {self.longest} that a translation of it can have"
 
 
 class Translator:
@@ -132,28 +101,33 @@ class Translator:
         self.truncate = too_long == "truncate"
         self.normalize = NORMALIZATIONS[normalization]
 
-    def __call__(self, sentences: Sequence[str]) -> list[list[Translation] | TooLong]:
+    def __call__(
+        self, sentences: Sequence[str], prefixes: Sequence[Sequence[int]] | None = None
+    ) -> list[list[Translation] | TooLong]:
         """The `n_best` translations of each sentence, best first. The only translation of a blank line is `BLANK`.
 
+        `prefixes` has the target ids that each translation begins with. With one, a blank line is translated too.
         Raises TypeError for a single string.
         """
         if isinstance(sentences, str):
             raise TypeError(f"expected a list of texts, found the string {sentences[:40]!r}: put it into a list")
+        starts = [()] * len(sentences) if prefixes is None else prefixes
         sources = self.tokenizers.source.encode_batch([self.normalize(sentence) for sentence in sentences])
         results: list[list[Translation] | TooLong] = [[BLANK] for _ in sources]
         todo = []
-        for i, (sentence, source) in enumerate(zip(sentences, sources, strict=True)):
-            if sentence.strip() and len(source) > self.longest and not self.truncate:
-                results[i] = TooLong(len(source), self.longest)
-            elif sentence.strip():
-                todo.append(i)
+        for i, (sentence, source, prefix) in enumerate(zip(sentences, sources, starts, strict=True)):
+            if sentence.strip() or prefix:
+                if too_long := self._too_long(source, prefix):
+                    results[i] = too_long
+                else:
+                    todo.append(i)
         sources = [source[: self.longest] for source in sources]
         # Sentences of similar length share a batch. The longest come first, so that threads end at about the same time.
         todo.sort(key=lambda i: len(sources[i]), reverse=True)
         size = self._batch_size(len(todo))
         batches = [todo[start : start + size] for start in range(0, len(todo), size)]
         translated = distributed.map_across_ranks(
-            lambda batch: self._translate([sources[i] for i in batch]),
+            lambda batch: self._translate([sources[i] for i in batch], [starts[i] for i in batch]),
             batches,
             own=map_in_threads if self.device.type == "cpu" else map,
         )
@@ -161,6 +135,31 @@ class Translator:
             for i, translations in zip(batch, batch_translations, strict=True):
                 results[i] = translations
         return results
+
+    def search_tree(
+        self, sentence: str, prefix: Sequence[int] = ()
+    ) -> tuple[list[Translation], tuple[SearchNode, ...]] | TooLong:
+        """The translations of one sentence, as a call gives them, and the tree of the search that finds them.
+
+        Nothing is searched for a blank sentence without a prefix: the tree is its root.
+        """
+        source = self.tokenizers.source.encode(self.normalize(sentence))
+        steps: list[Candidates] = []
+        hypotheses: list[Hypothesis] = []
+        if sentence.strip() or prefix:
+            if too_long := self._too_long(source, prefix):
+                return too_long
+            source = source[: self.longest]
+            (hypotheses,) = self._search([source], [prefix], observe=steps.append)
+        nodes = search_nodes(steps, hypotheses, self.tokenizers.target, length_penalty=self.length_penalty)
+        return self._translations(source, hypotheses), nodes
+
+    def _too_long(self, source: Sequence[int], prefix: Sequence[int]) -> TooLong | None:
+        """The reason why a source is not translated, if there is one."""
+        if len(source) > self.longest and not self.truncate:
+            return TooLong(len(source), self.longest)
+        limit = _length_limit(min(len(source), self.longest))
+        return PrefixTooLong(len(prefix), limit) if len(prefix) > limit else None
 
     def _batch_size(self, sentences: int) -> int:
         """At most `batch`; on a CPU smaller where there would be fewer batches than threads."""
@@ -176,28 +175,37 @@ class Translator:
         other.truncate = too_long == "truncate"
         return other
 
-    def _translate(self, sources: list[list[int]]) -> list[list[Translation]]:
-        # A model with NaN weights, after training that diverged, has no hypothesis.
+    def _translate(self, sources: list[list[int]], prefixes: list[Sequence[int]]) -> list[list[Translation]]:
         return [
-            [self._translation(source, hypothesis) for hypothesis in hypotheses] or [BLANK]
-            for source, hypotheses in zip(sources, self._search(sources), strict=True)
+            self._translations(source, hypotheses)
+            for source, hypotheses in zip(sources, self._search(sources, prefixes), strict=True)
         ]
 
     @torch.inference_mode()
-    def _search(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
+    def _search(
+        self,
+        sources: list[list[int]],
+        prefixes: list[Sequence[int]],
+        observe: Callable[[Candidates], object] | None = None,
+    ) -> list[list[Hypothesis]]:
         source, mask = (tensor.to(self.device) for tensor in batch_sentences(sources))
         memory, state = self.model.encode(source, mask)
         return beam_search(
-            next_token(self.model),
+            with_prefixes(next_token(self.model)),
             torch.full((len(sources),), BOS, device=self.device),
-            state,
+            start_prefixes(state, prefixes, self.device),
             memory,
-            limits=[2 * len(ids) + 10 for ids in sources],  # far more than any language pair needs
+            limits=[_length_limit(len(ids)) for ids in sources],
             end=EOS,
             size=self.size,
             length_penalty=self.length_penalty,
             n_best=self.n_best,
+            observe=observe,
         )
+
+    def _translations(self, source: list[int], hypotheses: list[Hypothesis]) -> list[Translation]:
+        """A model with NaN weights, after training that diverged, has no hypothesis: its translation is `BLANK`."""
+        return [self._translation(source, hypothesis) for hypothesis in hypotheses] or [BLANK]
 
     def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         target = [token for token in hypothesis.tokens if token != EOS]
@@ -210,6 +218,11 @@ class Translator:
             target_pieces=pieces,
             weights=hypothesis.weights[:, : len(source) + 1],
         )
+
+
+def _length_limit(source: int) -> int:
+    """The greatest length of a translation, EOS included: far more than any language pair needs. Both in subwords."""
+    return 2 * source + 10
 
 
 def _printable(text: str, pieces: Sequence[str]) -> str:

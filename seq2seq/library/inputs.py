@@ -1,13 +1,39 @@
 """What a Python program passes to the library: checked, and read in groups."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, repeat
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
+from seq2seq.decoding.prefix import prefix_ids
+from seq2seq.decoding.translator import Translator
+from seq2seq.runtime.errors import InputError
+
 GROUP = 512
 """The number of sentences that are read and translated together; in a group, those of similar length share a batch."""
+
+Pair = tuple[str, str]
+Prefix = str | Sequence[str]
+"""The start of a translation: a text, or subwords."""
+
+
+class SearchOptions(TypedDict, total=False):
+    """The keyword arguments of `Translator.translate`."""
+
+    beam_size: int
+    n_best: int
+    length_penalty: float
+    too_long: str
+    batch: int
+
+
+class ScoreOptions(TypedDict, total=False):
+    """The keyword arguments of `Translator.score` and `Translator.attend`."""
+
+    length_penalty: float
+    too_long: str
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,6 +58,31 @@ def in_groups(
             first += len(group)
 
     return results()
+
+
+def prefix_of_each(texts: object, prefixes: object) -> Iterator[Any]:
+    """The prefix of each text; None is none. Raises InputError where texts and prefixes do not belong together."""
+    if prefixes is None:
+        return repeat(None)
+    if not isinstance(texts, list | tuple):
+        raise InputError("prefix: an iterator of sentences takes no prefixes; give the sentences as a list")
+    if isinstance(prefixes, str) or not isinstance(prefixes, Sequence):
+        raise TypeError(f"prefix: expected a list with a prefix or None for each sentence, found {describe(prefixes)}")
+    if len(prefixes) != len(texts):
+        raise InputError(f"prefix: expected one for each sentence, found {len(prefixes)} for {len(texts)} sentences")
+    return iter(prefixes)
+
+
+def ids_of_prefix(translator: Translator, prefix: Any, name: str) -> list[int]:
+    """The ids of the prefix of the sentence with this name."""
+    title = f"the prefix of {name}"
+    if prefix is None:
+        return []
+    if isinstance(prefix, str):
+        prefix = translator.normalize(text_line(prefix, title))
+    elif not (isinstance(prefix, Sequence) and all(isinstance(subword, str) for subword in prefix)):
+        raise TypeError(f"{title}: expected text or a list of subwords, found {describe(prefix)}")
+    return prefix_ids(prefix, translator.tokenizers.target, title)
 
 
 def text_line(text: object, name: str) -> str:

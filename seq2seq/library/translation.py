@@ -10,15 +10,25 @@ import numpy as np
 from jaxtyping import Float
 
 from seq2seq.evaluation.alignment_error import links
+from seq2seq.library.inputs import describe, plain
 from seq2seq.reporting.attention import Attention
 from seq2seq.reporting.translation import translation_html
 from seq2seq.reporting.unit_attention import merge_units
+from seq2seq.runtime.errors import InputError
 
 if TYPE_CHECKING:  # it takes a second to import, and only pictures need it
     from matplotlib.figure import Figure
 
 _DRAWING = threading.Lock()
 """Matplotlib measures text with objects that all threads share."""
+
+
+Candidates = tuple[tuple[tuple[str, float], ...], ...]
+"""For each position, subwords with their log-probabilities."""
+
+
+def _no_candidates(_: int) -> Candidates:
+    raise InputError("a copied or pickled translation has no candidates, since it has no model: use the original")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,6 +51,7 @@ class Translation:
     languages: tuple[str, str]
     alternatives: tuple["Translation", ...] = ()
     _token_log_probabilities: Callable[[], Sequence[float]] = field(default=tuple, kw_only=True)
+    _candidates: Callable[[int], Candidates] = field(default=_no_candidates, kw_only=True)
 
     @cached_property
     def token_log_probabilities(self) -> tuple[float, ...]:
@@ -49,6 +60,19 @@ class Translation:
         For a translation that a search found, the model reads the target once more, when this is first used.
         """
         return tuple(map(float, self._token_log_probabilities()))
+
+    def candidates(self, n: int = 10) -> Candidates:
+        """The `n` most probable subwords in place of each target subword and of EOS, as `(subword, log-probability)`.
+
+        The best come first. All have the same subwords before them, those of this translation. EOS is "</s>".
+        The model reads the target once more at each call. Raises InputError for a copied or pickled translation.
+        """
+        number = plain(n)
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise TypeError(f"n: expected a whole number, found {describe(n)}")
+        if number < 0:
+            raise InputError(f"n: expected 0 or more candidates, found {number}")
+        return self._candidates(number)
 
     @cached_property
     def _word_attention(self) -> Attention:
@@ -97,4 +121,7 @@ class Translation:
     def __getstate__(self) -> dict[str, Any]:
         """What pickle and copy store: all numbers, and not the model that computes some of them when they are used."""
         probabilities = self.token_log_probabilities
-        return self.__dict__ | {"_token_log_probabilities": partial(tuple, probabilities)}
+        return self.__dict__ | {
+            "_token_log_probabilities": partial(tuple, probabilities),
+            "_candidates": _no_candidates,
+        }

@@ -3,38 +3,21 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypedDict, Unpack, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 
 from seq2seq import config
 from seq2seq.decoding import translator as decoding
-from seq2seq.decoding.forced_decoding import ForcedTarget, force_targets
+from seq2seq.decoding.forced_decoding import ForcedTarget, best_tokens, force_targets
 from seq2seq.evaluation.teacher_forcing import LONGEST
-from seq2seq.library.inputs import describe, in_groups, plain, text_line
-from seq2seq.library.translation import Translation
+from seq2seq.library import inputs
+from seq2seq.library.inputs import Pair, Prefix, ScoreOptions, SearchOptions
+from seq2seq.library.search_tree import SearchTree
+from seq2seq.library.translation import Candidates, Translation
 from seq2seq.runtime.device import flushed_denormals
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import TrainedModel
-
-Pair = tuple[str, str]
-
-
-class SearchOptions(TypedDict, total=False):
-    """The keyword arguments of `Translator.translate`."""
-
-    beam_size: int
-    n_best: int
-    length_penalty: float
-    too_long: str
-    batch: int
-
-
-class ScoreOptions(TypedDict, total=False):
-    """The keyword arguments of `Translator.score` and `Translator.attend`."""
-
-    length_penalty: float
-    too_long: str
 
 
 class Translator:
@@ -53,10 +36,16 @@ class Translator:
         return f"Translator({str(self.checkpoint)!r}, {source} to {target}, step {self.step}, on {self._device})"
 
     @overload
-    def translate(self, text: str, **options: Unpack[SearchOptions]) -> Translation: ...  # type: ignore[overload-overlap]
+    def translate(  # type: ignore[overload-overlap]
+        self, text: str, *, prefix: Prefix | None = None, **options: Unpack[SearchOptions]
+    ) -> Translation: ...
     @overload
     def translate(  # type: ignore[overload-overlap]
-        self, text: list[str] | tuple[str, ...], **options: Unpack[SearchOptions]
+        self,
+        text: list[str] | tuple[str, ...],
+        *,
+        prefix: Sequence[Prefix | None] | None = None,
+        **options: Unpack[SearchOptions],
     ) -> list[Translation]: ...
     @overload
     def translate(self, text: Iterable[str], **options: Unpack[SearchOptions]) -> Iterator[Translation]: ...
@@ -65,6 +54,7 @@ class Translator:
         self,
         text: str | Iterable[str],
         *,
+        prefix: Prefix | Sequence[Prefix | None] | None = None,
         beam_size: int | None = None,
         n_best: int | None = None,
         length_penalty: float | None = None,
@@ -76,16 +66,42 @@ class Translator:
         Another iterable, such as a generator or an open file, gives an iterator; some hundred texts are read at a time.
         The line end after a text is left out. A blank text has an empty translation.
 
+        `prefix` is the start of the translation: a text, or a list of target subwords. The search goes on from there;
+        score, log-probability and attention include the prefix. For a list of texts it is a list with a prefix or None
+        for each. A text as prefix should end with a whole word; spaces at its end are left out.
+
         The options are those of `search` in the programs: `beam_size` is `search.size`, and None is as trained.
-        Raises InputError where a value is not possible, and where a text is too long, unless `too_long="truncate"`.
-        Raises TypeError for anything but text.
+        Raises InputError where a value is not possible, where a prefix is longer than a translation can be, and where a
+        text is too long, unless `too_long="truncate"`. Raises TypeError for anything but text.
         """
         translator = self._with_options(beam_size, n_best, length_penalty, too_long, batch)
         if isinstance(text, str):
-            (translation,) = self._translate(translator, [text], lambda _: "the sentence")
+            (translation,) = self._translate(translator, iter([prefix]), [text], lambda _: "the sentence")
             return translation
-        groups = in_groups(text, partial(self._translate, translator), "sentence")
+        groups = inputs.in_groups(
+            text, partial(self._translate, translator, inputs.prefix_of_each(text, prefix)), "sentence"
+        )
         return list(groups) if isinstance(text, list | tuple) else groups
+
+    def search_tree(
+        self,
+        text: str,
+        *,
+        prefix: Prefix | None = None,
+        beam_size: int | None = None,
+        n_best: int | None = None,
+        length_penalty: float | None = None,
+        too_long: str | None = None,
+    ) -> SearchTree:
+        """The search behind `translate(text, ...)`: the candidates of each step, and what became of them."""
+        translator = self._with_options(beam_size, n_best, length_penalty, too_long, None)
+        line = inputs.text_line(text, "the sentence")
+        with flushed_denormals():
+            result = translator.search_tree(line, inputs.ids_of_prefix(translator, prefix, "the sentence"))
+        if isinstance(result, decoding.TooLong):
+            raise InputError(f"the sentence has {result}")
+        hypotheses, nodes = result
+        return SearchTree(nodes, self._searched(*hypotheses))
 
     @overload
     def score(self, pairs: list[Pair] | tuple[Pair, ...], **options: Unpack[ScoreOptions]) -> list[Translation]: ...  # type: ignore[overload-overlap]
@@ -100,7 +116,7 @@ class Translator:
         A list or tuple gives a list, another iterable an iterator. Options and errors are those of `translate`.
         """
         translator = self._with_options(None, None, length_penalty, too_long, None)
-        groups = in_groups(pairs, partial(self._score, translator), "pair")
+        groups = inputs.in_groups(pairs, partial(self._score, translator), "pair")
         return list(groups) if isinstance(pairs, list | tuple) else groups
 
     def attend(
@@ -126,40 +142,54 @@ class Translator:
             "too_long": too_long,
             "batch": batch,
         }
-        options = {key: plain(value) for key, value in values.items() if value is not None}
+        options = {key: inputs.plain(value) for key, value in values.items() if value is not None}
         if not options:
             return self._translator
         search = config.search_as_given(options, self._search)
         return self._translator.with_options(**{key: getattr(search, key) for key in values})
 
     def _translate(
-        self, translator: decoding.Translator, texts: Sequence[str], name: Callable[[int], str]
+        self,
+        translator: decoding.Translator,
+        prefixes: Iterator[Any],
+        texts: Sequence[str],
+        name: Callable[[int], str],
     ) -> Iterator[Translation]:
         """The translation of each text; `name` describes the text with an index."""
-        lines = [text_line(text, name(i)) for i, text in enumerate(texts)]
+        lines = [inputs.text_line(text, name(i)) for i, text in enumerate(texts)]
+        starts = [inputs.ids_of_prefix(translator, next(prefixes), name(i)) for i in range(len(lines))]
         with flushed_denormals():
-            results = translator(lines)
+            results = translator(lines, starts)
         for i, result in enumerate(results):
             if isinstance(result, decoding.TooLong):
                 raise InputError(f"{name(i)} has {result}")
-            best, *others = result
-            yield self._searched(best, tuple(map(self._searched, others)))
+            yield self._searched(*result)
 
-    def _searched(self, hypothesis: decoding.Translation, alternatives: tuple[Translation, ...] = ()) -> Translation:
-        """A translation that a search found."""
-        return self._translation(hypothesis, partial(self._token_log_probabilities, hypothesis), alternatives)
+    def _searched(self, best: decoding.Translation, *others: decoding.Translation) -> Translation:
+        """A translation that a search found, with its alternatives."""
+        return self._translation(best, partial(self._token_log_probabilities, best), tuple(map(self._searched, others)))
 
     def _token_log_probabilities(self, hypothesis: decoding.Translation) -> Sequence[float]:
         if len(hypothesis.weights) == 0:  # of a blank text
             return ()
-        tokenizers = self._translator.tokenizers
-        source, target = (
-            tokenizers.source.ids(hypothesis.source_pieces),
-            tokenizers.target.ids(hypothesis.target_pieces),
-        )
+        source, target = self._ids(hypothesis)
         (forced,) = self._force([source], [target])
         probabilities: list[float] = forced.log_probabilities[: len(hypothesis.weights)].tolist()
         return probabilities
+
+    def _candidates(self, hypothesis: decoding.Translation, number: int) -> Candidates:
+        if len(hypothesis.weights) == 0:  # of a blank text
+            return ()
+        pieces = self._translator.tokenizers.target.pieces
+        with flushed_denormals():
+            best = best_tokens(self._translator.model, self._device, *self._ids(hypothesis), number)
+        rows = zip(best.tokens.tolist(), best.log_probabilities.tolist(), strict=True)
+        candidates = tuple(tuple(zip(pieces(tokens), values, strict=True)) for tokens, values in rows)
+        return candidates[: len(hypothesis.weights)]
+
+    def _ids(self, hypothesis: decoding.Translation) -> tuple[list[int], list[int]]:
+        source, target = self._translator.tokenizers
+        return source.ids(hypothesis.source_pieces), target.ids(hypothesis.target_pieces)
 
     def _force(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> list[ForcedTarget]:
         with flushed_denormals():
@@ -171,9 +201,11 @@ class Translator:
         """The given translation of each pair; `name` describes the pair with an index."""
         for i, pair in enumerate(pairs):
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
-                raise TypeError(f"{name(i)}: expected a source and a target, (TEXT, TEXT), found {describe(pair)}")
+                raise TypeError(
+                    f"{name(i)}: expected a source and a target, (TEXT, TEXT), found {inputs.describe(pair)}"
+                )
         texts = [
-            [translator.normalize(text_line(pair[side], f"{name(i)}, {title}")) for i, pair in enumerate(pairs)]
+            [translator.normalize(inputs.text_line(pair[side], f"{name(i)}, {title}")) for i, pair in enumerate(pairs)]
             for side, title in enumerate(("source", "target"))
         ]
         tokenizers = translator.tokenizers
@@ -212,4 +244,5 @@ class Translator:
             languages=self.languages,
             alternatives=alternatives,
             _token_log_probabilities=token_log_probabilities,
+            _candidates=partial(self._candidates, hypothesis),
         )

@@ -1,7 +1,6 @@
 """Beam search against exhaustive search, against itself in another batch, and against teacher forcing."""
 
 import itertools
-from typing import NamedTuple, Self
 
 import numpy as np
 import pytest
@@ -16,61 +15,10 @@ from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS, EOS
 from tests.support.tiny import EVERY, sentences, tiny_model
+from tests.support.toy import END, SOURCE, START, VOCABULARY, Rows, Toy, plain_search
 from tests.support.unchecked import unchecked
 
-VOCABULARY, END, START, SOURCE = 4, 3, 0, 5
 few = settings(max_examples=25, deadline=None)
-
-
-class Rows(NamedTuple):
-    """A number for each row: the words so far in the state, the sentence in the memory."""
-
-    number: Tensor
-
-    def select(self, rows: Tensor) -> Self:
-        return type(self)(self.number[rows])
-
-
-class Toy:
-    """Random log-probabilities and weights for each sentence and each beginning of a translation."""
-
-    def __init__(self, seed: int, *, end: float = 0.0) -> None:
-        """`end` is added to what END would have scored: the greater, the shorter the translations."""
-        torch.manual_seed(seed)
-        logits = 2 * torch.randn(7, 1000, VOCABULARY, dtype=torch.float64)
-        logits[..., END] += end
-        self.log_probabilities = logits.log_softmax(dim=-1)
-        self.weights = torch.randn(7, 1000, SOURCE).softmax(dim=-1)
-
-    def step(self, tokens: Tensor, state: Rows, memory: Rows) -> tuple[list[Tensor], Rows, Tensor]:
-        beginning = (5 * state.number + tokens + 1) % 997  # a number for the words so far
-        sentence = memory.number.repeat_interleave(len(tokens) // len(memory.number))
-        blocks = self.log_probabilities[sentence, beginning].split(2 * len(tokens) // len(memory.number))
-        return list(blocks), Rows(beginning), self.weights[sentence, beginning]
-
-    def replay(self, sentence: int, tokens: list[int]) -> tuple[float, Tensor]:
-        """Teacher forcing: the log-probability of the tokens, and a row of weights for each."""
-        total, rows, state, memory = 0.0, [], Rows(torch.tensor([0])), Rows(torch.tensor([sentence]))
-        for before, token in itertools.pairwise([START, *tokens]):
-            (log_probabilities,), state, weights = self.step(torch.tensor([before]), state, memory)
-            total += float(log_probabilities[0, token])
-            rows.append(weights[0])
-        return total, torch.stack(rows)
-
-    def search(
-        self, chosen: list[int], *, limits: list[int], size: int, length_penalty: float = 1.0, n_best: int = 1
-    ) -> list[list[Hypothesis]]:
-        return beam_search(
-            self.step,
-            torch.full((len(chosen),), START),
-            Rows(torch.zeros(len(chosen), dtype=torch.long)),
-            Rows(torch.tensor(chosen)),
-            limits=limits,
-            end=END,
-            size=size,
-            length_penalty=length_penalty,
-            n_best=n_best,
-        )
 
 
 def everything(limit: int) -> list[list[int]]:
@@ -96,30 +44,6 @@ def test_a_large_beam_is_exhaustive_search(length_penalty: float, seed: int) -> 
     assert [hypothesis.score for hypothesis in found] == pytest.approx([score for _, score in wanted])
 
 
-def by_hand(
-    toy: Toy, sentence: int, *, limit: int, size: int, length_penalty: float, n_best: int
-) -> list[tuple[list[int], float]]:
-    """The same search over Python lists, one sentence at a time."""
-    beam: list[tuple[list[int], float]] = [([], 0.0)]
-    complete: list[tuple[list[int], float]] = []
-    cut: list[tuple[list[int], float]] = []
-    for length in range(1, limit + 1):
-        candidates = []
-        for tokens, _ in beam:
-            for token in range(VOCABULARY):
-                candidates.append(([*tokens, token], toy.replay(sentence, [*tokens, token])[0]))
-        candidates.sort(key=lambda candidate: candidate[1], reverse=True)
-        complete += [candidate for candidate in candidates[:size] if candidate[0][-1] == END]
-        if length == limit:
-            cut = [candidate for candidate in candidates[:size] if candidate[0][-1] != END]
-        beam = [candidate for candidate in candidates[: 2 * size] if candidate[0][-1] != END][:size]
-        scores = sorted((total / len(tokens) ** length_penalty for tokens, total in complete), reverse=True)
-        if len(complete) >= size and scores[n_best - 1] >= beam[0][1] / length**length_penalty:
-            break
-    scored = [[(tokens, total / len(tokens) ** length_penalty) for tokens, total in group] for group in (complete, cut)]
-    return [each for group in scored for each in sorted(group, key=lambda each: each[1], reverse=True)]
-
-
 @given(
     seed=st.integers(0, 2**32),
     size=st.integers(1, 6),
@@ -132,9 +56,9 @@ def by_hand(
 def test_the_search_by_hand(seed: int, size: int, limit: int, length_penalty: float, end: float, n_best: int) -> None:
     toy, n_best = Toy(seed, end=end), min(n_best, size)
     (found,) = toy.search([4], limits=[limit], size=size, length_penalty=length_penalty, n_best=n_best)
-    wanted = by_hand(toy, 4, limit=limit, size=size, length_penalty=length_penalty, n_best=n_best)[:n_best]
-    assert [hypothesis.tokens for hypothesis in found] == [tokens for tokens, _ in wanted]
-    assert [hypothesis.score for hypothesis in found] == pytest.approx([score for _, score in wanted])
+    wanted, _ = plain_search(toy, 4, limit=limit, size=size, length_penalty=length_penalty, n_best=n_best)
+    assert [hypothesis.tokens for hypothesis in found] == [tokens for tokens, _ in wanted[:n_best]]
+    assert [hypothesis.score for hypothesis in found] == pytest.approx([score for _, score in wanted[:n_best]])
 
 
 @given(seed=st.integers(0, 2**32), limit=st.integers(1, 9))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seq2seq.decoding.translator import TooLong, Translation, Translator, _printable, for_search
+from seq2seq.decoding.search_model import for_search
+from seq2seq.decoding.translator import TooLong, Translation, Translator, _printable
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model

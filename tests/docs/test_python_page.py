@@ -65,7 +65,8 @@ def test_the_page_names_every_field_and_option() -> None:
     rows = "\n".join(line for line in PAGE.splitlines() if line.startswith("| `"))
     named = {*re.findall(r"`(\w+)(?:\(\))?`", rows)}
     assert fields <= named
-    assert {"beam_size", "n_best", "length_penalty", "too_long", "batch"} <= named
+    assert {"beam_size", "n_best", "length_penalty", "too_long", "batch", "prefix"} <= named
+    assert {*seq2seq.SearchNode._fields} <= named
 
 
 @pytest.mark.usefixtures("folder")

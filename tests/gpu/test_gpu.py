@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seq2seq.attention.distributions import Hard, HardOptions
 from seq2seq.decoding.beam_search import beam_search
-from seq2seq.decoding.translator import for_search, next_token
+from seq2seq.decoding.search_model import for_search, next_token
 from seq2seq.nn.model import Model
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError

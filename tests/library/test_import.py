@@ -60,6 +60,14 @@ one: seq2seq.Translation = translator.translate("Ein Satz.", beam_size=3, too_lo
 several: list[seq2seq.Translation] = translator.translate(["Ein Satz.", "Noch einer."])
 also: list[seq2seq.Translation] = translator.translate(("Ein Satz.",), n_best=2)
 stream: Iterator[seq2seq.Translation] = translator.translate(line for line in open("text.de"))
+begun: seq2seq.Translation = translator.translate("Ein Satz.", prefix="A", beam_size=2)
+starts: list[str] = ["A", "Another"]
+each: list[seq2seq.Translation] = translator.translate(["Ein Satz.", "Noch einer."], prefix=starts)
+some: list[seq2seq.Translation] = translator.translate(["Ein Satz.", "Noch einer."], prefix=[None, ["▁A"]])
+tree: seq2seq.SearchTree = translator.search_tree("Ein Satz.", prefix=["▁A"], n_best=2)
+node: seq2seq.SearchNode = tree.nodes[0]
+parent: int | None = node.parent
+candidates: tuple[tuple[tuple[str, float], ...], ...] = tree.translation.candidates(5)
 forced: list[seq2seq.Translation] = translator.score([("Ein Satz.", "A sentence.")])
 attended: seq2seq.Translation = translator.attend("Ein Satz.", "A sentence.", length_penalty=0.6)
 numbers: tuple[float, ...] = one.token_log_probabilities
@@ -80,6 +88,7 @@ seq2seq.load("x").translate(5)
 seq2seq.load("x").translate("Ein Satz.", beam=3)
 text: str = seq2seq.load("x").translate("Ein Satz.")
 seq2seq.train(attention="dot")
+seq2seq.load("x").translate(iter(["Ein Satz."]), prefix=["A"])
 """
 
 
@@ -89,6 +98,6 @@ def test_a_users_file_is_checked_strictly(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache")]
     files = [str(tmp_path / name) for name in ("user.py", "wrong.py")]
     checked = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, timeout=600)
-    for file, lines in (("user.py", []), ("wrong.py", [3, 4, 5, 6, 7])):
+    for file, lines in (("user.py", []), ("wrong.py", [3, 4, 5, 6, 7, 8])):
         errors = re.findall(rf"^{re.escape(str(tmp_path))}/{file}:(\d+): error", checked.stdout, re.MULTILINE)
         assert sorted({*map(int, errors)}) == lines, checked

@@ -40,7 +40,12 @@ def test_eight_threads_use_one_translator(translator: seq2seq.Translator) -> Non
             one = translator.translate(text, beam_size=1 + number % 3)
             scored = translator.attend(text, "The boy sees a girl.")
             assert one.figure().axes
+            tree = translator.search_tree(text, beam_size=1 + number % 3, prefix=["▁The"][: i % 2])
             results += [numbers(one), numbers(scored), (round(sum(one.token_log_probabilities), 3),)]
+            results += [
+                numbers(tree.translation),
+                (len(tree.nodes), one.candidates(1)[:1] and one.candidates(1)[0][0][0]),
+            ]
         return results
 
     assert run_in_threads(work, 8) == [work(number) for number in range(8)]

@@ -85,3 +85,6 @@ def test_it_is_frozen_and_is_copied_without_its_model(translator: seq2seq.Transl
         assert (other.text, other.alternatives[0].text) == (found.text, found.alternatives[0].text)
         assert other.token_log_probabilities == found.token_log_probabilities
         assert np.array_equal(other.attention, found.attention)
+        with pytest.raises(seq2seq.InputError, match="a copied or pickled translation has no candidates"):
+            other.candidates()
+    assert found.candidates(2)

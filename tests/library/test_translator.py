@@ -208,6 +208,15 @@ WRONG_TYPES = {
     "translator.attend('Ja.', 3)": "the pair, target: expected text, found 3 of type int",
     "translator.translate('Ja.', n_best=numpy.int64(0))": "search.n_best: should be greater than 0, found 0",
     "translator.translate('Ja.', beam_size='3')": 'search.size: should be a valid integer, found "3"',
+    "translator.translate('Ja.', prefix=5)": "the prefix of the sentence: expected text or a list of subwords, "
+    "found 5 of type int",
+    "translator.translate('Ja.', prefix=['A', 7])": "the prefix of the sentence: expected text or a list of subwords, "
+    "found ['A', 7] of type list",
+    "translator.translate(['Ja.', 'Ja.'], prefix='The')": "prefix: expected a list with a prefix or None for each "
+    "sentence, found 'The' of type str",
+    "translator.search_tree(['Ja.'])": "the sentence: expected text, found ['Ja.'] of type list",
+    "translator.translate('Ja.').candidates(2.5)": "n: expected a whole number, found 2.5 of type float",
+    "translator.translate('Ja.').candidates(True)": "n: expected a whole number, found True of type bool",
     "seq2seq.load(5)": "expected the path of a checkpoint, such as 'runs/NAME', found 5",
     "seq2seq.train(5)": "expected options as text, such as 'attention=dot', found 5 of type int",
 }
