@@ -154,6 +154,8 @@ def test_a_stale_answer_is_dropped(page: "Page", server: str) -> None:
     visit(page, server)
     page.get_by_label("German").fill("Der Hund.")
     expect(page.locator(".panel")).to_have_class(re.compile("waiting"))
+    for name in ("Subwords", "Words"):
+        page.get_by_label(name, exact=True).check()  # while there is no answer
     page.get_by_label("German").fill(TEXT)
     expected = attend(server)["target_words"]
     assert words(page) == expected
@@ -245,6 +247,10 @@ def test_another_word_is_forced_and_released(page: "Page", server: str) -> None:
     expect(page.get_by_text("Forced start")).to_be_hidden()
     assert words(page) == before
 
+    visit(page, server, source=TEXT, prefix=json.dumps(["first", ["no such subword"]]))
+    page.get_by_role("button", name="Release").click()  # of a prefix that the server refuses
+    assert words(page) == before
+
     page.locator(".translation button").nth(2).press("Enter")
     page.get_by_label("Another word").fill("apple")
     page.keyboard.press("Enter")
@@ -292,6 +298,17 @@ def test_a_translation_of_ones_own(page: "Page", server: str) -> None:
     expect(page.locator(".numbers")).to_contain_text("The model’s own")
     assert words(page) == ["The", "woman", "sleeps."]
     expect(page.get_by_text("Beam search").first).to_be_hidden()
+
+
+def test_what_is_typed_in_two_fields_at_once_is_kept(page: "Page", server: str) -> None:
+    visit(page, server)
+    page.get_by_label("German").fill(TEXT)
+    page.get_by_label("Beam size").fill("2")
+    page.get_by_label("Length penalty").fill("-1")
+    assert words(page) == attend(server, beam_size=2)["target_words"]
+    page.get_by_label("German").focus()
+    assert page.get_by_label("Length penalty").input_value() == "1"
+    assert re.search(r"beam=2(?!.*penalty)", page.url)
 
 
 def test_two_models_side_by_side_or_one_under_another(page: "Page", server: str) -> None:
@@ -353,7 +370,7 @@ def test_a_hostile_link_is_harmless(page: "Page", server: str, fragment: str) ->
     page.goto(f"{server}/#{fragment}")
     expect(page.locator(".translation button, .message.problem").first).to_be_visible()
     assert page.locator("img, .panel script").count() == 0
-    page.get_by_label("German").fill(TEXT)
+    page.get_by_label("German").fill("Der Hund.")
     assert words(page)[0]
 
 
@@ -381,7 +398,10 @@ def test_pictures_and_numbers_are_saved(page: "Page", server: str) -> None:
 
 
 def test_a_server_that_is_gone_is_asked_again(page: "Page", server: str) -> None:
+    page.route("**/models", lambda route: route.abort())
     visit(page, server, source=TEXT)
+    expect(page.get_by_text("The server does not answer.")).to_be_visible()
+    page.unroute("**/models")
     before = words(page)
     page.route("**/attend", lambda route: route.abort())
     page.get_by_label("German").fill("Der Hund.")

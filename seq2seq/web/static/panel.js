@@ -11,6 +11,8 @@ import { number, quote } from "./sentences.js";
 import { ask } from "./server.js";
 import { textOf, viewOf } from "./view.js";
 
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact" });
+
 /**
  * `actions` are `force(model name, prefix or null)`, `toggleTree(open)`, `announce(model name, text)` and
  * `follow(panel, {source, target})`, which lights the same words in the other panels.
@@ -22,6 +24,7 @@ export class Panel {
     this.requested = null;
     this.answer = null;
     this.pictures = new Pictures({
+      name: model.name,
       choose: (index, button) => this.openMenu(index, button),
       follow: (active) => this.actions.follow(this, active),
     });
@@ -33,7 +36,7 @@ export class Panel {
 
   build() {
     const { attention, distribution, decoder, name, parameters } = this.model;
-    const facts = [attention, distribution, `${decoder} decoder`, `${(parameters / 1e6).toFixed(1)} M parameters`];
+    const facts = [attention, distribution, `${decoder} decoder`, `${COMPACT.format(parameters)} parameters`];
     const pictures = (title, draw, picture) =>
       html("section", {}, html("h3", {}, title, this.saveButtons(title, draw)), picture);
     this.message = html("p", { class: "message" });
@@ -91,8 +94,8 @@ export class Panel {
     if (request === null) {
       this.stop();
       this.clear("Type a translation of your own above.");
-    } else if (JSON.stringify(request) === this.requested) this.show();
-    else this.send(request);
+    } else if (JSON.stringify(request) !== this.requested) this.send(request);
+    else if (this.answer) this.show();
   }
 
   async send(request) {
@@ -127,8 +130,7 @@ export class Panel {
   show() {
     const { answer, model, state } = this;
     const languages = [model.source, model.target];
-    this.answered.prefix ??= null;
-    this.view = viewOf(answer, state.unit, this.answered.prefix);
+    this.view = viewOf(answer, state.unit, this.answered.prefix ?? null);
     closeMenu();
     this.message.textContent = answer.text ? "" : "The translation is empty.";
     this.content.hidden = false;
@@ -136,7 +138,8 @@ export class Panel {
     this.pictures.show(this.view, languages);
     this.showForced();
     this.showNumbers();
-    if (answer.tree) this.showTree();
+    if (answer.tree && answer !== this.drawn) this.showTree();
+    this.drawn = answer;
     if (this.focusNext !== undefined) this.pictures.line.focus(this.focusNext);
     this.focusNext = undefined;
   }
@@ -186,6 +189,7 @@ export class Panel {
   fail(error, request) {
     this.clear(error.message);
     this.message.classList.add("problem");
+    if (request.prefix) this.message.append(" ", this.release);
     const seconds = error.retryAfter ?? null;
     if (seconds === null) return;
     const again = () => {

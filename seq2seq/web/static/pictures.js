@@ -11,16 +11,16 @@ const NOTHING = { source: null, target: null };
 const HINT = "Point at a word, or move to it with the keyboard, to see its attention.";
 
 /**
- * `choose(index, button)` is called when a target unit is clicked, `follow({source, target})` when other units are lit
- * than before.
+ * The pictures of the model with this name. `choose(index, button)` is called when a target unit is clicked,
+ * `follow({source, target})` when other units are lit than before.
  */
 export class Pictures {
-  constructor({ choose, follow }) {
+  constructor({ name, choose, follow }) {
     this.choose = choose;
     this.follow = follow;
     this.line = new TranslationLine();
     this.ribbons = new Ribbons();
-    this.heatMap = new HeatMap((active) => this.point(active));
+    this.heatMap = new HeatMap(name, (active) => this.point(active));
     this.reading = html("p", { class: "reading", "aria-live": "polite" });
   }
 

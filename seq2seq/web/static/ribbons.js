@@ -88,6 +88,7 @@ export class Ribbons {
     drawing.append(...this.shapes.map(({ shape }) => shape));
     const column = (side, name, units) =>
       html("div", { class: side, role: "group", "aria-label": name }, ...units.map(({ element }) => element));
+    this.element.classList.toggle("few", this.shapes.length < 300); // moving more of them is slow
     this.element.style.height = `${height}px`;
     this.element.replaceChildren(
       column("from", "Source, up and down arrows move", this.sources),
