@@ -23,6 +23,8 @@ try:
 except ImportError:
     sync_playwright = None
 
+pytestmark = [pytest.mark.program, pytest.mark.slow]
+
 RUN = ROOT / "tests" / "data" / "old_run" / "run"
 TEXT = "Die Frau kauft dem Kind einen Apfel."
 WIDE: "ViewportSize" = {"width": 1200, "height": 900}

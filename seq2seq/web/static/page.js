@@ -42,7 +42,9 @@ class Page {
     byId("source-label").textContent = languageName(first.source);
     byId("own-label").textContent = `Your translation into ${languageName(first.target)}`;
     const examples = EXAMPLES[first.source] ?? [];
-    const invitation = `Type a sentence in ${languageName(first.source)}`;
+    const invitation = languageTag(first.source)
+      ? `Type a sentence in ${languageName(first.source)}`
+      : "Type a sentence";
     byId("invitation").append(
       examples.length ? `${invitation}, or try one of these: ` : `${invitation}.`,
       ...examples.map((text) =>
