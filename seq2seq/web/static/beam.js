@@ -132,10 +132,9 @@ export class BeamTree {
   showLegend(statuses) {
     const entries = Object.entries(NAMES).filter(([status]) => statuses.has(status));
     this.legend.replaceChildren(
-      ...[["kept best", "the best translation"], ...entries].flatMap(([status, name]) => [
-        html("i", { class: `node ${status}` }),
-        `${name} `,
-      ]),
+      ...[["kept best", "the best translation"], ...entries].map(([status, name]) =>
+        html("span", {}, html("i", { class: `node ${status}` }), name),
+      ),
     );
   }
 }
