@@ -1,11 +1,13 @@
-"""Requests that arrive together share a batch: a queue in the event loop, and one thread for the model's work."""
+"""Requests that arrive together share a batch: queues in the event loop, and threads for the work of the models."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+FEWEST = 16
+"""Sentences that a batch has at least before others are left to another thread that is free."""
 
 
 class Sentence(NamedTuple):
@@ -19,27 +21,75 @@ Work = Callable[[list[Sentence]], Sequence[Any]]
 """What the model does with the sentences of a batch: a result for each."""
 
 
-@dataclass(eq=False)
-class _Job:
-    """The sentences of one request. The first `taken` of them are in `results` or in the batch that is computed."""
+class Workers:
+    """The threads of a server, which its models share. A thread computes one batch at a time."""
 
-    key: Hashable
-    work: Work
-    sentences: Sequence[Sentence]
-    future: asyncio.Future[list[Any]]
-    taken: int = 0
-    results: list[Any] = field(default_factory=list)
+    def __init__(self, number: int) -> None:
+        self.number = self.free = number
+        self._turn = asyncio.Semaphore(number)
+        self._threads = ThreadPoolExecutor(number, thread_name_prefix="model")
+
+    async def run(self, next_batch: Callable[[], "_Batch | None"]) -> None:
+        """Waits for a free thread, and computes the batch that is ready by then, if there is one."""
+        async with self._turn:
+            await asyncio.sleep(0)  # what has arrived by now joins the batch
+            if (batch := next_batch()) is None:
+                return
+            self.free -= 1
+            try:
+                loop = asyncio.get_running_loop()
+                batch.finish(await loop.run_in_executor(self._threads, batch.work, batch.sentences))
+            except Exception as error:
+                batch.fail(error)
+            finally:
+                self.free += 1
+
+
+class _Job:
+    """The sentences of one request. The first `taken` of them are computed, or are in a batch."""
+
+    def __init__(self, key: Hashable, work: Work, sentences: Sequence[Sentence], future: asyncio.Future[Any]) -> None:
+        self.key, self.work, self.sentences, self.future = key, work, sentences, future
+        self.taken = 0
+        self.results: list[Any] = [None] * len(sentences)
+        self.missing = len(sentences)
+
+    def is_waiting(self) -> bool:
+        """Whether a sentence is in no batch yet. A job that was given up or has failed waits no longer."""
+        return self.taken < len(self.sentences) and not self.future.done()
+
+
+class _Batch:
+    """Sentences of jobs with the same work, each job with the range of its sentences, `[start, end)`."""
+
+    def __init__(self, ranges: Sequence[tuple[_Job, int, int]]) -> None:
+        self._ranges, self.work = ranges, ranges[0][0].work
+        self.sentences = [sentence for job, start, end in ranges for sentence in job.sentences[start:end]]
+
+    def finish(self, results: Sequence[Any]) -> None:
+        """Gives the jobs their results. Batches of the same job may end in any order."""
+        remaining = iter(results)
+        for job, start, end in self._ranges:
+            job.results[start:end] = [next(remaining) for _ in range(start, end)]
+            job.missing -= end - start
+            if not job.missing and not job.future.done():
+                job.future.set_result(job.results)
+
+    def fail(self, error: Exception) -> None:
+        """Gives the jobs the error."""
+        for job, _, _ in self._ranges:
+            if not job.future.done():
+                job.future.set_exception(error)
 
 
 class Batcher:
-    """The queue of one model, and the thread that works on it. It belongs to one event loop."""
+    """The queue of one model."""
 
-    def __init__(self, *, sentences: int, characters: int) -> None:
+    def __init__(self, workers: Workers, *, sentences: int, characters: int) -> None:
         """A batch has at most so many sentences, and so many characters where it has several sentences."""
-        self._sentences, self._characters = sentences, characters
+        self._workers, self._sentences, self._characters = workers, sentences, characters
         self._waiting: deque[_Job] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, key: Hashable, work: Work, sentences: Sequence[Sentence]) -> list[Any]:
         """The result of each sentence. Jobs with equal keys, other than None, share batches; they have the same work.
@@ -48,49 +98,38 @@ class Batcher:
         """
         if not sentences:
             return []
-        loop = asyncio.get_running_loop()
-        job = _Job(key, work, sentences, loop.create_future())
+        job = _Job(key, work, sentences, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
-        if self._task is None or self._task.done():
-            self._task = loop.create_task(self._run())
-        return await job.future
+        if len(self._tasks) < self._workers.number:
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        results: list[Any] = await job.future
+        return results
 
     async def _run(self) -> None:
-        """Computes batch after batch until nothing waits."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(0)  # requests that have arrived by now join the batch
-            if not (batch := self._next_batch()):
-                return
-            sentences = [sentence for job, first in batch for sentence in job.sentences[first : job.taken]]
-            try:
-                results = iter(await loop.run_in_executor(self._thread, batch[0][0].work, sentences))
-            except Exception as error:
-                for job, _ in batch:
-                    if not job.future.done():
-                        job.future.set_exception(error)
-                continue
-            for job, first in batch:
-                job.results += [next(results) for _ in range(first, job.taken)]
-                if len(job.results) == len(job.sentences) and not job.future.done():
-                    job.future.set_result(job.results)
+        """Computes batch after batch until nothing waits. There are as many such tasks as threads."""
+        while self._waiting:
+            await self._workers.run(self._next_batch)
 
-    def _next_batch(self) -> list[tuple[_Job, int]]:
-        """The jobs of the next batch, each with the index of its first sentence; `taken` is moved past its last.
+    def _next_batch(self) -> _Batch | None:
+        """The next batch, if anything waits.
 
         The job that has waited longest decides the key. Jobs take turns, a sentence each, so that a long job cannot
         keep a short one waiting; a job that is not complete goes to the end of the queue.
         """
-        waiting = [job for job in self._waiting if not job.future.done() and job.taken < len(job.sentences)]
+        waiting = [job for job in self._waiting if job.is_waiting()]
         self._waiting = deque(waiting)
         if not waiting:
-            return []
+            return None
         key = waiting[0].key
-        sharing = [job for job in waiting if job.key == key] if key is not None else waiting[:1]
+        sharing = waiting[:1] if key is None else [job for job in waiting if job.key == key]
+        number = sum(len(job.sentences) - job.taken for job in sharing)
+        most = min(self._sentences, max(FEWEST, -(-number // self._workers.free)))
         starts = {job: job.taken for job in sharing}
         count = size = 0
         turns = deque(sharing)
-        while turns and count < self._sentences:
+        while turns and count < most:
             job = turns.popleft()
             length = len(job.sentences[job.taken].text)
             if count and size + length > self._characters:
@@ -98,8 +137,8 @@ class Batcher:
             count, size, job.taken = count + 1, size + length, job.taken + 1
             if job.taken < len(job.sentences):
                 turns.append(job)
-        batch = [(job, first) for job, first in starts.items() if job.taken > first]
-        served = [job for job, _ in batch]
+        ranges = [(job, start, job.taken) for job, start in starts.items() if job.taken > start]
+        served = [job for job, _, _ in ranges]
         others = [job for job in waiting if job not in served]
-        self._waiting = deque([*others, *(job for job in served if job.taken < len(job.sentences))])
-        return batch
+        self._waiting = deque([*others, *(job for job in served if job.is_waiting())])
+        return _Batch(ranges)

@@ -4,10 +4,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from seq2seq import config
 from seq2seq.library.loading import checkpoint_folder
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import load_trained_model
+from seq2seq.web.batching import Workers
 from seq2seq.web.models import ServedModel
 
 
@@ -15,11 +18,24 @@ def load_models(options: config.Serve) -> dict[str, ServedModel]:
     """The models of the checkpoints, by name. Raises what `load_trained_model` raises."""
     paths = options.checkpoint if isinstance(options.checkpoint, tuple) else (options.checkpoint,)
     folders = [checkpoint_folder(path) for path in paths]
-    models = {}
-    for name, folder in zip(model_names(folders), folders, strict=True):
-        trained = load_trained_model(folder, device=options.device, search=options.search)
-        models[name] = ServedModel(name, trained, folder)
-    return models
+    names = model_names(folders)
+    trained = [load_trained_model(folder, device=options.device, search=options.search) for folder in folders]
+    workers = Workers(worker_threads(trained[0].device))
+    return {
+        name: ServedModel(name, model, folder, workers)
+        for name, model, folder in zip(names, trained, folders, strict=True)
+    }
+
+
+def worker_threads(device: torch.device) -> int:
+    """The number of threads that compute batches; from now on each operation of PyTorch runs on one thread.
+
+    Operations on small batches are too short for several threads, which would wait for one another. On a GPU there is
+    one thread, since batches would wait for one another there.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    return threads if device.type == "cpu" else 1
 
 
 def model_names(folders: Sequence[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from seq2seq.library.translator import Translator
 from seq2seq.runtime.device import flushed_denormals
 from seq2seq.trained_model import TrainedModel
 from seq2seq.web.attention import attend_answer
-from seq2seq.web.batching import Batcher, Sentence
+from seq2seq.web.batching import Batcher, Sentence, Workers
 from seq2seq.web.messages import (
     AttendRequest,
     Hypothesis,
@@ -31,13 +31,13 @@ BATCH_CHARACTERS = 20_000
 
 
 class ServedModel:
-    """A model that answers requests. Search and attention run in the thread of its queue."""
+    """A model that answers requests. Search and attention run in the threads of the workers."""
 
-    def __init__(self, name: str, trained: TrainedModel, folder: Path) -> None:
+    def __init__(self, name: str, trained: TrainedModel, folder: Path, workers: Workers) -> None:
         self.name = name
         self._trained, self._search = trained, trained.search
         self._translator = Translator(trained, folder)
-        self._batcher = Batcher(sentences=trained.search.batch, characters=BATCH_CHARACTERS)
+        self._batcher = Batcher(workers, sentences=trained.search.batch, characters=BATCH_CHARACTERS)
 
     def info(self) -> ModelInfo:
         """The model in numbers and names."""

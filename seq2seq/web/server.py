@@ -4,6 +4,7 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import os
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -47,7 +48,7 @@ def listen(host: str, port: int) -> socket.socket:
         if isinstance(error, socket.gaierror | UnicodeError) or error.errno == errno.EADDRNOTAVAIL:
             message = f"host={host}: this machine has no such address; host=127.0.0.1 is for this machine alone"
         else:
-            message = f"port={port}: {(error.strerror or str(error)).lower()}; port=0 takes a free one"
+            message = f"port={port}: {os.strerror(error.errno or 0).lower()}; port=0 takes a free one"
         raise InputError(message) from None
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from seq2seq.config import Serve, load
 from seq2seq.trained_model import TrainedModel, load_trained_model
+from seq2seq.web.batching import Workers
 from seq2seq.web.connection import Settings
 from seq2seq.web.models import ServedModel
 from seq2seq.web.server import Server, guarded, listen
@@ -83,8 +84,9 @@ def options(**values: Any) -> Serve:
 @contextlib.contextmanager
 def serving(trained: TrainedModel, *, names: tuple[str, ...] = ("one", "two"), **values: Any) -> Iterator[Client]:
     """A server, and its client."""
+    workers = Workers(values.pop("threads", 1))
+    models = {name: ServedModel(name, trained, BEST, workers) for name in names}
     chosen = options(**values)
-    models = {name: ServedModel(name, trained, BEST) for name in names}
     logger, lines = logging.getLogger("seq2seq.web"), list[str]()
     handler = _Lines(lines)
     logger.addHandler(handler)

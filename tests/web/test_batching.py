@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.web.batching import Batcher, Sentence
+from seq2seq.web.batching import FEWEST, Batcher, Sentence, Workers
 
 
 class Model:
@@ -37,7 +37,7 @@ def behind_another(*jobs: tuple[Hashable, tuple[str, ...]], **limits: int) -> tu
     model = Model()
 
     async def run() -> list[list[Any]]:
-        batcher = Batcher(**{"sentences": 4, "characters": 1000, **limits})
+        batcher = Batcher(Workers(1), **{"sentences": 4, "characters": 1000, **limits})
         model.go.clear()
         first = asyncio.create_task(job(batcher, model, "first", key="another"))
         while not model.batches:
@@ -83,9 +83,29 @@ def test_a_short_job_does_not_wait_for_a_long_one() -> None:
     assert len(model.batches) == 4
 
 
+def test_threads_work_side_by_side_and_share_what_waits() -> None:
+    """A job in pieces has its results in order, whichever piece ends first."""
+    model = Model()
+    texts = [f"text {i}" for i in range(3 * FEWEST)]
+
+    async def run() -> list[Any]:
+        batcher = Batcher(Workers(3), sentences=100, characters=10_000)
+        model.go.clear()
+        task = asyncio.create_task(job(batcher, model, *texts))
+        others = [asyncio.create_task(job(batcher, model, f"other {i}")) for i in range(2)]
+        while len(model.batches) < 3:
+            await asyncio.sleep(0.001)
+        model.go.set()
+        assert await asyncio.gather(*others) == [["OTHER 0"], ["OTHER 1"]]
+        return await task
+
+    assert asyncio.run(run()) == [text.upper() for text in texts]
+    assert sorted(map(len, model.batches)) == [FEWEST, FEWEST + 1, FEWEST + 1]
+
+
 def test_an_error_reaches_its_batch_only() -> None:
     async def run() -> list[Any]:
-        batcher, model = Batcher(sentences=4, characters=100), Model()
+        batcher, model = Batcher(Workers(1), sentences=4, characters=100), Model()
         bad = await asyncio.gather(job(batcher, model, "bad"), return_exceptions=True)
         return [*bad, await job(batcher, model, "good")]
 
@@ -98,7 +118,7 @@ def test_a_job_that_is_given_up_leaves_the_queue() -> None:
     model = Model()
 
     async def run() -> list[Any]:
-        batcher = Batcher(sentences=4, characters=100)
+        batcher = Batcher(Workers(1), sentences=4, characters=100)
         model.go.clear()
         first = asyncio.create_task(job(batcher, model, "in work"))
         while not model.batches:

@@ -17,6 +17,8 @@ from schemathesis.checks import positive_data_acceptance
 
 import seq2seq
 from seq2seq.runtime.errors import InputError
+from seq2seq.trained_model import TrainedModel
+from seq2seq.web.app import MEDIA_TYPES
 from seq2seq.web.loading import model_names
 from tests.support.programs import ROOT
 from tests.web.conftest import BEST, Client
@@ -165,16 +167,12 @@ def test_a_mistake_is_one_sentence_about_its_field(
 
 
 def test_a_text_of_too_many_subwords_disturbs_no_other(
-    start: Callable[..., AbstractContextManager[Client]], trained: Any
+    start: Callable[..., AbstractContextManager[Client]], trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(trained.translator, "longest", 20)
+    texts = [TEXTS[0], "Der Hund schläft nicht. " * 9]
     with start() as client, ThreadPoolExecutor(8) as pool:
-        for model in client.models.values():
-            model._trained.translator.longest, before = 20, model._trained.translator.longest
-        try:
-            texts = [TEXTS[0], "Der Hund schläft nicht. " * 9]
-            answers = list(pool.map(lambda i: client.post("/translate", json={"texts": [texts[i % 2]]}), range(16)))
-        finally:
-            trained.translator.longest = before
+        answers = list(pool.map(lambda i: client.post("/translate", json={"texts": [texts[i % 2]]}), range(16)))
     assert [answer.status_code for answer in answers] == [200, 422] * 8
     assert re.fullmatch(r"texts\.0: \d+ subwords, more than the 20 .*", answers[1].json()["error"])
 
@@ -224,6 +222,19 @@ def test_no_answer_has_a_path_of_the_machine(client: Client) -> None:
     answers.append(json.dumps(client.ask("/translate", 422, texts=["a"], model="x")))
     answers.append(json.dumps(client.ask("/attend", source="Der Hund.")))
     assert not [answer for answer in answers[:-3] + answers[-2:] if str(ROOT) in answer or "checkpoints" in answer]
+
+
+def test_the_page_and_its_files(client: Client) -> None:
+    """Everything that the page names is served, nothing is inline, and other files of the folder are not served."""
+    page = client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    names = re.findall(r'(?:src|href)="/?static/([^"]+)"', page.text)
+    assert {name.rpartition(".")[2] for name in names} >= {"css", "js"}
+    served = {name: client.get(f"/static/{name}") for name in names}
+    assert {response.status_code for response in served.values()} == {200}
+    assert all(response.headers["content-type"].split(";")[0] in MEDIA_TYPES.values() for response in served.values())
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://(?!www\.w3\.org)", page.text)
+    assert [client.get(f"/static/{name}").status_code for name in ("", "nix.js", "__init__.py")] == [404] * 3
 
 
 def test_every_answer_has_the_headers(client: Client) -> None:
