@@ -55,7 +55,7 @@ def test_the_wheel_has_configurations_lexicon_templates_and_types(built: Path) -
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder, inside in (("configs", "configs"), ("data/lexicon", "lexicon"), ("seq2seq", "")):
         for file in (ROOT / folder).rglob("*"):
-            if file.suffix in (".yaml", ".tsv", ".jinja", ".py", ".typed"):
+            if file.suffix in (".yaml", ".tsv", ".jinja", ".py", ".typed", ".html", ".css", ".js", ".svg"):
                 assert str(Path("seq2seq") / inside / file.relative_to(ROOT / folder)) in names
     assert not any(name.startswith(("tests", "scripts", "docs", "train.py")) for name in names)
 

@@ -1,12 +1,14 @@
 // Beam search as a tree: a column for each step, the continuations of a step ordered by rank.
 
-import { foreign, html, languageTag, setTabStop, svg } from "./elements.js";
-import { explain, path } from "./search.js";
-import { percent } from "./sentences.js";
+import { foreign, html, setTabStop, svg } from "./elements.js";
+import { explain, path, pathText } from "./search.js";
+import { number, shortPercent } from "./sentences.js";
 import { label } from "./view.js";
 
 const [COLUMN, ROW, BOX, TOP] = [134, 30, 112, 24];
 /** Pixels: from step to step, from rank to rank, the width of a box, the height of the steps' numbers. */
+const LISTED = 5;
+/** Complete translations under the tree. */
 const NAMES = {
   kept: "kept",
   ended: "complete",
@@ -34,8 +36,8 @@ export class BeamTree {
     this.tree.addEventListener("focusout", () => this.point(null));
   }
 
-  /** `search` is the tree as `search.js` reads it; `alternatives` are the complete translations, best first. */
-  show(search, translations, language) {
+  /** `search` is the tree as `search.js` reads it. */
+  show(search, language) {
     this.search = search;
     const depth = search.steps.length;
     const ranks = Math.max(...search.steps.map((step) => step.length));
@@ -57,18 +59,13 @@ export class BeamTree {
     this.tree.replaceChildren(drawing, ...numbers, ...this.buttons.values());
     setTabStop(this.buttons.values(), this.buttons.get(search.steps[Math.min(1, depth - 1)][0]));
     this.showLegend(new Set(search.nodes.map((node) => node.status)));
-    this.results.replaceChildren(
-      ...translations.map((one) =>
-        html("li", {}, foreign(one.text || "(empty)", language), html("span", {}, one.numbers)),
-      ),
-    );
-    this.results.setAttribute("lang", languageTag(language) ?? "");
+    this.results.replaceChildren(...search.results.slice(0, LISTED).map((id) => result(search.nodes, id, language)));
   }
 
   box(id, step, row, onBest, language) {
     const node = this.search.nodes[id];
     const word = id ? label(node.subword) : "start";
-    const share = percent(Math.exp(node.log_probability));
+    const share = shortPercent(Math.exp(node.log_probability));
     const facts = [word, `step ${step}`, `rank ${node.rank}`, share, NAMES[node.status] ?? node.status];
     const button = html(
       "button",
@@ -79,7 +76,7 @@ export class BeamTree {
         "aria-label": id ? facts.join(", ") : word,
       },
       foreign(word, language),
-      id ? html("span", {}, node.hypothesis === null ? share : place(node.hypothesis, this.search)) : null,
+      id ? html("span", {}, node.score === null ? share : ordinal(this.search.results.indexOf(id) + 1)) : null,
     );
     return at(button, step * COLUMN, TOP + row * ROW);
   }
@@ -135,10 +132,9 @@ export class BeamTree {
   showLegend(statuses) {
     const entries = Object.entries(NAMES).filter(([status]) => statuses.has(status));
     this.legend.replaceChildren(
-      ...[["kept best", "the best translation"], ...entries].flatMap(([status, name]) => [
-        html("i", { class: `node ${status}` }),
-        `${name} `,
-      ]),
+      ...[["kept best", "the best translation"], ...entries].map(([status, name]) =>
+        html("span", {}, html("i", { class: `node ${status}` }), name),
+      ),
     );
   }
 }
@@ -149,8 +145,10 @@ function at(element, left, top) {
   return element;
 }
 
-/** "1st" for the best translation. */
-function place(hypothesis, { firstHypothesis }) {
-  const rank = hypothesis - firstHypothesis + 1;
-  return `${rank}${["st", "nd", "rd"][rank - 1] ?? "th"}`;
+function result(nodes, id, language) {
+  const { score, total } = nodes[id];
+  const numbers = `score ${number(score)}, log-probability ${number(total)}`;
+  return html("li", {}, foreign(pathText(nodes, id) || "(empty)", language), html("span", {}, numbers));
 }
+
+const ordinal = (rank) => `${rank}${["st", "nd", "rd"][rank - 1] ?? "th"}`;

@@ -22,8 +22,20 @@ export const css = (rgb, opacity = 1) => `rgb(${rgb.join(" ")} / ${opacity})`;
 
 export const hex = (rgb) => `#${rgb.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 
-/** Whether text in the colour of the page is easier to read on this cell than text in the colour of ink. */
-export const isDeep = (weight) => weight > 0.6;
+/**
+ * A function from a colour and its opacity to "black" or "white": the text that is easier to read on it. `ground` names
+ * the colour under it. Both have the same contrast at the luminance 0.179 (WCAG 2).
+ */
+export function inkOver(ground) {
+  const under = channels(themeColour(ground));
+  return (rgb, opacity) => {
+    const linear = rgb.map((value, channel) => {
+      const share = (value * opacity + under[channel] * (1 - opacity)) / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] < 0.179 ? "white" : "black";
+  };
+}
 
 function channels(colour) {
   const digits = colour.replace("#", "");

@@ -1,6 +1,6 @@
 // The pictures as files: drawn once more as an SVG that stands alone, with its colours and words.
 
-import { hex, isDeep, palette, themeColour } from "./colours.js";
+import { hex, inkOver, palette, themeColour } from "./colours.js";
 import { isRightToLeft, isUpright, svg } from "./elements.js";
 import { blend, pitch, ribbonShapes } from "./ribbons.js";
 import { label } from "./view.js";
@@ -40,7 +40,7 @@ export function heatMapDrawing(view) {
   const drawing = canvas(left + view.source.length * cell + EDGE, top + view.target.length * cell + EDGE);
   const flipped = isRightToLeft(view.source.join(""));
   const x = (s) => left + (flipped ? view.source.length - 1 - s : s) * cell;
-  const line = themeColour("--line");
+  const [line, ink] = [themeColour("--line"), inkOver("--ground")];
   view.source.forEach((word, s) => {
     const anchor = `translate(${x(s) + cell / 2} ${top - 8}) rotate(${isUpright(word) ? 0 : -90})`;
     drawing.append(
@@ -57,7 +57,7 @@ export function heatMapDrawing(view) {
       if (weight < 0.05) return;
       const number = text(String(Math.round(weight * 100)), x(s) + cell / 2, top + (t + 0.5) * cell, "centre");
       number.setAttribute("font-size", "11");
-      if (isDeep(weight)) number.setAttribute("fill", themeColour("--ground"));
+      number.setAttribute("fill", ink(colour(s), weight));
       drawing.append(number);
     });
   });

@@ -1,12 +1,18 @@
 // Attention as a heat map: a table with a row for each target unit and a column for each source unit.
 
-import { css, isDeep } from "./colours.js";
+import { css, inkOver } from "./colours.js";
 import { foreign, html, isRightToLeft, isUpright } from "./elements.js";
 import { label } from "./view.js";
 
-/** The picture in the page. `point` is called with `{source, target}` when an arrow key moves to a cell. */
+const LABELS = 110;
+/** Pixels beside the cells for the words of the translation. */
+
+/**
+ * The picture in the page, of the model with this name. `point` is called with `{source, target}` when an arrow key
+ * moves to a cell.
+ */
 export class HeatMap {
-  constructor(point) {
+  constructor(name, point) {
     this.point = point;
     this.active = { source: null, target: null };
     this.lit = [];
@@ -14,7 +20,7 @@ export class HeatMap {
       class: "scroll",
       role: "region",
       tabindex: "0",
-      "aria-label": "Heat map of the attention, arrow keys move between the cells",
+      "aria-label": `Heat map of ${name}, arrow keys move between the cells`,
       keydown: (event) => this.move(event),
     });
   }
@@ -27,12 +33,12 @@ export class HeatMap {
     this.columns = view.source.map((word, s) =>
       html("th", { scope: "col", "data-source": s, class: sideways(word) }, foreign(label(word), languages[0])),
     );
-    this.cells = view.weights.map((row, t) => row.map((weight, s) => cell(weight, s, t, colour)));
+    const ink = inkOver("--box");
+    this.cells = view.weights.map((row, t) => row.map((weight, s) => cell(weight, s, t, colour, ink)));
     this.rows = view.target.map((word, t) =>
       html("th", { scope: "row", "data-target": t }, foreign(label(word), languages[1])),
     );
-    const units = Math.max(view.source.length, view.target.length);
-    const size = units <= 10 ? "large" : units > 18 ? "small" : "";
+    const size = this.size(view.source.length);
     const table = html(
       "table",
       { class: `heat ${size}`, dir: this.isRightToLeft ? "rtl" : "ltr" },
@@ -42,6 +48,13 @@ export class HeatMap {
     );
     this.element.replaceChildren(table);
     this.table = table;
+  }
+
+  /** The size of a cell, so that the table fits its place where that is possible. */
+  size(columns) {
+    const width = (this.element.clientWidth - LABELS) / columns;
+    if (width >= 38 && columns <= 10) return "large";
+    return width >= 30 ? "medium" : "small";
   }
 
   highlight(active) {
@@ -72,12 +85,13 @@ export class HeatMap {
   }
 }
 
-function cell(weight, s, t, colour) {
+function cell(weight, s, t, colour, ink) {
   const element = html(
     "td",
-    { "data-source": s, "data-target": t, class: isDeep(weight) ? "deep" : weight < 0.005 ? "zero" : null },
+    { "data-source": s, "data-target": t, class: weight < 0.005 ? "zero" : null },
     String(Math.round(weight * 100)),
   );
   element.style.backgroundColor = css(colour(s), weight.toFixed(3));
+  element.style.setProperty("--number", ink(colour(s), weight));
   return element;
 }

@@ -1,7 +1,7 @@
 // The menu of a target word: what the model considered in its place, and a field for any other word.
 
 import { foreign, html, setTabStop } from "./elements.js";
-import { number, percent, quote } from "./sentences.js";
+import { number, quote, shortPercent } from "./sentences.js";
 import { isEnd, label, textOf } from "./view.js";
 
 let close = () => {};
@@ -90,7 +90,7 @@ function choice({ subword, log_probability: log }, current, language, click) {
     },
     foreign(label(subword), language),
     html("i", {}),
-    html("span", {}, percent(probability)),
+    html("span", {}, shortPercent(probability)),
   );
   button.style.setProperty("--probability", probability.toFixed(3));
   return button;

@@ -28,9 +28,9 @@ class Page {
       force: (name, prefix) => this.force(name, prefix),
       toggleTree: (open) => open !== this.state.tree && this.update({ tree: open }),
       announce: (name, text) => this.announce(name, text),
-      follow: (panel, source) => this.follow(panel, source),
+      follow: (panel, active) => this.follow(panel, active),
     };
-    this.panels = new Map(models.map((model) => [model.name, new Panel(model, limits, actions)]));
+    this.panels = new Map(models.map((model) => [model.name, new Panel(model, actions)]));
     this.announcements = new Map();
     this.buildModels();
     this.listen();
@@ -42,7 +42,9 @@ class Page {
     byId("source-label").textContent = languageName(first.source);
     byId("own-label").textContent = `Your translation into ${languageName(first.target)}`;
     const examples = EXAMPLES[first.source] ?? [];
-    const invitation = `Type a sentence in ${languageName(first.source)}`;
+    const invitation = languageTag(first.source)
+      ? `Type a sentence in ${languageName(first.source)}`
+      : "Type a sentence";
     byId("invitation").append(
       examples.length ? `${invitation}, or try one of these: ` : `${invitation}.`,
       ...examples.map((text) =>
@@ -61,19 +63,14 @@ class Page {
   }
 
   listen() {
-    const later = (change) => {
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.update(change()), PAUSE);
-    };
     byId("controls").addEventListener("submit", (event) => event.preventDefault());
-    byId("source").addEventListener("input", () =>
-      later(() => ({ source: byId("source").value, prefixes: new Map() })),
-    );
-    byId("own").addEventListener("input", () => later(() => ({ own: byId("own").value })));
-    for (const name of ["beam", "penalty"]) {
-      byId(name).addEventListener("input", () => later(() => this.numbers()));
-      byId(name).addEventListener("blur", () => this.update(this.numbers()));
+    for (const name of ["source", "own", "beam", "penalty"]) {
+      byId(name).addEventListener("input", () => {
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => this.update(this.entered()), PAUSE);
+      });
     }
+    for (const name of ["beam", "penalty"]) byId(name).addEventListener("blur", () => this.update(this.entered()));
     byId("models").addEventListener("change", () => this.chooseModels());
     for (const name of ["mode", "unit"]) {
       for (const radio of radios(name)) radio.addEventListener("change", () => this.choose(name, radio.value));
@@ -94,7 +91,7 @@ class Page {
   update(changes) {
     Object.assign(this.state, changes);
     const { beam, mode, models, penalty, unit } = this.state;
-    const first = this.models.find(({ name }) => name === models[0]);
+    const first = this.firstModel();
     for (const radio of radios("mode")) radio.checked = radio.value === mode;
     for (const radio of radios("unit")) radio.checked = radio.value === unit;
     for (const box of radios("model")) box.checked = models.includes(box.value);
@@ -118,31 +115,36 @@ class Page {
   choose(name, value) {
     const answer = this.panels.get(this.state.models[0]).answer;
     if (value === "own" && !byId("own").value.trim() && answer) byId("own").value = answer.text;
-    this.update({ [name]: value, ...this.typed() });
+    this.update({ [name]: value, ...this.entered() });
   }
 
   useExample(text) {
     byId("source").value = text;
-    this.update(this.typed());
+    this.update(this.entered());
     byId("source").focus();
   }
 
-  /** Texts whose pause is not over yet. */
-  typed() {
+  /** What stands in the fields, some of it perhaps since a moment ago. */
+  entered() {
     clearTimeout(this.timer);
     const source = byId("source").value;
     const changed = source === this.state.source ? {} : { source, prefixes: new Map() };
-    return { own: byId("own").value, ...changed };
+    const beam = this.number("beam", this.state.beam ?? this.firstModel().beam_size, beamSize);
+    const penalty = this.number("penalty", this.state.penalty ?? this.firstModel().length_penalty, lengthPenalty);
+    return { own: byId("own").value, ...changed, ...beam, ...penalty };
   }
 
-  /** The numbers as typed. Empty means as trained; a number that is out of range changes nothing. */
-  numbers() {
-    const value = (name, read, now) => (byId(name).value ? (read(byId(name).value, this.limits) ?? now) : null);
-    return {
-      ...this.typed(),
-      beam: value("beam", beamSize, this.state.beam),
-      penalty: value("penalty", lengthPenalty, this.state.penalty),
-    };
+  /** The change of a number. An empty field means as trained; a number that is not possible changes nothing. */
+  number(name, shown, read) {
+    const { value } = byId(name);
+    if (value === String(shown)) return {};
+    if (value === "") return { [name]: null };
+    const number = read(value, this.limits);
+    return number === null ? {} : { [name]: number };
+  }
+
+  firstModel() {
+    return this.models.find(({ name }) => name === this.state.models[0]);
   }
 
   /** At least one model stays chosen. */
@@ -150,7 +152,7 @@ class Page {
     const models = radios("model")
       .filter((box) => box.checked)
       .map((box) => box.value);
-    this.update({ models: models.length ? models : this.state.models, ...this.typed() });
+    this.update({ models: models.length ? models : this.state.models, ...this.entered() });
   }
 
   force(name, prefix) {
@@ -160,13 +162,13 @@ class Page {
     this.update({ prefixes, mode: "search" });
   }
 
-  /** Lights a source unit in the panels beside this one where they read the same units. */
-  follow(panel, source) {
-    const units = panel.pictures.view?.source.join("\n");
+  /** Lights the words of one panel in the others, on each side where these have the same words. */
+  follow(panel, active) {
     for (const name of this.state.models) {
       const { pictures } = this.panels.get(name);
-      if (pictures !== panel.pictures && pictures.view?.source.join("\n") === units)
-        pictures.light({ source, target: null });
+      if (pictures === panel.pictures) continue;
+      const here = (side) => (panel.pictures.has(side, pictures.view?.[side]) ? active[side] : null);
+      pictures.light({ source: here("source"), target: here("target") });
     }
   }
 
@@ -199,6 +201,7 @@ async function start() {
   try {
     const service = await ask("models");
     problem.hidden = true;
+    problem.textContent = "";
     return new Page(service);
   } catch (error) {
     const seconds = error.retryAfter ?? null;

@@ -11,20 +11,22 @@ import { number, quote } from "./sentences.js";
 import { ask } from "./server.js";
 import { textOf, viewOf } from "./view.js";
 
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact" });
+
 /**
  * `actions` are `force(model name, prefix or null)`, `toggleTree(open)`, `announce(model name, text)` and
- * `follow(panel, source index or null)`, which lights a source word in the other panels too.
+ * `follow(panel, {source, target})`, which lights the same words in the other panels.
  */
 export class Panel {
-  constructor(model, limits, actions) {
+  constructor(model, actions) {
     this.model = model;
-    this.limits = limits;
     this.actions = actions;
     this.requested = null;
     this.answer = null;
     this.pictures = new Pictures({
+      name: model.name,
       choose: (index, button) => this.openMenu(index, button),
-      follow: (source) => this.actions.follow(this, source),
+      follow: (active) => this.actions.follow(this, active),
     });
     this.tree = new BeamTree((sentence) =>
       this.pictures.say(sentence ?? this.pictures.sentence({ source: null, target: null })),
@@ -34,7 +36,7 @@ export class Panel {
 
   build() {
     const { attention, distribution, decoder, name, parameters } = this.model;
-    const facts = [attention, distribution, `${decoder} decoder`, `${(parameters / 1e6).toFixed(1)} M parameters`];
+    const facts = [attention, distribution, `${decoder} decoder`, `${COMPACT.format(parameters)} parameters`];
     const pictures = (title, draw, picture) =>
       html("section", {}, html("h3", {}, title, this.saveButtons(title, draw)), picture);
     this.message = html("p", { class: "message" });
@@ -86,14 +88,14 @@ export class Panel {
   /** Shows the state: asks the server where the last answer is one to another question. */
   update(state) {
     this.state = state;
-    const request = attendRequest(this.model, state, this.limits);
+    const request = attendRequest(this.model, state);
     this.beam.open = state.tree;
     this.beam.hidden = state.mode === "own";
     if (request === null) {
       this.stop();
       this.clear("Type a translation of your own above.");
-    } else if (JSON.stringify(request) === this.requested) this.show();
-    else this.send(request);
+    } else if (JSON.stringify(request) !== this.requested) this.send(request);
+    else if (this.answer) this.show();
   }
 
   async send(request) {
@@ -128,8 +130,7 @@ export class Panel {
   show() {
     const { answer, model, state } = this;
     const languages = [model.source, model.target];
-    this.answered.prefix ??= null;
-    this.view = viewOf(answer, state.unit, this.answered.prefix);
+    this.view = viewOf(answer, state.unit, this.answered.prefix ?? null);
     closeMenu();
     this.message.textContent = answer.text ? "" : "The translation is empty.";
     this.content.hidden = false;
@@ -137,7 +138,8 @@ export class Panel {
     this.pictures.show(this.view, languages);
     this.showForced();
     this.showNumbers();
-    if (answer.tree) this.showTree();
+    if (answer.tree && answer !== this.drawn) this.showTree();
+    this.drawn = answer;
     if (this.focusNext !== undefined) this.pictures.line.focus(this.focusNext);
     this.focusNext = undefined;
   }
@@ -169,18 +171,9 @@ export class Panel {
   }
 
   showTree() {
-    const { alternatives, log_probability, score, text, tree } = this.answer;
     const lengthPenalty = this.answered.length_penalty ?? this.model.length_penalty;
-    const numbers = (one) => `score ${number(one.score)}, log-probability ${number(one.log_probability)}`;
-    const results = [{ text, score, log_probability }, ...alternatives].map((one) => ({
-      text: one.text,
-      numbers: numbers(one),
-    }));
-    this.tree.show(
-      readSearch(tree, { beamSize: beamSizeOf(this.model, this.state), lengthPenalty }),
-      results,
-      this.model.target,
-    );
+    const beamSize = beamSizeOf(this.model, this.state);
+    this.tree.show(readSearch(this.answer.tree, { beamSize, lengthPenalty }), this.model.target);
   }
 
   clear(sentence) {
@@ -196,6 +189,7 @@ export class Panel {
   fail(error, request) {
     this.clear(error.message);
     this.message.classList.add("problem");
+    if (request.prefix) this.message.append(" ", this.release);
     const seconds = error.retryAfter ?? null;
     if (seconds === null) return;
     const again = () => {

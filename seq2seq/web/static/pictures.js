@@ -11,16 +11,16 @@ const NOTHING = { source: null, target: null };
 const HINT = "Point at a word, or move to it with the keyboard, to see its attention.";
 
 /**
- * `choose(index, button)` is called when a target unit is clicked, `follow(source)` when a source unit is pointed at,
- * and with null when it no longer is.
+ * The pictures of the model with this name. `choose(index, button)` is called when a target unit is clicked,
+ * `follow({source, target})` when other units are lit than before.
  */
 export class Pictures {
-  constructor({ choose, follow }) {
+  constructor({ name, choose, follow }) {
     this.choose = choose;
     this.follow = follow;
     this.line = new TranslationLine();
     this.ribbons = new Ribbons();
-    this.heatMap = new HeatMap((active) => this.point(active));
+    this.heatMap = new HeatMap(name, (active) => this.point(active));
     this.reading = html("p", { class: "reading", "aria-live": "polite" });
   }
 
@@ -47,13 +47,18 @@ export class Pictures {
 
   point(active) {
     this.light(active);
-    this.follow(active.target === null ? active.source : null);
+    this.follow(active);
   }
 
   light(active) {
     if (!this.view?.target.length) return;
     for (const picture of [this.line, this.ribbons, this.heatMap]) picture.highlight(active, this.view);
     this.say(this.sentence(active));
+  }
+
+  /** Whether `units` are the units of a side. */
+  has(side, units) {
+    return this.view?.[side].join("\n") === units?.join("\n");
   }
 
   say(sentence) {

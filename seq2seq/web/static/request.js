@@ -2,11 +2,9 @@
 
 const CANDIDATES = 8;
 /** Subwords in the menu of a word. */
-const RESULTS = 5;
-/** Translations under the tree. */
 
 /** The body of POST /attend for a state, or null where a text is missing. */
-export function attendRequest(model, state, limits) {
+export function attendRequest(model, state) {
   const request = { model: model.name, source: oneLine(state.source), candidates: CANDIDATES };
   if (!request.source) return null;
   if (state.penalty !== null) request.length_penalty = state.penalty;
@@ -17,7 +15,7 @@ export function attendRequest(model, state, limits) {
   if (state.beam !== null) request.beam_size = state.beam;
   const prefix = state.prefixes.get(model.name);
   if (prefix) request.prefix = prefix;
-  return { ...request, n_best: Math.min(RESULTS, beamSizeOf(model, state), limits.n_best), tree: state.tree };
+  return { ...request, tree: state.tree };
 }
 
 /** The chosen beam size, or that of the model's training. */

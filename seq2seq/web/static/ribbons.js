@@ -3,7 +3,7 @@
 import { css } from "./colours.js";
 import { foreign, html, setTabStop, svg } from "./elements.js";
 import { label } from "./view.js";
-import { percent } from "./sentences.js";
+import { shortPercent } from "./sentences.js";
 
 const THINNEST = 0.01;
 /** Weights below are not drawn. */
@@ -88,6 +88,7 @@ export class Ribbons {
     drawing.append(...this.shapes.map(({ shape }) => shape));
     const column = (side, name, units) =>
       html("div", { class: side, role: "group", "aria-label": name }, ...units.map(({ element }) => element));
+    this.element.classList.toggle("few", this.shapes.length < 300); // moving more of them is slow
     this.element.style.height = `${height}px`;
     this.element.replaceChildren(
       column("from", "Source, up and down arrows move", this.sources),
@@ -144,5 +145,5 @@ function mark({ element, share }, isActive, weight, active) {
   const visible = weight !== null && weight >= THINNEST;
   element.classList.toggle("lit", isActive);
   element.classList.toggle("faded", active && !isActive && !visible);
-  share.textContent = visible ? percent(weight) : "";
+  share.textContent = visible ? shortPercent(weight) : "";
 }

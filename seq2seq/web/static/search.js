@@ -4,8 +4,8 @@ import { number, percent, quote } from "./sentences.js";
 import { isEnd, textOf } from "./view.js";
 
 /**
- * `depth[id]` is the step of a node; the root is at 0. `steps[step]` are the ids of a step, ordered by rank. `best` is
- * the last node of the best translation, or null.
+ * `depth[id]` is the step of a node; the root is at 0. `steps[step]` are the ids of a step, ordered by rank. `results`
+ * are the last nodes of the complete translations, best score first. `best` is that of the answer, or null.
  */
 export function readSearch(nodes, { beamSize, lengthPenalty }) {
   const depth = [];
@@ -16,11 +16,19 @@ export function readSearch(nodes, { beamSize, lengthPenalty }) {
   });
   for (const step of steps)
     step.sort((one, other) => nodes[one].rank - nodes[other].rank || nodes[other].total - nodes[one].total);
-  const results = nodes.map((_, id) => id).filter((id) => nodes[id].hypothesis !== null);
-  results.sort((one, other) => nodes[one].hypothesis - nodes[other].hypothesis);
-  const firstHypothesis = results.length ? nodes[results[0]].hypothesis : 0;
-  return { nodes, depth, steps, best: results[0] ?? null, firstHypothesis, beamSize, lengthPenalty };
+  const results = nodes.map((_, id) => id).filter((id) => nodes[id].score !== null);
+  results.sort((one, other) => nodes[other].score - nodes[one].score);
+  const best = nodes.findIndex((node) => node.hypothesis === 1);
+  return { nodes, depth, steps, results, best: best < 0 ? null : best, beamSize, lengthPenalty };
 }
+
+/** The text of the path to a node. */
+export const pathText = (nodes, id) =>
+  textOf(
+    path(nodes, id)
+      .slice(1)
+      .map((one) => nodes[one].subword),
+  );
 
 /** The ids from the root to a node. */
 export function path(nodes, id) {
@@ -34,13 +42,10 @@ export function explain(search, id) {
   const { nodes, depth, steps } = search;
   const node = nodes[id];
   if (id === 0) return "The search starts here, before the first word.";
-  const subwords = path(nodes, id)
-    .slice(1)
-    .map((one) => nodes[one].subword);
   const end = isEnd(node.subword) ? ", end" : "";
   const step = steps[depth[id]];
   const start =
-    `${quote(textOf(subwords))}${end}: rank ${node.rank} of the ${step.length} shown at step ${depth[id]}, ` +
+    `${quote(pathText(nodes, id))}${end}: rank ${node.rank} of the ${step.length} shown at step ${depth[id]}, ` +
     `log-probability ${number(node.total)}; the last part alone has ${percent(Math.exp(node.log_probability), 1)}.`;
   return `${start} ${reason(search, id, step)}`;
 }
@@ -71,13 +76,11 @@ function dropped(nodes, node, step, beamSize) {
   return `Dropped: better continuations fill the beam of ${beamSize}${last}.`;
 }
 
-function score({ nodes, depth, best, lengthPenalty, firstHypothesis }, id) {
+function score({ nodes, depth, best, results, lengthPenalty }, id) {
   const node = nodes[id];
   if (node.score === null) return "";
   const computed = `score ${number(node.score)} = ${number(node.total)} / ${depth[id]}^${lengthPenalty}.`;
   if (id === best) return `${computed} The best score.`;
-  const distance = best === null ? null : nodes[best].score - node.score;
-  const place =
-    node.hypothesis === null ? "" : ` Number ${node.hypothesis - firstHypothesis + 1} of the translations.`;
-  return `${computed}${distance === null ? "" : ` ${number(distance)} below the best.`}${place}`;
+  const distance = best === null ? "" : ` ${number(nodes[best].score - node.score)} below the best.`;
+  return `${computed}${distance} Number ${results.indexOf(id) + 1} of ${results.length}.`;
 }

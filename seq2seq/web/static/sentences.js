@@ -3,6 +3,9 @@
 const LEAST = 0.05;
 /** Weights below are counted, not listed. */
 
+/** "82 %", or "<1 %" where there is little space. */
+export const shortPercent = (value) => (value > 0 && value < 0.005 ? "<1 %" : `${Math.round(value * 100)} %`);
+
 /** "−3.21": a number with two digits and a minus sign. */
 export const number = (value) => value.toFixed(2).replace("-", "−");
 
