@@ -2,14 +2,23 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Hashable
+from collections.abc import Coroutine, Hashable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seq2seq.web import batching
 from seq2seq.web.batching import FEWEST, Batcher, Sentence, Workers
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_pauses() -> Iterator[None]:
+    """A batch is formed of what has arrived, however busy the threads are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batching, "MOST_PAUSES", 0)
+        yield
 
 
 class Model:
@@ -134,3 +143,20 @@ def test_a_job_that_is_given_up_leaves_the_queue() -> None:
 
     assert asyncio.run(run()) == ["LAST"]
     assert model.batches == [["in work"], ["last"]]
+
+
+def test_under_load_a_batch_waits_for_what_arrives_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MOST_PAUSES", 5)
+    model = Model()
+
+    async def run() -> None:
+        batcher = Batcher(Workers(1), sentences=100, characters=1000)
+        await job(batcher, model, "at once")
+        tasks = []
+        for i in range(4):
+            tasks.append(asyncio.create_task(job(batcher, model, f"{i}")))
+            await asyncio.sleep(batching.PAUSE / 4)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    assert model.batches == [["at once"], ["0", "1", "2", "3"]]
