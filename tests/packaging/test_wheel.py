@@ -96,7 +96,7 @@ def serve_the_page(installed: Path, folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
     with server("checkpoint=runs/first", folder=folder, command=command, environment=environment) as process:
         with urllib.request.urlopen(f"{process.url}/") as page:
-            assert b"/static/" in page.read()
+            assert b"static/" in page.read()
         status, errors = process.end(signal.SIGTERM)
     assert status == 143
     assert "GET / 200" in errors
