@@ -111,7 +111,8 @@ class Gate:
                 seconds = self._limits.answer_seconds
                 await asyncio.wait({answer, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 if not answer.done() and not gone.done():
-                    raise busy(f"no answer within {seconds:g} seconds; send less, or try again later")
+                    refusal = busy(f"no answer within {seconds:g} seconds; send less, or try again later")
+                    await refusal.response()(scope, receive, send)
             finally:
                 for task in (answer, gone):
                     task.cancel()
@@ -151,7 +152,9 @@ class Gate:
         """The headers that an answer has besides its own."""
         more = dict(SECURITY)
         if (origin := headers["origin"]).lower() in self._origins:
-            more |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+            more["Access-Control-Allow-Origin"] = origin
+        if self._origins:
+            more["Vary"] = "Origin"
         return [(name.lower().encode(), value.encode("latin-1")) for name, value in more.items()]
 
 

@@ -34,6 +34,7 @@ def started(tmp_path: Path) -> Iterator[Process]:
         yield process
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_once_the_requests_in_work_are_answered(started: Process, number: int, status: int) -> None:
     assert started.line == f"{started.url} serves one, two; Ctrl-C ends it\n"
