@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from seq2seq.attention.distributions import DISTRIBUTIONS
-from seq2seq.config import Section, Train, Translate, keys, near
+from seq2seq.config import Section, Serve, Train, Translate, keys, near
 from seq2seq.runtime.distributed import PeerLost, claim_error_report, is_launched, world_size
 from seq2seq.runtime.errors import InputError, describe_os_error, exit_without_reader
 from seq2seq.runtime.lock import exclusive_lock
@@ -196,6 +196,8 @@ def _explain_missing_key(word: str, kind: type[Section]) -> str:
     if kind is Translate:
         how = f"{program('translate')} checkpoint=runs/NAME/checkpoints/best < {quoted}"
         return f"{word}: expected KEY=VALUE; text comes from standard input: `{how}`"
+    if kind is Serve:
+        return f"{word}: expected KEY=VALUE, such as checkpoint=runs/NAME"
     return f"{word}: expected KEY=VALUE; files to score are given as source=FILE target=FILE"
 
 

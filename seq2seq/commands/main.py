@@ -12,7 +12,10 @@ PROGRAMS = {
     "translate": "translate standard input to standard output",
     "compare": "train and compare attention rules, with a report",
     "grammar": "print or write the built-in corpus",
+    "serve": "show models in the browser, and answer requests over HTTP",
 }
+MODULES = {"serve": "seq2seq.web.serve"}
+"""Programs that stand on another floor than this one."""
 
 
 def main() -> None:
@@ -24,7 +27,7 @@ def main() -> None:
         print(f"seq2seq {__version__}")
     elif name in PROGRAMS:
         sys.argv = [f"seq2seq {name}", *arguments]
-        import_module(f"seq2seq.commands.{name}").main()
+        import_module(MODULES.get(name, f"seq2seq.commands.{name}")).main()
     else:
         with print_errors():
             _refuse(name)

@@ -14,6 +14,7 @@ from seq2seq.config.dataset import (
 )
 from seq2seq.config.loading import keys, load, search_as_given
 from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Training, Translate
+from seq2seq.config.serve import Limits, Serve
 from seq2seq.config.suggestions import near
 from seq2seq.config.types import Section
 
@@ -27,9 +28,11 @@ __all__ = [
     "Gettext",
     "Grammar",
     "JsonLines",
+    "Limits",
     "Multi30k",
     "Search",
     "Section",
+    "Serve",
     "SingleFiles",
     "Tmx",
     "Train",

@@ -91,7 +91,7 @@ def test_every_option_that_is_named_exists() -> None:
             compose("train", ["encoder=self_attention", f"dataset={name}"])
             for name in ("grammar", "tsv", "jsonl", "multi30k")
         ]
-        values = [*trained, compose("evaluate"), compose("translate")]
+        values = [*trained, compose("evaluate"), compose("translate"), compose("serve")]
     known = set().union(*(keys(OmegaConf.to_container(each)) for each in values))
     named = set(re.findall(r"(?<![\w./])([a-z_]+(?:\.[a-z_]+)+)=", "\n".join(PAGES.values())))
     assert len(named) > 30

@@ -1,15 +1,18 @@
 """The wheel, built from the sdist and installed outside the checkout: the command `seq2seq` does the main job."""
 
 import os
+import signal
 import subprocess
 import sys
 import tarfile
+import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.support.programs import ROOT
+from tests.support.server import server
 
 TRAIN = ["dataset.preset=tiny", "dataset.vocabulary=1000", "model=tiny", "training.steps=20", "search=greedy"]
 
@@ -55,7 +58,7 @@ def test_the_wheel_has_configurations_lexicon_templates_and_types(built: Path) -
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder, inside in (("configs", "configs"), ("data/lexicon", "lexicon"), ("seq2seq", "")):
         for file in (ROOT / folder).rglob("*"):
-            if file.suffix in (".yaml", ".tsv", ".jinja", ".py", ".typed"):
+            if file.suffix in (".yaml", ".tsv", ".jinja", ".py", ".typed", ".html", ".css", ".js", ".svg"):
                 assert str(Path("seq2seq") / inside / file.relative_to(ROOT / folder)) in names
     assert not any(name.startswith(("tests", "scripts", "docs", "train.py")) for name in names)
 
@@ -84,11 +87,24 @@ def test_train_evaluate_translate_and_compare_outside_the_checkout(installed: Pa
     html = (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
     assert "seq2seq compare" in html
     assert "compare.py" not in html
+    serve_the_page(installed, tmp_path)
+
+
+def serve_the_page(installed: Path, folder: Path) -> None:
+    """`seq2seq serve` has its page and its options."""
+    command = [sys.executable, str(installed / "bin" / "seq2seq")]
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    with server("checkpoint=runs/first", folder=folder, command=command, environment=environment) as process:
+        with urllib.request.urlopen(f"{process.url}/") as page:
+            assert b"static/" in page.read()
+        status, errors = process.end(signal.SIGTERM)
+    assert status == 143
+    assert "GET / 200" in errors
 
 
 def test_help_and_errors_name_the_command(installed: Path, tmp_path: Path) -> None:
     helped = seq2seq(installed, folder=tmp_path)
-    for name in ("train", "evaluate", "translate", "compare", "grammar"):
+    for name in ("train", "evaluate", "translate", "compare", "grammar", "serve"):
         assert f"seq2seq {name}" in helped
         text = seq2seq(installed, name, "--help", folder=tmp_path)
         assert f"seq2seq {name}" in text

@@ -1,0 +1,125 @@
+"""A model that answers requests: its queue, and its answers."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from seq2seq.config.schema import MOST_HYPOTHESES
+from seq2seq.decoding.prefix import prefix_ids
+from seq2seq.decoding.translator import TooLong, Translation
+from seq2seq.library.inputs import text_line
+from seq2seq.library.translator import Translator
+from seq2seq.runtime.device import flushed_denormals
+from seq2seq.trained_model import TrainedModel
+from seq2seq.web.attention import attend_answer
+from seq2seq.web.batching import Batcher, Sentence, Workers
+from seq2seq.web.messages import (
+    AttendRequest,
+    Hypothesis,
+    ModelInfo,
+    Options,
+    Request,
+    TranslateAnswer,
+    Translated,
+    TranslateRequest,
+    number,
+)
+from seq2seq.web.refusal import Refusal, refused
+
+BATCH_CHARACTERS = 20_000
+"""Of a batch with several sentences. It bounds how long a request waits for one that came before it."""
+
+
+class ServedModel:
+    """A model that answers requests. Search and attention run in the threads of the workers."""
+
+    def __init__(self, name: str, trained: TrainedModel, folder: Path, workers: Workers) -> None:
+        self.name = name
+        self._trained, self._search = trained, trained.search
+        self._translator = Translator(trained, folder)
+        self._batcher = Batcher(workers, sentences=trained.search.batch, characters=BATCH_CHARACTERS)
+
+    def info(self) -> ModelInfo:
+        """The model in numbers and names."""
+        options = self._trained.configuration
+        return ModelInfo(
+            name=self.name,
+            source=options.dataset.source,
+            target=options.dataset.target,
+            attention=options.attention.score,
+            distribution=options.attention.distribution,
+            decoder=options.decoder.place,
+            encoder="gru" if options.encoder.attention is None else "self_attention",
+            step=self._trained.step,
+            parameters=sum(parameter.numel() for parameter in self._trained.model.parameters()),
+            beam_size=self._search.size,
+            length_penalty=self._search.length_penalty,
+            longest_source=self._trained.translator.longest,
+        )
+
+    async def translate(self, request: TranslateRequest) -> TranslateAnswer:
+        """The translations of the texts, in batches with those of other requests that have the same options."""
+        prefixes = request.prefixes or [None] * len(request.texts)
+        if len(prefixes) != len(request.texts):
+            message = f"prefixes: found {len(prefixes)} for {len(request.texts)} texts; give one or null for each text"
+            raise Refusal(422, message, field="prefixes")
+        sentences = [
+            Sentence(text_line(text, f"texts.{i}"), self._prefix(prefix, f"prefixes.{i}"))
+            for i, (text, prefix) in enumerate(zip(request.texts, prefixes, strict=True))
+        ]
+        options = self._options(request)
+        results = await self._batcher.submit(options, partial(self._translate, options), sentences)
+        for i, result in enumerate(results):
+            if isinstance(result, TooLong):
+                raise Refusal(422, f"texts.{i}: {result}", field=f"texts.{i}")
+        return TranslateAnswer(model=self.name, translations=results)
+
+    async def attend(self, request: AttendRequest) -> bytes:
+        """One translation with all that is known of it, as the JSON of an `AttendAnswer`."""
+        if request.target is not None and (request.prefix or request.tree):
+            field = "tree" if request.tree else "prefix"
+            raise Refusal(422, f"{field}: a target is given, so there is no search; leave out one of them", field=field)
+        self._prefix(request.prefix, "prefix")
+        work = partial(self._attend, request, self._options(request))
+        (answer,) = await self._batcher.submit(None, work, [Sentence(request.source)])
+        return bytes(answer)
+
+    def _options(self, request: Request) -> Options:
+        size = request.beam_size or self._search.size
+        n_best = request.n_best or min(self._search.n_best, size)
+        if n_best > size:
+            raise Refusal(422, f"n_best: found {n_best}, more than the beam size of {size}", field="n_best")
+        penalty = self._search.length_penalty if request.length_penalty is None else request.length_penalty
+        return Options(size, n_best, penalty)
+
+    def _prefix(self, prefix: str | Sequence[str] | None, field: str) -> list[int]:
+        with refused(field):
+            return prefix_ids(self._normalized(prefix), self._trained.tokenizers.target, "it") if prefix else []
+
+    def _normalized(self, prefix: str | Sequence[str]) -> str | Sequence[str]:
+        return self._trained.translator.normalize(prefix) if isinstance(prefix, str) else prefix
+
+    def _translate(self, options: Options, sentences: list[Sentence]) -> list[Translated | TooLong]:
+        translator = self._trained.translator.with_options(
+            size=options.beam_size,
+            n_best=options.n_best,
+            length_penalty=options.length_penalty,
+            batch=min(self._search.batch, MOST_HYPOTHESES // options.beam_size),
+            too_long=self._search.too_long,
+        )
+        texts, prefixes = zip(*sentences, strict=True)
+        with flushed_denormals():
+            results = translator(texts, prefixes)
+        return [result if isinstance(result, TooLong) else _translated(*result) for result in results]
+
+    def _attend(self, request: AttendRequest, options: Options, _: list[Sentence]) -> list[bytes]:
+        with refused(None):
+            return [attend_answer(self.name, self._translator, request, options).model_dump_json().encode()]
+
+
+def _translated(best: Translation, *others: Translation) -> Translated:
+    hypotheses = [
+        Hypothesis(text=other.text, score=number(other.score), log_probability=number(other.log_probability))
+        for other in (best, *others)
+    ]
+    return Translated(**hypotheses[0].model_dump(), alternatives=hypotheses[1:])

@@ -1,0 +1,25 @@
+// What a panel asks the server.
+
+const CANDIDATES = 8;
+/** Subwords in the menu of a word. */
+
+/** The body of POST /attend for a state, or null where a text is missing. */
+export function attendRequest(model, state) {
+  const request = { model: model.name, source: oneLine(state.source), candidates: CANDIDATES };
+  if (!request.source) return null;
+  if (state.penalty !== null) request.length_penalty = state.penalty;
+  if (state.mode === "own") {
+    const target = oneLine(state.own);
+    return target ? { ...request, target } : null;
+  }
+  if (state.beam !== null) request.beam_size = state.beam;
+  const prefix = state.prefixes.get(model.name);
+  if (prefix) request.prefix = prefix;
+  return { ...request, tree: state.tree };
+}
+
+/** The chosen beam size, or that of the model's training. */
+export const beamSizeOf = (model, state) => state.beam ?? model.beam_size;
+
+/** A text as one line: what the models read. */
+const oneLine = (text) => text.replace(/\s+/g, " ").trim();

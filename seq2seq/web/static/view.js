@@ -1,0 +1,68 @@
+// What the pictures show of an answer: the units of source and target, which are words or subwords, and the weights
+// between them.
+
+const END = "</s>";
+
+/**
+ * `source` and `target` are units as text. `weights[t][s]` is the weight of target unit t on source unit s.
+ * `probabilities[t]` is that of the unit after the source and all units before it. `first[t]` is its first subword,
+ * by its index. `spaced[t]` says whether a space stands before it, `forced[t]` whether it belongs to the forced start.
+ */
+export function viewOf(answer, unit, prefix) {
+  const logs = answer.token_log_probabilities;
+  const forced = forcedSubwords(answer, prefix);
+  if (unit === "subwords") {
+    const target = answer.target_subwords;
+    return {
+      source: answer.source_subwords,
+      target,
+      weights: answer.subword_attention,
+      probabilities: target.map((_, index) => Math.exp(logs[index] ?? 0)),
+      first: target.map((_, index) => index),
+      spaced: target.map((subword) => subword.startsWith("▁") || subword === END),
+      forced: target.map((_, index) => index < forced),
+    };
+  }
+  const words = answer.target_words;
+  const sums = words.map(() => 0);
+  const first = words.map(() => 0);
+  for (let index = answer.target_word_of_subword.length - 1; index >= 0; index -= 1) {
+    const word = answer.target_word_of_subword[index];
+    if (word === null) continue;
+    sums[word] += logs[index] ?? 0;
+    first[word] = index;
+  }
+  return {
+    source: answer.source_words,
+    target: words,
+    weights: answer.attention,
+    probabilities: sums.map(Math.exp),
+    first,
+    spaced: first.map((index) => answer.target_subwords[index]?.startsWith("▁") ?? true),
+    forced: first.map((index) => index < forced),
+  };
+}
+
+/** Subwords as text: `▁` is a space. */
+export const textOf = (subwords) =>
+  subwords
+    .filter((subword) => subword !== END)
+    .join("")
+    .replaceAll("▁", " ")
+    .trimStart();
+
+/** A subword as it is shown. */
+export const label = (subword) => (subword === END ? "end" : subword);
+
+export const isEnd = (subword) => subword === END;
+
+/** How many subwords of the target are the forced start. */
+function forcedSubwords(answer, prefix) {
+  if (prefix === null) return 0;
+  if (Array.isArray(prefix)) return prefix.length;
+  const { length } = prefix.trim();
+  const subwords = answer.target_subwords;
+  let count = 0;
+  while (count < subwords.length && textOf(subwords.slice(0, count)).length < length) count += 1;
+  return count;
+}
