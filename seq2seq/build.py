@@ -10,6 +10,7 @@ from seq2seq import config
 from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
+from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
@@ -146,13 +147,8 @@ def translator(
     return Translator(
         built,
         tokenizers,
+        SearchOptions(**search.model_dump()),
         device=device,
-        size=search.size,
-        length_penalty=search.length_penalty,
-        n_best=search.n_best,
-        batch=search.batch,
-        longest_source=search.longest_source,
-        too_long=search.too_long,
         normalization=normalization,
         int8=int8,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from seq2seq import config
+from seq2seq.commands.prefix_file import Prefixes
 from seq2seq.decoding.translator import BLANK, TooLong, Translation
 from seq2seq.evaluation.alignment_error import links
 from seq2seq.reporting.attention import Attention
@@ -31,6 +32,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
             raise InputError(f"plot={options.plot}: there is no folder {options.plot.parent}")
     trained = load_trained_model(options.checkpoint, device=options.device, search=options.search)
     dataset = trained.configuration.dataset
+    prefixes = Prefixes(options.prefix, trained.translator)
     prompt = f"{dataset.source}> " if os.isatty(source) else ""
     number = failed = 0
     warn = dataset.normalization == "none"
@@ -40,7 +42,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
         if warn and (warning := _normalization_warning(texts, trained.tokenizers.source, number)):
             print(warning, file=sys.stderr)
             warn = False
-        for i, result in enumerate(trained.translator(texts)):
+        for i, result in enumerate(trained.translator(texts, prefixes.take(len(texts)))):
             number += 1
             problem = problems.get(i) or (str(result) if isinstance(result, TooLong) else None)
             if problem is not None:
@@ -56,6 +58,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
                 save(heatmap(unit_attention(first), title=first.text), plot)
                 plot = None
         target.flush()
+    prefixes.check_end()
     if plot is not None:
         print(f"{plot} is not written: no line has a translation with a word in it", file=sys.stderr)
     return failed

@@ -1,16 +1,16 @@
-"""The options of each program: names, types and limits.
+"""The options of training: names, types and limits.
 
 No option has a default here: all values are in `configs/`, so that no default is written twice.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.dataset import Dataset
-from seq2seq.config.types import Fraction, PathOption, Positive, Section, Width, one_of
+from seq2seq.config.types import Fraction, Positive, Section, Width, one_of
 from seq2seq.evaluation.metrics import TOKENIZERS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
@@ -194,57 +194,3 @@ class Train(Section):
                 "attention=general takes any widths"
             )
         return self
-
-
-class DatasetPaths(Section):
-    """Paths that replace those of the checkpoint's dataset; null keeps the path of the checkpoint.
-
-    `test` is another test split of the same kind of dataset.
-    """
-
-    cache: PathOption
-    folder: PathOption | None
-    test: PathOption | None
-
-
-class Evaluate(Section):
-    """A checkpoint to score on a split of its own dataset, or on a pair of files.
-
-    Options of `search` and `evaluation` that are null have the values of the training run (see `search_as_given`).
-    `alignment_units` is the unit of the positions in the gold links of `alignments`.
-    """
-
-    checkpoint: PathOption
-    split: Annotated[str, one_of(("validation", "test"))]
-    source: PathOption | None
-    target: PathOption | None
-    alignments: PathOption | None
-    alignment_units: Annotated[str, one_of(("words", "characters"))]
-    output: PathOption | None
-    dataset: DatasetPaths
-    evaluation: Evaluation
-    search: dict[str, Any]
-    device: Device
-
-    @model_validator(mode="after")
-    def _check_one_text(self) -> "Evaluate":
-        if (self.source is None) != (self.target is None):
-            raise ValueError("source=FILE and target=FILE must be set together")
-        if self.source is not None and self.split == "validation":
-            raise ValueError("split=validation: source=FILE and target=FILE would be scored in its place; set only one")
-        if self.dataset.test is not None and (self.source is not None or self.split == "validation"):
-            other = "split=validation" if self.source is None else "source=FILE and target=FILE"
-            raise ValueError(f"dataset.test={self.dataset.test}: {other} would be scored in its place; set only one")
-        return self
-
-
-class Translate(Section):
-    """The options of translation from standard input to standard output."""
-
-    checkpoint: PathOption
-    scores: bool
-    alignments: bool
-    units: bool
-    plot: PathOption | None
-    search: dict[str, Any]
-    device: Device

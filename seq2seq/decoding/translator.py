@@ -3,13 +3,15 @@
 import copy
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from seq2seq.decoding.beam_search import Candidates, Hypothesis, beam_search
+from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.prefix import start_prefixes, with_prefixes
 from seq2seq.decoding.search_model import for_search, next_token
 from seq2seq.decoding.search_tree import SearchNode, search_nodes
@@ -76,30 +78,30 @@ class Translator:
         self,
         model: Model,
         tokenizers: Tokenizers,
+        options: SearchOptions,
         *,
         device: torch.device,
-        size: int,
-        length_penalty: float,
-        n_best: int,
-        batch: int,
-        longest_source: int,
-        too_long: str,
         normalization: str = "none",
         int8: bool = False,
     ) -> None:
-        """`size`, `length_penalty` and `n_best` are those of `beam_search`. `batch` sentences are translated at a time.
-
-        A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
-        `too_long="truncate"` it is cut to that length. `normalization` is that of the training text.
-        """
+        """`normalization` is that of the training text."""
         self.model = for_search(model, int8=int8)
         self.tokenizers = tokenizers
+        self.options = options
         self.device = device
-        self.size, self.length_penalty, self.n_best, self.batch = size, length_penalty, n_best, batch
-        positions = model.longest_source
-        self.longest = longest_source if positions is None else min(longest_source, positions - 1)  # EOS takes one
-        self.truncate = too_long == "truncate"
         self.normalize = NORMALIZATIONS[normalization]
+
+    @property
+    def longest(self) -> int:
+        """The greatest length of a source, in subwords."""
+        positions = self.model.longest_source
+        longest = self.options.longest_source
+        return longest if positions is None else min(longest, positions - 1)  # EOS takes one
+
+    @property
+    def truncate(self) -> bool:
+        """Whether a longer source is cut."""
+        return self.options.too_long == "truncate"
 
     def __call__(
         self, sentences: Sequence[str], prefixes: Sequence[Sequence[int]] | None = None
@@ -151,7 +153,7 @@ class Translator:
                 return too_long
             source = source[: self.longest]
             (hypotheses,) = self._search([source], [prefix], observe=steps.append)
-        nodes = search_nodes(steps, hypotheses, self.tokenizers.target, length_penalty=self.length_penalty)
+        nodes = search_nodes(steps, hypotheses, self.tokenizers.target, length_penalty=self.options.length_penalty)
         return self._translations(source, hypotheses), nodes
 
     def _too_long(self, source: Sequence[int], prefix: Sequence[int]) -> TooLong | None:
@@ -164,15 +166,14 @@ class Translator:
     def _batch_size(self, sentences: int) -> int:
         """At most `batch`; on a CPU smaller where there would be fewer batches than threads."""
         if self.device.type != "cpu":
-            return self.batch
+            return self.options.batch
         share = -(-sentences // torch.get_num_threads())
-        return min(self.batch, max(share, FEWEST))
+        return min(self.options.batch, max(share, FEWEST))
 
-    def with_options(self, *, size: int, length_penalty: float, n_best: int, batch: int, too_long: str) -> "Translator":
-        """The same model and device with other options of the search. The weights are shared."""
+    def with_options(self, **changes: Any) -> "Translator":
+        """The same model and device with other options of the search (`SearchOptions`). The weights are shared."""
         other = copy.copy(self)
-        other.size, other.length_penalty, other.n_best, other.batch = size, length_penalty, n_best, batch
-        other.truncate = too_long == "truncate"
+        other.options = replace(self.options, **changes)
         return other
 
     def _translate(self, sources: list[list[int]], prefixes: list[Sequence[int]]) -> list[list[Translation]]:
@@ -197,9 +198,9 @@ class Translator:
             memory,
             limits=[_length_limit(len(ids)) for ids in sources],
             end=EOS,
-            size=self.size,
-            length_penalty=self.length_penalty,
-            n_best=self.n_best,
+            size=self.options.size,
+            length_penalty=self.options.length_penalty,
+            n_best=self.options.n_best,
             observe=observe,
         )
 

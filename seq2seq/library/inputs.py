@@ -1,11 +1,12 @@
 """What a Python program passes to the library: checked, and read in groups."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
+from seq2seq.config import near
 from seq2seq.decoding.prefix import prefix_ids
 from seq2seq.decoding.translator import Translator
 from seq2seq.runtime.errors import InputError
@@ -19,20 +20,25 @@ Prefix = str | Sequence[str]
 
 
 class SearchOptions(TypedDict, total=False):
-    """The keyword arguments of `Translator.translate`."""
+    """The keyword arguments of `Translator.translate`; None stands for "as trained"."""
 
-    beam_size: int
-    n_best: int
-    length_penalty: float
-    too_long: str
-    batch: int
+    beam_size: int | None
+    n_best: int | None
+    length_penalty: float | None
+    too_long: str | None
+    batch: int | None
 
 
 class ScoreOptions(TypedDict, total=False):
     """The keyword arguments of `Translator.score` and `Translator.attend`."""
 
-    length_penalty: float
-    too_long: str
+    length_penalty: float | None
+    too_long: str | None
+
+
+SEARCH_OPTIONS = {name: name for name in SearchOptions.__annotations__} | {"beam_size": "size"}
+"""The option of `search` in the programs that each keyword argument is."""
+SCORE_OPTIONS = {name: name for name in ScoreOptions.__annotations__}
 
 
 Item = TypeVar("Item")
@@ -83,6 +89,14 @@ def ids_of_prefix(translator: Translator, prefix: Any, name: str) -> list[int]:
     elif not (isinstance(prefix, Sequence) and all(isinstance(subword, str) for subword in prefix)):
         raise TypeError(f"{title}: expected text or a list of subwords, found {describe(prefix)}")
     return prefix_ids(prefix, translator.tokenizers.target, title)
+
+
+def search_values(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The options of `search` that keyword arguments set. Raises TypeError for an argument that does not exist."""
+    for name in options:
+        if name not in names:
+            raise TypeError(f"unexpected keyword argument {name!r}, {near(name, names)}")
+    return {names[name]: plain(value) for name, value in options.items() if value is not None}
 
 
 def text_line(text: object, name: str) -> str:

@@ -1,6 +1,6 @@
 """`Translator`: translates sentences and scores given translations, from any number of threads."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, overload
@@ -12,7 +12,7 @@ from seq2seq.decoding import translator as decoding
 from seq2seq.decoding.forced_decoding import ForcedTarget, best_tokens, force_targets
 from seq2seq.evaluation.teacher_forcing import LONGEST
 from seq2seq.library import inputs
-from seq2seq.library.inputs import Pair, Prefix, ScoreOptions, SearchOptions
+from seq2seq.library.inputs import SCORE_OPTIONS, SEARCH_OPTIONS, Pair, Prefix, ScoreOptions, SearchOptions
 from seq2seq.library.search_tree import SearchTree
 from seq2seq.library.translation import Candidates, Translation
 from seq2seq.runtime.device import flushed_denormals
@@ -55,11 +55,7 @@ class Translator:
         text: str | Iterable[str],
         *,
         prefix: Prefix | Sequence[Prefix | None] | None = None,
-        beam_size: int | None = None,
-        n_best: int | None = None,
-        length_penalty: float | None = None,
-        too_long: str | None = None,
-        batch: int | None = None,
+        **options: Unpack[SearchOptions],
     ) -> Translation | list[Translation] | Iterator[Translation]:
         """Translates one text to a `Translation`, and a list or tuple of texts to a list.
 
@@ -74,7 +70,7 @@ class Translator:
         Raises InputError where a value is not possible, where a prefix is longer than a translation can be, and where a
         text is too long, unless `too_long="truncate"`. Raises TypeError for anything but text.
         """
-        translator = self._with_options(beam_size, n_best, length_penalty, too_long, batch)
+        translator = self._with_options(options)
         if isinstance(text, str):
             (translation,) = self._translate(translator, iter([prefix]), [text], lambda _: "the sentence")
             return translation
@@ -88,13 +84,10 @@ class Translator:
         text: str,
         *,
         prefix: Prefix | None = None,
-        beam_size: int | None = None,
-        n_best: int | None = None,
-        length_penalty: float | None = None,
-        too_long: str | None = None,
+        **options: Unpack[SearchOptions],
     ) -> SearchTree:
         """The search behind `translate(text, ...)`: the candidates of each step, and what became of them."""
-        translator = self._with_options(beam_size, n_best, length_penalty, too_long, None)
+        translator = self._with_options(options)
         line = inputs.text_line(text, "the sentence")
         with flushed_denormals():
             result = translator.search_tree(line, inputs.ids_of_prefix(translator, prefix, "the sentence"))
@@ -109,44 +102,30 @@ class Translator:
     def score(self, pairs: Iterable[Pair], **options: Unpack[ScoreOptions]) -> Iterator[Translation]: ...
 
     def score(
-        self, pairs: Iterable[Pair], *, length_penalty: float | None = None, too_long: str | None = None
+        self, pairs: Iterable[Pair], **options: Unpack[ScoreOptions]
     ) -> list[Translation] | Iterator[Translation]:
         """The log-probability and the attention of translations that are given, as pairs `(source, target)`.
 
         A list or tuple gives a list, another iterable an iterator. Options and errors are those of `translate`.
         """
-        translator = self._with_options(None, None, length_penalty, too_long, None)
+        translator = self._with_options(options, SCORE_OPTIONS)
         groups = inputs.in_groups(pairs, partial(self._score, translator), "pair")
         return list(groups) if isinstance(pairs, list | tuple) else groups
 
-    def attend(
-        self, source: str, target: str, *, length_penalty: float | None = None, too_long: str | None = None
-    ) -> Translation:
+    def attend(self, source: str, target: str, **options: Unpack[ScoreOptions]) -> Translation:
         """The log-probability and the attention of one translation that is given; see `score`."""
-        translator = self._with_options(None, None, length_penalty, too_long, None)
+        translator = self._with_options(options, SCORE_OPTIONS)
         (translation,) = self._score(translator, [(source, target)], lambda _: "the pair")
         return translation
 
     def _with_options(
-        self,
-        beam_size: int | None,
-        n_best: int | None,
-        length_penalty: float | None,
-        too_long: str | None,
-        batch: int | None,
+        self, options: Mapping[str, Any], names: Mapping[str, str] = SEARCH_OPTIONS
     ) -> decoding.Translator:
-        values = {
-            "size": beam_size,
-            "n_best": n_best,
-            "length_penalty": length_penalty,
-            "too_long": too_long,
-            "batch": batch,
-        }
-        options = {key: inputs.plain(value) for key, value in values.items() if value is not None}
-        if not options:
+        values = inputs.search_values(options, names)
+        if not values:
             return self._translator
-        search = config.search_as_given(options, self._search)
-        return self._translator.with_options(**{key: getattr(search, key) for key in values})
+        search = config.search_as_given(values, self._search)
+        return self._translator.with_options(**search.model_dump())
 
     def _translate(
         self,
@@ -220,7 +199,7 @@ class Translator:
             total = float(forced.log_probabilities.sum(dtype=np.float64))
             hypothesis = decoding.Translation(
                 text=text,
-                score=total / (len(target) + 1) ** translator.length_penalty,
+                score=total / (len(target) + 1) ** translator.options.length_penalty,
                 log_probability=total,
                 source_pieces=tokenizers.source.pieces(source),
                 target_pieces=tokenizers.target.pieces(target),

@@ -76,3 +76,16 @@ def test_an_old_run_is_resumed_to_the_same_results(warm: Warm, folder: Path) -> 
     lines, expected = ((path / "results.test.en").read_text().splitlines() for path in (folder / "run", OLD))
     assert len(lines) == len(expected) == 200
     assert sum(line != other for line, other in zip(lines, expected, strict=True)) <= 10
+
+
+def test_an_old_checkpoint_translates_with_prefixes(warm: Warm, folder: Path) -> None:
+    options = ["checkpoint=run/checkpoints/best", "device=cpu", "device.threads=1"]
+    text = (OLD / "sentences.de").read_bytes()
+    starts = ["The boy" if i % 2 else "" for i in range(len(text.splitlines()))]
+    (folder / "starts.en").write_text("".join(f"{start}\n" for start in starts))
+    ended = warm("translate", *options, "prefix=starts.en", folder=folder, given=text, status=0)
+    plain = warm("translate", *options, folder=folder, given=text, status=0)
+    lines = [(ended.printed.decode(), plain.printed.decode())]
+    for line, other, start in zip(*(text.splitlines() for text in lines[0]), starts, strict=True):
+        assert line.startswith(start)
+        assert start or line == other

@@ -81,6 +81,7 @@ class Filter:
         """The lines of the output; `failed` of the input's must have been told to be impossible."""
         search = {**dict.fromkeys(Search.model_fields), **options.pop("search", {})}
         values: dict[str, Any] = {"scores": False, "alignments": False, "units": False, "plot": None, "search": search}
+        values |= {"prefix": None}
         values |= {"checkpoint": f"{self.run}/checkpoints/best", "device": CPU, **options}
         path = self.folder / "given"
         path.write_bytes(given.encode() if isinstance(given, str) else given)
@@ -141,7 +142,7 @@ def test_a_line_too_long_is_told_and_left_empty_or_cut(concat: Filter, capsys: p
 
 def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
     values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "units": False, "plot": None, "search": {}}
-    options = load(Translate, {**values, "device": CPU})
+    options = load(Translate, {**values, "prefix": None, "device": CPU})
     translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
     assert _line(translation, 7, options, numbered=True) == "7\t-1.5000\ta b\t"
 
@@ -200,3 +201,32 @@ def test_a_plot_is_refused_before_anything_is_translated(general: Filter, plot: 
 def test_more_of_the_best_than_the_beam_holds_is_refused(general: Filter) -> None:
     with pytest.raises(InputError, match=r"search\.n_best=3 .* search\.size=2"):
         general(SENTENCES[0], search={"n_best": 3})
+
+
+def test_each_line_has_its_prefix(general: Filter, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    starts = ["The horse", "", "A girl sees the"]
+    (tmp_path / "starts").write_text("".join(f"{start}\n" for start in starts), encoding="utf-8")
+    prefixed = general("\n".join(SENTENCES), prefix=str(tmp_path / "starts"), search={"size": 3, "n_best": 2})
+    assert all(line.split("\t")[1].startswith(starts[i // 2]) for i, line in enumerate(prefixed))
+    plain = general("\n".join(SENTENCES), search={"size": 3, "n_best": 2})
+    assert prefixed[2:4] == plain[2:4]
+    assert len(prefixed) == len(plain) == 6
+    assert prefixed != plain
+    (tmp_path / "starts").write_text(f"{'a b c ' * 999}\nThe\n", encoding="utf-8")
+    first, second = general(f"{SENTENCES[0]}\n\n", prefix=str(tmp_path / "starts"), failed=1)
+    assert (first, second[:3]) == ("", "The")  # a line without text is translated if it has a prefix
+    assert capsys.readouterr().err.startswith("line 1: a prefix of ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("The\n", "has 1 lines, fewer than the input; give a line for each, empty for no prefix"),
+        ("The\n\n\n\n", "has more lines than the input, which has 3; give a line for each, empty for no prefix"),
+        ("", "is empty"),
+    ],
+)
+def test_a_file_of_prefixes_for_other_lines_is_refused(general: Filter, tmp_path: Path, lines: str, words: str) -> None:
+    (tmp_path / "starts").write_text(lines)
+    with pytest.raises(InputError, match=words):
+        general("\n".join(SENTENCES), prefix=str(tmp_path / "starts"))

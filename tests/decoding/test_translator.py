@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.search_model import for_search
 from seq2seq.decoding.translator import TooLong, Translation, Translator, _printable
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
@@ -96,13 +97,15 @@ def translator(
     return Translator(
         found,
         tokenizers,
+        SearchOptions(
+            size=size,
+            length_penalty=1.0,
+            n_best=n_best,
+            batch=batch,
+            longest_source=longest_source,
+            too_long=too_long,
+        ),
         device=torch.device("cpu"),
-        size=size,
-        length_penalty=1.0,
-        n_best=n_best,
-        batch=batch,
-        longest_source=longest_source,
-        too_long=too_long,
         int8=int8,
     )
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from seq2seq.commands.scoring import challenge_table
+from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.translator import Translator
 from seq2seq.evaluation.evaluator import Evaluator, Hypotheses, translate
 from seq2seq.evaluation.metrics import Metrics
@@ -65,13 +66,8 @@ def translator(model: Model, tokenizers: Tokenizers, *, longest: int = 500) -> T
     return Translator(
         model,
         tokenizers,
+        SearchOptions(size=1, length_penalty=1.0, n_best=1, batch=8, longest_source=longest, too_long="refuse"),
         device=CPU,
-        size=1,
-        length_penalty=1.0,
-        n_best=1,
-        batch=8,
-        longest_source=longest,
-        too_long="refuse",
     )
 
 

@@ -46,7 +46,14 @@ def check_all(one: Iterable[seq2seq.Translation], other: Iterable[seq2seq.Transl
 def test_a_text_is_translated_as_the_program_does(
     translator: seq2seq.Translator, checkpoint: Path, sentences: list[str], tmp_path: Path
 ) -> None:
-    values = {"checkpoint": str(checkpoint), "scores": True, "alignments": True, "units": True, "plot": None}
+    values = {
+        "checkpoint": str(checkpoint),
+        "scores": True,
+        "alignments": True,
+        "units": True,
+        "plot": None,
+        "prefix": None,
+    }
     options = load(Translate, {**values, "search": {"n_best": 2, "size": 3}, "device": CPU})
     with (OLD_RUN / "sentences.de").open("rb") as source, (tmp_path / "out").open("w+", encoding="utf-8") as target:
         assert translate_stream(options, source.fileno(), target) == 0

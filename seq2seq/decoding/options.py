@@ -1,0 +1,19 @@
+"""The options of a search, as the configuration has them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """`size`, `length_penalty` and `n_best` are those of `beam_search`. `batch` sentences are translated at a time.
+
+    A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
+    `too_long="truncate"` it is cut to that length.
+    """
+
+    size: int
+    length_penalty: float
+    n_best: int
+    batch: int
+    longest_source: int
+    too_long: str
