@@ -117,7 +117,10 @@ class Device(Section):
 
 
 class Search(Section):
-    """`longest_source` is in tokens; `too_long` says whether a longer line is an error or is cut."""
+    """`longest_source` is in tokens; `too_long` says whether a longer line is an error or is cut.
+
+    `min_length` is in subwords. `no_repeat_ngram` is the length of n-grams that occur once in a translation; 0 is off.
+    """
 
     size: Annotated[int, Field(ge=1, le=1000)]
     length_penalty: Annotated[float, Field(ge=0, le=10)]  # a greater exponent of the length would overflow
@@ -125,6 +128,8 @@ class Search(Section):
     batch: PositiveInt
     longest_source: PositiveInt
     too_long: Annotated[str, one_of(("refuse", "truncate"))]
+    min_length: Annotated[int, Field(ge=0, le=1000)]
+    no_repeat_ngram: Annotated[int, Field(ge=0, le=100)]
 
     @model_validator(mode="after")
     def _check_sizes(self) -> "Search":

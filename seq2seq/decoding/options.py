@@ -8,7 +8,7 @@ class SearchOptions:
     """`size`, `length_penalty` and `n_best` are those of `beam_search`. `batch` sentences are translated at a time.
 
     A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
-    `too_long="truncate"` it is cut to that length.
+    `too_long="truncate"` it is cut to that length. `min_length` and `no_repeat_ngram` are those of `with_constraints`.
     """
 
     size: int
@@ -17,3 +17,5 @@ class SearchOptions:
     batch: int
     longest_source: int
     too_long: str
+    min_length: int = 0
+    no_repeat_ngram: int = 0

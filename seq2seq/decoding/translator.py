@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from seq2seq.decoding.beam_search import Candidates, Hypothesis, beam_search
+from seq2seq.decoding.constraints import start_constraints, with_constraints
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.prefix import start_prefixes, with_prefixes
 from seq2seq.decoding.search_model import for_search, next_token
@@ -160,8 +162,12 @@ class Translator:
         """The reason why a source is not translated, if there is one."""
         if len(source) > self.longest and not self.truncate:
             return TooLong(len(source), self.longest)
-        limit = _length_limit(min(len(source), self.longest))
+        limit = self._length_limit(min(len(source), self.longest))
         return PrefixTooLong(len(prefix), limit) if len(prefix) > limit else None
+
+    def _length_limit(self, source: int) -> int:
+        """The greatest length of a translation, EOS included: far more than any language pair needs. In subwords."""
+        return max(2 * source + 10, self.options.min_length + 1)
 
     def _batch_size(self, sentences: int) -> int:
         """At most `batch`; on a CPU smaller where there would be fewer batches than threads."""
@@ -191,16 +197,22 @@ class Translator:
     ) -> list[list[Hypothesis]]:
         source, mask = (tensor.to(self.device) for tensor in batch_sentences(sources))
         memory, state = self.model.encode(source, mask)
-        return beam_search(
-            with_prefixes(next_token(self.model)),
-            torch.full((len(sources),), BOS, device=self.device),
-            start_prefixes(state, prefixes, self.device),
+        first = torch.full((len(sources),), BOS, device=self.device)
+        options = self.options
+        step, start = with_prefixes(next_token(self.model)), start_prefixes(state, prefixes, self.device)
+        search = partial(beam_search, step, first, start)
+        if options.min_length or options.no_repeat_ngram:
+            constrained = with_constraints(
+                step, min_length=options.min_length, no_repeat_ngram=options.no_repeat_ngram, end=EOS
+            )
+            search = partial(beam_search, constrained, first, start_constraints(start, first))
+        return search(
             memory,
-            limits=[_length_limit(len(ids)) for ids in sources],
+            limits=[self._length_limit(len(ids)) for ids in sources],
             end=EOS,
-            size=self.options.size,
-            length_penalty=self.options.length_penalty,
-            n_best=self.options.n_best,
+            size=options.size,
+            length_penalty=options.length_penalty,
+            n_best=options.n_best,
             observe=observe,
         )
 
@@ -219,11 +231,6 @@ class Translator:
             target_pieces=pieces,
             weights=hypothesis.weights[:, : len(source) + 1],
         )
-
-
-def _length_limit(source: int) -> int:
-    """The greatest length of a translation, EOS included: far more than any language pair needs. Both in subwords."""
-    return 2 * source + 10
 
 
 def _printable(text: str, pieces: Sequence[str]) -> str:

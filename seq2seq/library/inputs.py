@@ -27,6 +27,8 @@ class SearchOptions(TypedDict, total=False):
     length_penalty: float | None
     too_long: str | None
     batch: int | None
+    min_length: int | None
+    no_repeat_ngram: int | None
 
 
 class ScoreOptions(TypedDict, total=False):

@@ -14,7 +14,7 @@ from tests.support.warm import Warm
 OLD = ROOT / "tests" / "data" / "old_run"
 """See its README.md. `best` and `last` are of format 2."""
 
-ADDED = {"tokenizer"}
+ADDED = {"tokenizer", "min_length", "no_repeat_ngram"}
 """Keys that the older version did not write."""
 DIFFERENT = ("_interval", "signature", "seconds", "_per_second")
 """Keys whose values may differ: intervals are computed in another way since, a signature has sacreBLEU's version."""
@@ -89,3 +89,17 @@ def test_an_old_checkpoint_translates_with_prefixes(warm: Warm, folder: Path) ->
     for line, other, start in zip(*(text.splitlines() for text in lines[0]), starts, strict=True):
         assert line.startswith(start)
         assert start or line == other
+
+
+def test_an_old_checkpoint_translates_with_constraints(warm: Warm, folder: Path) -> None:
+    options = ["checkpoint=run/checkpoints/best", "device=cpu", "device.threads=1", "units=true", "alignments=true"]
+    constraints = ["search.min_length=30", "search.no_repeat_ngram=1", "search=beam", "search.size=3"]
+    text = (OLD / "sentences.de").read_bytes()
+    (folder / "starts.en").write_text("the the the\n" + "\n" * (len(text.splitlines()) - 1))
+    ended = warm("translate", *options, *constraints, "prefix=starts.en", folder=folder, given=text, status=0)
+    lines = ended.printed.decode().splitlines()
+    assert lines[0].startswith("the the the")
+    for line, source in zip(lines, text.decode().splitlines(), strict=True):
+        assert (len("".join(line.split("\t")[0].split())) >= 30) == bool(source.strip() or line == lines[0])
+    message = warm.refused("translate", *options, "search.min_length=-1", folder=folder)
+    assert message == "error: search.min_length: should be greater than or equal to 0, found -1"

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from seq2seq.commands.scoring import challenge_table, print_scored, score
-from seq2seq.config import Evaluate, load
+from seq2seq.config import Evaluate, Search, load
 from seq2seq.runtime.errors import InputError
 from tests.support.programs import CPU, SIZES
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
-NOTHING = {"size": None, "length_penalty": None, "n_best": None, "batch": None, "longest_source": None}
+NOTHING = dict.fromkeys(Search.model_fields)
 
 
 def scored(run: Path, **options: Any) -> dict[str, Any]:
     """`evaluate.py` with these options, in this process."""
-    search = {**NOTHING, "too_long": None, **options.pop("search", {})}
+    search = {**NOTHING, **options.pop("search", {})}
     given: dict[str, Any] = {"split": "test", "source": None, "target": None, "alignments": None, "output": None}
     given["dataset"] = {"cache": "cache", "folder": None, "test": None}
     given |= {"evaluation": {"tokenize": None}, "alignment_units": "words"}

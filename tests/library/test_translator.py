@@ -357,3 +357,18 @@ def test_settings_of_the_process_neither_change_nor_matter(checkpoint: Path, tra
     finally:
         torch.set_num_threads(threads)
         torch.set_default_dtype(dtype)
+
+
+def test_constraints_hold_for_every_sentence(translator: seq2seq.Translator, sentences: list[str]) -> None:
+    options: inputs.SearchOptions = {"beam_size": 3, "n_best": 3, "min_length": 12, "no_repeat_ngram": 2}
+    together = translator.translate(sentences, **options)
+    for text, best in zip(sentences, together, strict=True):
+        alone = translator.translate(text, **options)
+        same(alone, best)
+        for one in (best, *best.alternatives):
+            pairs = [*zip(one.target_subwords, one.target_subwords[1:], strict=False)]
+            assert len({*pairs}) == len(pairs)
+            assert len(one.target_subwords) >= 12 or not text.strip()
+            assert sum(one.token_log_probabilities) == pytest.approx(one.log_probability, abs=1e-3)
+    (node,) = (node for node in translator.search_tree(sentences[0], **options).nodes if node.hypothesis == 1)
+    assert node.score == pytest.approx(together[0].score)
