@@ -11,6 +11,7 @@ from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.dataset import Dataset
 from seq2seq.config.types import Fraction, Positive, Section, Width, one_of
+from seq2seq.decoding.penalties import LENGTH_FORMS
 from seq2seq.evaluation.metrics import TOKENIZERS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
@@ -130,6 +131,8 @@ class Search(Section):
     too_long: Annotated[str, one_of(("refuse", "truncate"))]
     min_length: Annotated[int, Field(ge=0, le=1000)]
     no_repeat_ngram: Annotated[int, Field(ge=0, le=100)]
+    length_form: Annotated[str, one_of(LENGTH_FORMS)]
+    coverage_penalty: Annotated[float, Field(ge=0, le=100)]
 
     @model_validator(mode="after")
     def _check_sizes(self) -> "Search":

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import pad
+
+from seq2seq.decoding.best_words import best_of_blocks
+from seq2seq.decoding.penalties import Coverage, Penalties
 
 Selected = TypeVar("Selected")
 
@@ -33,13 +35,6 @@ block.
 """
 
 
-PART = 64
-"""The number of words in a part of the vocabulary. Search skips parts whose best word cannot be among the best."""
-
-FEW = 20_000
-"""Log-probabilities that `topk` compares faster than it skips parts of them."""
-
-
 class Hypothesis(NamedTuple):
     """One translation. `tokens` and the rows of `weights` exclude BOS and include EOS, where it was reached."""
 
@@ -54,13 +49,15 @@ class Candidates(NamedTuple):
 
     `totals` are log-probabilities of whole paths, and `rows` the rows that `tokens` extend. `ends` marks the candidates
     that are hypotheses now: complete, or cut by the length limit. Row i of the next step is candidate `beam[:, i]`; its
-    total is `beam_totals[:, i]`. A total that is not finite stands for no candidate.
+    total is `beam_totals[:, i]`. A total that is not finite stands for no candidate. `scores` are those of hypotheses,
+    and NaN for other candidates.
     """
 
     totals: Float[np.ndarray, "sentences best"]
     rows: Int[np.ndarray, "sentences best"]
     tokens: Int[np.ndarray, "sentences best"]
     ends: Bool[np.ndarray, "sentences best"]
+    scores: Float[np.ndarray, "sentences best"]
     beam: Int[np.ndarray, "sentences size"]
     beam_totals: Float[np.ndarray, "sentences size"]
 
@@ -75,7 +72,7 @@ class _Row(NamedTuple):
 class _End(NamedTuple):
     """The end of a hypothesis: its last token, and the row of step `length` that emitted it.
 
-    `complete` is False where the length limit cut it.
+    `complete` is False where the length limit cut it. The score is that of `beam_search`.
     """
 
     length: int
@@ -83,9 +80,7 @@ class _End(NamedTuple):
     token: int
     log_probability: float
     complete: bool
-
-    def score(self, length_penalty: float) -> float:
-        return self.log_probability / self.length**length_penalty
+    score: float
 
 
 def beam_search(
@@ -98,12 +93,19 @@ def beam_search(
     end: int,
     size: int,
     length_penalty: float,
+    length_form: str = "power",
+    coverage_penalty: float = 0.0,
+    sources: Sequence[int] = (),
     n_best: int = 1,
     observe: Callable[[Candidates], object] | None = None,
 ) -> list[list[Hypothesis]]:
     """The `n_best` best hypotheses of each sentence, best first, by `log p(y) / |y|^length_penalty`.
 
-    |y| is the number of tokens, including EOS. `first` holds the BOS of each sentence, `limits` its greatest |y|.
+    |y| is the number of tokens, including EOS. `length_form` names another divisor, and `coverage_penalty` weights a
+    term of the attention (see `penalties.py`); with it, `sources` are the numbers of source tokens without EOS. An open
+    hypothesis counts as if it covered its source, since it may still do so.
+
+    `first` holds the BOS of each sentence, `limits` its greatest |y|.
     A beam of size 1 is greedy search.
 
     A sentence is finished when `size` of its hypotheses have ended and `n_best` of them score better than all open
@@ -115,6 +117,8 @@ def beam_search(
     sentences = list(range(len(limits)))  # the unfinished ones, in the order of their rows
     ends: list[list[_End]] = [[] for _ in limits]
     device = first.device
+    penalties = Penalties(length_penalty, length_form, coverage_penalty)
+    coverage = Coverage(penalties, sources) if coverage_penalty else None
     tokens, total = first, torch.zeros(len(limits), 1, device=device)
     rows = [_Row(tokens.cpu().numpy(), np.arange(len(sentences)))]
     weights: list[Float[np.ndarray, "_rows source"]] = []
@@ -122,31 +126,39 @@ def beam_search(
         log_probabilities, state, step_weights = step(tokens, state, memory)
         weights.append(step_weights.cpu().numpy())
         count, length = len(total), len(weights)
+        divisor = penalties.divisor(length)
+        if coverage is not None:
+            coverage.add(weights[-1], rows[-1].parents)
         # Each row has one EOS, so at least `size` of 2 x size candidates are open hypotheses (if there are as many).
         # From here to the next step all is small: NumPy is faster with it than PyTorch, on a GPU too.
-        best, row, token = (tensor.cpu().numpy() for tensor in _best_of_blocks(total, log_probabilities, 2 * size))
+        best, row, token = (tensor.cpu().numpy() for tensor in best_of_blocks(total, log_probabilities, 2 * size))
         is_end = token == end
         stops = is_end | np.array([[limits[sentence] <= length] for sentence in sentences])
         ending = stops & np.isfinite(best)
         ending[:, size:] = False
+        scores = []
         for index, *values in zip(
             ending.nonzero()[0], row[ending], token[ending], best[ending], is_end[ending], strict=True
         ):
-            ends[sentences[index]].append(_End(length, *(value.item() for value in values)))
+            end_row, end_token, log_probability, complete = (value.item() for value in values)
+            score = log_probability / divisor
+            if coverage is not None:
+                score += coverage.of_row(end_row, sentences[index])
+            ends[sentences[index]].append(_End(length, end_row, end_token, log_probability, complete, score))
+            scores.append(score)
         order = stops.argsort(axis=1, kind="stable")[:, :size]  # the open candidates, best first
         totals = np.take_along_axis(np.where(stops, -np.inf, best), order, axis=1)
         if observe is not None:
-            observe(Candidates(best, row, token, ending, order, totals))
+            score_of_each = np.full(best.shape, np.nan)
+            score_of_each[ending] = scores
+            observe(Candidates(best, row, token, ending, score_of_each, order, totals))
         # Without rivals, `size` short and poor hypotheses could end the search before a good one is complete.
-        rivals = (totals[:, 0] / length**length_penalty).tolist()
+        rivals = (totals[:, 0] / divisor).tolist()
         indices = [
             index
             for index, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
             if length < limits[sentence]
-            and (
-                len(ends[sentence]) < size
-                or _best(ends[sentence], n_best, length_penalty)[-1].score(length_penalty) < rival
-            )
+            and (len(ends[sentence]) < size or _best(ends[sentence], n_best)[-1].score < rival)
         ]
         if not indices:
             break
@@ -158,62 +170,17 @@ def beam_search(
         tokens, parents, total = (torch.from_numpy(array).to(device) for array in (*rows[-1], totals))
         state = state.select(parents)
 
-    chosen = [_best(candidates, n_best, length_penalty) for candidates in ends]
-    traced = iter(_trace([end for best in chosen for end in best], rows, weights, length_penalty))
+    chosen = [_best(candidates, n_best) for candidates in ends]
+    traced = iter(_trace([end for best in chosen for end in best], rows, weights))
     return [[next(traced) for _ in best] for best in chosen]
 
 
-def _best_of_blocks(
-    total: Float[Tensor, "count beam"], blocks: Iterable[Float[Tensor, "_rows vocabulary"]], number: int
-) -> tuple[Float[Tensor, "count best"], Int[Tensor, "count best"], Int[Tensor, "count best"]]:
-    """`_best_words` of all sentences, block by block."""
-    start, results = 0, []
-    for block in blocks:
-        end = start + len(block) // total.shape[1]
-        best, row, token = _best_words(total[start:end], block, number)
-        results.append((best, row + start * total.shape[1], token))
-        start = end
-    assert start == len(total), f"{start} of {len(total)} sentences have log-probabilities"
-    best, row, token = (torch.cat(tensors) for tensors in zip(*results, strict=True))
-    return best, row, token
-
-
-def _best_words(
-    total: Float[Tensor, "count beam"], log_probabilities: Float[Tensor, "rows vocabulary"], number: int
-) -> tuple[Float[Tensor, "count best"], Int[Tensor, "count best"], Int[Tensor, "count best"]]:
-    """The `number` best sums of each sentence (all, if there are fewer), best first: the sums, their rows and tokens.
-
-    They are in the `number` parts of the vocabulary with the best maxima. So `topk` runs over these parts only, where
-    there are many words: over all of them it would take as long as the output layer.
-    """
-    (count, beam), vocabulary = total.shape, log_probabilities.shape[1]
-    first_row = beam * torch.arange(count, device=total.device).unsqueeze(1)
-    if log_probabilities.numel() <= FEW:
-        sums = (total.unsqueeze(2) + log_probabilities.view(count, beam, -1)).flatten(1)
-        best, index = sums.topk(min(number, beam * vocabulary))
-        return best, first_row + index // vocabulary, index % vocabulary
-    if vocabulary % PART:
-        log_probabilities = pad(log_probabilities, (0, -vocabulary % PART), value=float("-inf"))
-    parts = log_probabilities.view(count, beam, -1, PART)
-    maxima = (total.unsqueeze(2) + parts.amax(dim=3)).flatten(1)
-    chosen = maxima.topk(min(number, maxima.shape[1])).indices
-    words = parts.flatten(1, 2).gather(1, chosen.unsqueeze(2).expand(-1, -1, PART))
-    sums = (total.gather(1, chosen // parts.shape[2]).unsqueeze(2) + words).flatten(1)
-    best, index = sums.topk(min(number, beam * vocabulary))
-    part = chosen.gather(1, index // PART)
-    row = first_row + part // parts.shape[2]
-    token = part % parts.shape[2] * PART + index % PART
-    return best, row, token.clamp(max=vocabulary - 1)  # where few words are possible, padding is among the best
-
-
-def _best(ends: list[_End], n_best: int, length_penalty: float) -> list[_End]:
+def _best(ends: list[_End], n_best: int) -> list[_End]:
     """The best ends, best first; complete hypotheses rank before cut ones."""
-    return sorted(ends, key=lambda end: (end.complete, end.score(length_penalty)), reverse=True)[:n_best]
+    return sorted(ends, key=lambda end: (end.complete, end.score), reverse=True)[:n_best]
 
 
-def _trace(
-    ends: list[_End], rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]], length_penalty: float
-) -> list[Hypothesis]:
+def _trace(ends: list[_End], rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]]) -> list[Hypothesis]:
     """Walks from the last tokens back to the first, in all hypotheses at once."""
     lengths, row = np.array([end.length for end in ends], dtype=int), np.array([end.row for end in ends], dtype=int)
     longest = max(lengths, default=0)
@@ -228,7 +195,7 @@ def _trace(
         Hypothesis(
             tokens=[*words[1 : end.length], end.token],  # without BOS
             log_probability=end.log_probability,
-            score=end.score(length_penalty),
+            score=end.score,
             weights=path[: end.length],
         )
         for end, words, path in zip(ends, tokens.tolist(), paths, strict=True)

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from seq2seq.decoding.penalties import Penalties
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """`size`, `length_penalty` and `n_best` are those of `beam_search`. `batch` sentences are translated at a time.
+    """`size`, the penalties and `n_best` are those of `beam_search`. `batch` sentences are translated at a time.
 
     A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
     `too_long="truncate"` it is cut to that length. `min_length` and `no_repeat_ngram` are those of `with_constraints`.
@@ -19,3 +21,10 @@ class SearchOptions:
     too_long: str
     min_length: int = 0
     no_repeat_ngram: int = 0
+    length_form: str = "power"
+    coverage_penalty: float = 0.0
+
+    @property
+    def penalties(self) -> Penalties:
+        """What `score` in results is made of, beside the log-probability."""
+        return Penalties(self.length_penalty, self.length_form, self.coverage_penalty)

@@ -22,7 +22,7 @@ class SearchNode(NamedTuple):
     - `cut`: it is a hypothesis without EOS, at the greatest length
     - `open`: it was in the beam when the search ended
 
-    `score` is `total / |y|^length_penalty` of a hypothesis (`ended` or `cut`), and None for other nodes. `hypothesis`
+    `score` is that of a hypothesis (`ended` or `cut`), and None for other nodes. `hypothesis`
     is k at the last node of the k-th of the `n_best` results, from 1. The root has no parent; its subword is BOS.
     """
 
@@ -37,7 +37,7 @@ class SearchNode(NamedTuple):
 
 
 def search_nodes(
-    steps: Sequence[Candidates], hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer, *, length_penalty: float
+    steps: Sequence[Candidates], hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer
 ) -> tuple[SearchNode, ...]:
     """The nodes of a search of one sentence, step after step, each step by rank. Parents come before children.
 
@@ -48,7 +48,7 @@ def search_nodes(
     beam = [0]  # the node of each row
     for length, step in enumerate(steps, start=1):
         assert len(step.totals) == 1, "a tree is of one sentence"
-        totals, rows, tokens, ends = (field[0].tolist() for field in step[:4])
+        totals, rows, tokens, ends, scores = (field[0].tolist() for field in step[:5])
         goes_on = {
             index
             for index, total in zip(step.beam[0].tolist(), step.beam_totals[0].tolist(), strict=True)
@@ -74,7 +74,7 @@ def search_nodes(
                     total,
                     status,
                     rank=index + 1,
-                    score=total / length**length_penalty if ends[index] else None,
+                    score=scores[index] if ends[index] else None,
                     hypothesis=None,
                 )
             )

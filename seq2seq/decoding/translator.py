@@ -155,7 +155,7 @@ class Translator:
                 return too_long
             source = source[: self.longest]
             (hypotheses,) = self._search([source], [prefix], observe=steps.append)
-        nodes = search_nodes(steps, hypotheses, self.tokenizers.target, length_penalty=self.options.length_penalty)
+        nodes = search_nodes(steps, hypotheses, self.tokenizers.target)
         return self._translations(source, hypotheses), nodes
 
     def _too_long(self, source: Sequence[int], prefix: Sequence[int]) -> TooLong | None:
@@ -212,6 +212,9 @@ class Translator:
             end=EOS,
             size=options.size,
             length_penalty=options.length_penalty,
+            length_form=options.length_form,
+            coverage_penalty=options.coverage_penalty,
+            sources=[len(ids) for ids in sources],
             n_best=options.n_best,
             observe=observe,
         )

@@ -29,12 +29,16 @@ class SearchOptions(TypedDict, total=False):
     batch: int | None
     min_length: int | None
     no_repeat_ngram: int | None
+    length_form: str | None
+    coverage_penalty: float | None
 
 
 class ScoreOptions(TypedDict, total=False):
     """The keyword arguments of `Translator.score` and `Translator.attend`."""
 
     length_penalty: float | None
+    length_form: str | None
+    coverage_penalty: float | None
     too_long: str | None
 
 

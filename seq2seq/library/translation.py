@@ -36,7 +36,8 @@ class Translation:
     """A source sentence and a target: one that a search found, or one that was given.
 
     `log_probability` is `log p(target | source)`, EOS (the end of the sentence) included. `score` is
-    `log_probability / |y|^length_penalty`, where |y| is the number of target subwords, EOS included.
+    `log_probability / |y|^length_penalty`, where |y| is the number of target subwords, EOS included; `length_form` and
+    `coverage_penalty` change it.
     `subword_attention` has a row for each target subword and for EOS, and a column for each source subword and for
     EOS. A search that reached the greatest length has no EOS and no row for it.
     `alternatives` are the other translations of an n-best list, best first. `languages` are those of source and target.

@@ -199,7 +199,7 @@ class Translator:
             total = float(forced.log_probabilities.sum(dtype=np.float64))
             hypothesis = decoding.Translation(
                 text=text,
-                score=total / (len(target) + 1) ** translator.options.length_penalty,
+                score=translator.options.penalties.score(total, forced.weights),
                 log_probability=total,
                 source_pieces=tokenizers.source.pieces(source),
                 target_pieces=tokenizers.target.pieces(target),

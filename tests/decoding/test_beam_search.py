@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seq2seq.decoding.beam_search import PART, Hypothesis, _best_words, beam_search
+from seq2seq.decoding.beam_search import Hypothesis, beam_search
+from seq2seq.decoding.best_words import PART, best_words
 from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_sentences
@@ -162,7 +163,7 @@ def test_the_best_words_are_those_of_all(seed: int, count: int, beam: int, vocab
     torch.manual_seed(seed)
     total, words = torch.randn(count, beam), torch.randn(count * beam, vocabulary).mul(3).log_softmax(dim=1)
     sums = (total.unsqueeze(2) + words.view(count, beam, vocabulary)).flatten(1)
-    best, row, token = _best_words(total, words, number)
+    best, row, token = best_words(total, words, number)
     assert torch.equal(best, sums.sort(dim=1, descending=True).values[:, :number])
     assert torch.equal(best, sums.view(count * beam, vocabulary)[row, token])
     assert (row // beam == torch.arange(count).unsqueeze(1)).all()

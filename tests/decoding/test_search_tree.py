@@ -36,7 +36,7 @@ def test_the_tree_is_that_of_the_search_by_hand(
     (hypotheses,) = toy.search(
         [4], limits=[limit], size=size, length_penalty=0.7, n_best=n_best, prefixes=[prefix], observe=steps.append
     )
-    nodes = search_nodes(steps, hypotheses, TOKENIZER, length_penalty=0.7)
+    nodes = search_nodes(steps, hypotheses, TOKENIZER)
     _, considered = plain_search(toy, 4, limit=limit, size=size, length_penalty=0.7, n_best=n_best, prefix=prefix)
     paths: list[tuple[int, ...]] = [()]
     for i, node in enumerate(nodes[1:], start=1):
@@ -71,7 +71,7 @@ def test_impossible_words_have_no_node() -> None:
     rows, steps = Rows(torch.tensor([0])), list[Candidates]()
     options = {"limits": [3], "end": END, "size": 6, "length_penalty": 0.0, "n_best": 6}
     (hypotheses,) = beam_search(step, torch.tensor([START]), rows, rows, **options, observe=steps.append)  # type: ignore[arg-type]
-    nodes = search_nodes(steps, hypotheses, TOKENIZER, length_penalty=0.0)
+    nodes = search_nodes(steps, hypotheses, TOKENIZER)
     assert Counter(node.status for node in nodes[1:]) == {"ended": 3, "kept": 2, "cut": 1}
     assert sorted(node.hypothesis for node in nodes if node.hypothesis) == [1, 2, 3, 4]
 
@@ -84,4 +84,4 @@ def test_a_model_without_numbers_has_a_root_alone() -> None:
     options = {"limits": [3], "end": END, "size": 2, "length_penalty": 0.0}
     (hypotheses,) = beam_search(step, torch.tensor([START]), rows, rows, **options, observe=steps.append)  # type: ignore[arg-type]
     assert hypotheses == []
-    assert len(search_nodes(steps, hypotheses, TOKENIZER, length_penalty=0.0)) == 1
+    assert len(search_nodes(steps, hypotheses, TOKENIZER)) == 1

@@ -372,3 +372,22 @@ def test_constraints_hold_for_every_sentence(translator: seq2seq.Translator, sen
             assert sum(one.token_log_probabilities) == pytest.approx(one.log_probability, abs=1e-3)
     (node,) = (node for node in translator.search_tree(sentences[0], **options).nodes if node.hypothesis == 1)
     assert node.score == pytest.approx(together[0].score)
+
+
+def test_a_score_has_its_penalties_wherever_it_is_computed(
+    translator: seq2seq.Translator, sentences: list[str]
+) -> None:
+    options: inputs.ScoreOptions = {"length_form": "wu", "length_penalty": 0.6, "coverage_penalty": 0.7}
+    found = translator.translate(sentences, beam_size=3, n_best=2, **options)
+    pairs = [(text, one.text) for text, one in zip(sentences, found, strict=True)]
+    compared = 0
+    for one, forced in zip(found, translator.score(pairs, **options), strict=True):
+        if one.text and one.target_subwords == forced.target_subwords:
+            coverage = np.log(one.subword_attention[:, :-1].sum(axis=0).clip(1e-6, 1)).sum()
+            divisor = ((5 + len(one.subword_attention)) / 6) ** 0.6
+            assert one.score == pytest.approx(one.log_probability / divisor + 0.7 * coverage, abs=1e-4)
+            assert forced.score == pytest.approx(one.score, abs=1e-3)
+            compared += 1
+    assert compared > 2
+    tree = translator.search_tree(sentences[0], beam_size=3, n_best=2, **options)
+    assert [node.score for node in tree.nodes if node.hypothesis == 1] == [pytest.approx(found[0].score, abs=1e-4)]
