@@ -10,6 +10,7 @@ from seq2seq import config
 from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
+from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
@@ -130,7 +131,7 @@ def schedule(training: config.Training, total: int) -> Schedule:
 
 def translator(
     search: config.Search,
-    built: Model,
+    built: Model | Ensemble,
     tokenizers: Tokenizers,
     device: torch.device,
     *,

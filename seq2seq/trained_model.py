@@ -1,6 +1,6 @@
 """From a checkpoint folder to a model that translates: every program that uses a checkpoint starts here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,54 +11,98 @@ from torch.overrides import TorchFunctionMode
 
 from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
+from seq2seq.decoding.ensemble import Ensemble, Member
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.model import Model
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
+from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.tokenizer import Tokenizers
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A checkpoint in memory, on its device. `step` is the training step that the weights are from.
+    """A checkpoint in memory, on its device, or an ensemble of several.
 
-    `configuration` is that of the training run; `search` is what `translator` uses.
+    `steps` are the training steps that the weights are from. `configuration` is that of the training run, of the first
+    one in an ensemble; `search` is what `translator` uses.
     """
 
     configuration: config.Train
     search: config.Search
     tokenizers: Tokenizers
-    model: Model
+    model: Model | Ensemble
     translator: Translator
     device: torch.device
-    step: int
+    steps: tuple[int, ...]
+
+    @property
+    def step(self) -> int:
+        """The step of the first model."""
+        return self.steps[0]
+
+    def attention_note(self) -> str | None:
+        """What the attention of an ensemble is; None for one model."""
+        if not isinstance(self.model, Ensemble):
+            return None
+        same = sum(self.model.shares_source)
+        if same == len(self.steps):
+            return f"attention is the mean of the {same} models"
+        others = "the others split sources into other subwords"
+        if same == 1:
+            return f"attention is that of the first model: {others}"
+        return f"attention is the mean of {same} of the {len(self.steps)} models: {others}"
 
 
-def load_trained_model(folder: Path, *, device: config.Device, search: Mapping[str, Any] | None = None) -> TrainedModel:
-    """Sets up the device for this process, and loads the checkpoint in `folder` (see `load_on_device`)."""
+def load_trained_model(
+    folder: Path | Sequence[Path], *, device: config.Device, search: Mapping[str, Any] | None = None
+) -> TrainedModel:
+    """Sets up the device for this process, and loads one checkpoint or several (see `load_on_device`)."""
     set_up_device(device.threads, deterministic=device.deterministic)
     return load_on_device(folder, choose_device(device.kind), search=search, precision=device.precision)
 
 
 def load_on_device(
-    folder: Path, device: torch.device, *, search: Mapping[str, Any] | None = None, precision: str = "float32"
+    folder: Path | Sequence[Path],
+    device: torch.device,
+    *,
+    search: Mapping[str, Any] | None = None,
+    precision: str = "float32",
 ) -> TrainedModel:
     """Loads the checkpoint in `folder`, such as `runs/NAME/checkpoints/best`. It changes no setting of the process.
 
-    `search` overrides values of the training run's search; None stands for "as trained". `precision` is that of
-    `build.translator`.
+    Several folders make an ensemble (see `Ensemble`). `search` overrides values of the training run's search; None
+    stands for "as trained". `precision` is that of `build.translator`.
     Raises InputError where the checkpoint is damaged or does not fit its configuration, and where a value of `search`
-    is not possible.
+    is not possible, and where models have different target vocabularies.
     """
-    loaded = checkpoint.load(folder)
-    configuration, model = build_trained(loaded, folder)
-    model.to(device)
-    options = config.search_as_given(search or {}, configuration.search)
-    normalization = configuration.dataset.normalization
+    folders = (folder,) if isinstance(folder, Path) else tuple(folder)
+    members, configurations, steps = [], [], []
+    first: Tokenizers | None = None
+    for i, path in enumerate(folders):
+        if path in folders[:i]:
+            raise InputError(f"checkpoint {path} is given twice: an ensemble has different models")
+        loaded = checkpoint.load(path)
+        configuration, model = build_trained(loaded, path)
+        first = first or loaded.tokenizers
+        if loaded.tokenizers.target.model != first.target.model:
+            raise InputError(
+                f"checkpoint {path} has another target vocabulary than {folders[0]}, so their probabilities have no "
+                "mean: an ensemble needs models that were trained on the same target text with the same dataset options"
+            )
+        normalize = NORMALIZATIONS[configuration.dataset.normalization]
+        members.append(Member(model.to(device), loaded.tokenizers.source, normalize))
+        configurations.append(configuration)
+        steps.append(loaded.step)
+    if first is None:
+        raise InputError("no checkpoint is given: an ensemble has at least one")
+    trained = configurations[0]
+    together = Ensemble(members) if len(members) > 1 else members[0].model
+    options = config.search_as_given(search or {}, trained.search)
     translator = build.translator(
-        options, model, loaded.tokenizers, device, normalization=normalization, precision=precision
+        options, together, first, device, normalization=trained.dataset.normalization, precision=precision
     )
-    return TrainedModel(configuration, options, loaded.tokenizers, model, translator, device, loaded.step)
+    return TrainedModel(trained, options, first, together, translator, device, tuple(steps))
 
 
 def build_trained(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Model]:

@@ -45,7 +45,7 @@ def evaluated_dataset(options: config.Evaluate, trained: config.Dataset, run: Pa
                 return trained
             if (path := find_path(recorded, trained, starts)) is None:
                 reason = _missing(recorded, options.split, trained, starts)
-                raise InputError(f"checkpoint {options.checkpoint}: {reason}")
+                raise InputError(f"checkpoint {options.checkpoints[0]}: {reason}")
             return trained.model_copy(update={options.split: path})
 
 

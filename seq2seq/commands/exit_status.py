@@ -162,7 +162,8 @@ def explain_hydra_error(error: Exception, kind: type[Section]) -> str:
         )
     if match := re.search(r"Ambiguous value for argument '(.+?)'\n", message):
         key, _, value = match[1].partition("=")
-        concatenated = f", {shlex.quote(f'{key}=[{value}]')} takes all in order" if key == "dataset.train" else ""
+        takes_all = {"dataset.train": "takes all in order", "checkpoint": "is an ensemble of all"}.get(key)
+        concatenated = f", {shlex.quote(f'{key}=[{value}]')} {takes_all}" if takes_all else ""
         return (
             f"{match[1]}: more than one value; -m starts a run for each{concatenated}, and a comma that is part of one "
             f"value needs quotes: {_quote_option(key, value)}"

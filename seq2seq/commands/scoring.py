@@ -37,21 +37,22 @@ class Scored(NamedTuple):
 
 def score(options: config.Evaluate) -> Scored:
     """Scores a checkpoint on a split of its dataset or on a pair of files; writes `evaluation.json` and hypotheses."""
-    trained = load_trained_model(options.checkpoint, device=options.device, search=options.search)
+    trained = load_trained_model(options.checkpoints, device=options.device, search=options.search)
     configuration, dataset = trained.configuration, trained.configuration.dataset
     name, split, challenges = _load_split(options, configuration)
     if options.alignments is not None:
         split = _with_alignments(split, options.alignments, options.alignment_units)
-    output = run_folder_of(options.checkpoint) if options.output is None else RunFolder(options.output)
+    output = run_folder_of(options.checkpoints[0]) if options.output is None else RunFolder(options.output)
     output.path.mkdir(parents=True, exist_ok=True)  # fail before the work if the folder cannot be made
     references = [pair.target for pair in split.pairs]
     tokenize = options.evaluation.tokenize or configuration.evaluation.tokenize
     metrics = Metrics(choose_tokenizer(tokenize, dataset.target, references))
     evaluator = Evaluator(trained.model, trained.translator, metrics)
     scores, hypotheses = evaluator.evaluate(split)
+    names = [str(path) for path in options.checkpoints]
     results: dict[str, Any] = {
-        "checkpoint": str(options.checkpoint),
-        "step": trained.step,
+        "checkpoint": names if len(names) > 1 else names[0],
+        "step": list(trained.steps) if len(names) > 1 else trained.step,
         "search": trained.search.model_dump(mode="json"),
         name: scores,
     }
@@ -65,12 +66,14 @@ def score(options: config.Evaluate) -> Scored:
     sentences, search = f"{len(split.pairs):,} sentences", search_name(trained.search)
     if options.device.precision == "int8":
         search += ", 8-bit weights"
+    models = ", ".join(f"{name} (step {step:,})" for name, step in zip(names, trained.steps, strict=True))
+    remarks = list(scored_remarks(split, trained.tokenizers, normalization=dataset.normalization))
     return Scored(
         results=results,
         scores=scores,
-        title=f"{split.name}: {sentences}, {search}, {options.checkpoint} (step {trained.step:,})",
+        title=f"{split.name}: {sentences}, {search}, {models}",
         warning=tokenization_warning(split.name, references, hypotheses.texts),
-        remarks=list(scored_remarks(split, trained.tokenizers, normalization=dataset.normalization)),
+        remarks=[*remarks, *filter(None, [trained.attention_note()])],
         files=(output.evaluation, hypotheses_file),
     )
 
@@ -130,13 +133,13 @@ def _load_split(options: config.Evaluate, configuration: config.Train) -> tuple[
     if options.source is not None and options.target is not None:
         files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
         return "files", load_split(normalized_split(files, configuration.dataset.normalization)), ()
-    dataset = evaluated_dataset(options, configuration.dataset, run_folder_of(options.checkpoint).path)
+    dataset = evaluated_dataset(options, configuration.dataset, run_folder_of(options.checkpoints[0]).path)
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
     if options.split == "validation":
         return "validation", load_split(corpus.validation), ()
     if corpus.test is None:
         raise InputError(
-            f"checkpoint {options.checkpoint} was trained without a test split (dataset.test=null): give "
+            f"checkpoint {options.checkpoints[0]} was trained without a test split (dataset.test=null): give "
             "split=validation, dataset.test=..., or source=FILE target=FILE"
         )
     test = load_split(corpus.test)

@@ -30,8 +30,10 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
         check_format(options.plot)
         if not options.plot.parent.is_dir():
             raise InputError(f"plot={options.plot}: there is no folder {options.plot.parent}")
-    trained = load_trained_model(options.checkpoint, device=options.device, search=options.search)
+    trained = load_trained_model(options.checkpoints, device=options.device, search=options.search)
     dataset = trained.configuration.dataset
+    if (options.alignments or options.units or options.plot is not None) and (note := trained.attention_note()):
+        print(note, file=sys.stderr)
     prefixes = Prefixes(options.prefix, trained.translator)
     prompt = f"{dataset.source}> " if os.isatty(source) else ""
     number = failed = 0

@@ -1,11 +1,17 @@
 """The options of the programs that use a checkpoint: `evaluate.py` and `translate.py`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import model_validator
 
 from seq2seq.config.schema import Device, Evaluation
-from seq2seq.config.types import PathOption, Section, one_of
+from seq2seq.config.types import PathOption, Paths, Section, one_of
+
+
+def as_tuple(paths: Path | tuple[Path, ...]) -> tuple[Path, ...]:
+    """One path or several, as a tuple."""
+    return (paths,) if isinstance(paths, Path) else paths
 
 
 class DatasetPaths(Section):
@@ -20,13 +26,13 @@ class DatasetPaths(Section):
 
 
 class Evaluate(Section):
-    """A checkpoint to score on a split of its own dataset, or on a pair of files.
+    """A checkpoint to score, or an ensemble of several, on a split of its own dataset, or on a pair of files.
 
     Options of `search` and `evaluation` that are null have the values of the training run (see `search_as_given`).
     `alignment_units` is the unit of the positions in the gold links of `alignments`.
     """
 
-    checkpoint: PathOption
+    checkpoint: Paths
     split: Annotated[str, one_of(("validation", "test"))]
     source: PathOption | None
     target: PathOption | None
@@ -38,8 +44,15 @@ class Evaluate(Section):
     search: dict[str, Any]
     device: Device
 
+    @property
+    def checkpoints(self) -> tuple[Path, ...]:
+        """The folders of the models; several are an ensemble."""
+        return as_tuple(self.checkpoint)
+
     @model_validator(mode="after")
     def _check_one_text(self) -> "Evaluate":
+        if len(self.checkpoints) > 1 and self.output is None:
+            raise ValueError("output: not set; several checkpoints are an ensemble, whose scores go to output=FOLDER")
         if (self.source is None) != (self.target is None):
             raise ValueError("source=FILE and target=FILE must be set together")
         if self.source is not None and self.split == "validation":
@@ -56,7 +69,7 @@ class Translate(Section):
     `prefix` is a file with the start of the translation of each line; it is empty where a line has none.
     """
 
-    checkpoint: PathOption
+    checkpoint: Paths
     scores: bool
     alignments: bool
     units: bool
@@ -64,3 +77,8 @@ class Translate(Section):
     prefix: PathOption | None
     search: dict[str, Any]
     device: Device
+
+    @property
+    def checkpoints(self) -> tuple[Path, ...]:
+        """The folders of the models; several are an ensemble."""
+        return as_tuple(self.checkpoint)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from seq2seq.decoding.ensemble import ROWS, Ensemble
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.batches import batch_pairs
@@ -15,8 +16,6 @@ PAIRS = 64
 """The most pairs in a batch."""
 POSITIONS = 2**18
 """The most entries of a batch's attention: pairs x target tokens x source tokens. A larger pair is a batch."""
-ROWS = 1024
-"""Target tokens whose log-probabilities over the vocabulary exist at one time."""
 
 
 class ForcedTarget(NamedTuple):
@@ -28,7 +27,7 @@ class ForcedTarget(NamedTuple):
 
 @memory_or("no memory to read a source and a target of this length: split them")
 def force_targets(
-    model: Model, device: torch.device, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    model: Model | Ensemble, device: torch.device, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
 ) -> list[ForcedTarget]:
     """Reads each target under teacher forcing, with its source. Both are token ids without BOS and EOS."""
     results: dict[int, ForcedTarget] = {}
@@ -48,7 +47,7 @@ class BestTokens(NamedTuple):
 @memory_or("no memory to read a source and a target of this length: split them")
 @torch.inference_mode()
 def best_tokens(
-    model: Model, device: torch.device, source: Sequence[int], target: Sequence[int], number: int
+    model: Model | Ensemble, device: torch.device, source: Sequence[int], target: Sequence[int], number: int
 ) -> BestTokens:
     """The `number` most probable tokens at each position of a target and at its end; all, if there are fewer."""
     batch = batch_pairs([source], [target]).to(device)
@@ -80,7 +79,7 @@ def _batches(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]])
 
 @torch.inference_mode()
 def _force(
-    model: Model, device: torch.device, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    model: Model | Ensemble, device: torch.device, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
 ) -> list[ForcedTarget]:
     batch = batch_pairs(sources, targets).to(device)
     outputs, attention = model(batch.source, batch.source_mask, batch.target_input)

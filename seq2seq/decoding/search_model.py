@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seq2seq.decoding.beam_search import Step
-from seq2seq.nn.decoder import Memory, State
+from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.nn.int8 import use_int8_weights
 from seq2seq.nn.model import Model
 
@@ -16,12 +17,12 @@ BLOCK = 64
 """Rows whose log-probabilities exist at one time. At a vocabulary of 8,000 they take 2 MB, about a core's cache."""
 
 
-def next_token(model: Model) -> Step[State, Memory]:
+def next_token(model: Model | Ensemble) -> Step[Any, Any]:
     """The step function of a search with this model."""
 
     def step(
-        tokens: Int[Tensor, "rows"], state: State, memory: Memory
-    ) -> tuple[Iterator[Float[Tensor, "_rows vocabulary"]], State, Float[Tensor, "rows source"]]:
+        tokens: Int[Tensor, "rows"], state: Any, memory: Any
+    ) -> tuple[Iterator[Float[Tensor, "_rows vocabulary"]], Any, Float[Tensor, "rows source"]]:
         outputs, state, attention = model.decode(tokens.unsqueeze(1), state, memory)
         beam = len(tokens) // len(memory.mask)
         rows = len(tokens) if tokens.is_cuda else beam * max(1, BLOCK // beam)

@@ -1,7 +1,6 @@
 """Translates raw sentences to raw sentences: tokenizer, model and beam search in one call."""
 
 import copy
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,8 +12,10 @@ from jaxtyping import Float
 
 from seq2seq.decoding.beam_search import Candidates, Hypothesis, beam_search
 from seq2seq.decoding.constraints import start_constraints, with_constraints
+from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.prefix import start_prefixes, with_prefixes
+from seq2seq.decoding.printable import printable
 from seq2seq.decoding.search_model import for_search, next_token
 from seq2seq.decoding.search_tree import SearchNode, search_nodes
 from seq2seq.nn.model import Model
@@ -23,9 +24,6 @@ from seq2seq.runtime.threads import map_in_threads
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
-
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""Control characters: C0, DEL, C1, and Unicode's line ends. Not joiners and marks of direction, which text needs."""
 
 
 class Translation(NamedTuple):
@@ -78,7 +76,7 @@ class Translator:
 
     def __init__(
         self,
-        model: Model,
+        model: Model | Ensemble,
         tokenizers: Tokenizers,
         options: SearchOptions,
         *,
@@ -87,7 +85,8 @@ class Translator:
         int8: bool = False,
     ) -> None:
         """`normalization` is that of the training text."""
-        self.model = for_search(model, int8=int8)
+        copied = partial(for_search, int8=int8)
+        self.model = model.with_models(copied) if isinstance(model, Ensemble) else copied(model)
         self.tokenizers = tokenizers
         self.options = options
         self.device = device
@@ -227,25 +226,10 @@ class Translator:
         target = [token for token in hypothesis.tokens if token != EOS]
         pieces = self.tokenizers.target.pieces(target)
         return Translation(
-            text=_printable(self.tokenizers.target.decode(target), pieces),
+            text=printable(self.tokenizers.target.decode(target), pieces),
             score=hypothesis.score,
             log_probability=hypothesis.log_probability,
             source_pieces=self.tokenizers.source.pieces(source),
             target_pieces=pieces,
             weights=hypothesis.weights[:, : len(source) + 1],
         )
-
-
-def _printable(text: str, pieces: Sequence[str]) -> str:
-    """The text without line ends, and without control characters except those in the pieces themselves.
-
-    Pieces have the characters of the training text. But with byte pieces (`<0x1B>`) a model can spell any character:
-    such a control character becomes a space if it is white space, else U+FFFD.
-    """
-    known = {*"".join(pieces)} - {"\n"}
-
-    def replace(match: re.Match[str]) -> str:
-        control = match[0]
-        return control if control in known else " " if control.isspace() else "\ufffd"
-
-    return CONTROL.sub(replace, text)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.translator import Translation, Translator
 from seq2seq.evaluation.alignment_error import AlignmentError
 from seq2seq.evaluation.metrics import Metrics
@@ -60,7 +61,7 @@ class Evaluation(NamedTuple):
 class Evaluator:
     """Scores `model` on splits. `translator` must have the same weights; its tokenizers and its device are used."""
 
-    model: Model
+    model: Model | Ensemble
     translator: Translator
     metrics: Metrics
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.evaluation.alignment_error import Diagnostics, links
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
@@ -82,7 +83,7 @@ class References:
             for indices in (by_length[start : start + size] for start in range(0, len(by_length), size))
         ]
 
-    def read(self, model: Model, device: torch.device) -> TeacherForcingResult:
+    def read(self, model: Model | Ensemble, device: torch.device) -> TeacherForcingResult:
         """Predicts each reference token from the tokens before it, without label smoothing and dropout."""
         model.eval()
         total, tokens, diagnostics = 0.0, 0, Diagnostics()
@@ -98,7 +99,7 @@ class References:
 
     @torch.no_grad()
     def _read(
-        self, model: Model, device: torch.device, indices: Sequence[int], batch: Batch
+        self, model: Model | Ensemble, device: torch.device, indices: Sequence[int], batch: Batch
     ) -> tuple[float, list[tuple[Diagnostics, set[tuple[int, int]]]]]:
         """The negative log-likelihood of a batch, and the diagnostics and links of each of its sentences."""
         batch = batch.to(device)

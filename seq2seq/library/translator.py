@@ -24,16 +24,20 @@ class Translator:
     """A trained model that translates: see `seq2seq.load`. Several threads may use it at the same time.
 
     `checkpoint` is its folder, `step` the training step of its weights, `languages` are those of source and target.
+    An ensemble has several `checkpoints` and `steps`; `checkpoint` and `step` are those of the first.
     """
 
-    def __init__(self, trained: TrainedModel, folder: Path) -> None:
+    def __init__(self, trained: TrainedModel, *folders: Path) -> None:
         dataset = trained.configuration.dataset
-        self.checkpoint, self.step, self.languages = folder, trained.step, (dataset.source, dataset.target)
+        self.checkpoints, self.steps, self.languages = folders, trained.steps, (dataset.source, dataset.target)
+        self.checkpoint, self.step = folders[0], trained.step
         self._device, self._search, self._translator = trained.device, trained.search, trained.translator
 
     def __repr__(self) -> str:
         source, target = self.languages
-        return f"Translator({str(self.checkpoint)!r}, {source} to {target}, step {self.step}, on {self._device})"
+        paths = ", ".join(repr(str(path)) for path in self.checkpoints)
+        steps = ", ".join(map(str, self.steps))
+        return f"Translator({paths}, {source} to {target}, step {steps}, on {self._device})"
 
     @overload
     def translate(  # type: ignore[overload-overlap]

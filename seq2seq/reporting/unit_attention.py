@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from seq2seq.decoding.translator import CONTROL, Translation
+from seq2seq.decoding.printable import CONTROL
+from seq2seq.decoding.translator import Translation
 from seq2seq.reporting.attention import Attention
 from seq2seq.text.units import merge, units
 

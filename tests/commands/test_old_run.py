@@ -103,3 +103,15 @@ def test_an_old_checkpoint_translates_with_constraints(warm: Warm, folder: Path)
         assert (len("".join(line.split("\t")[0].split())) >= 30) == bool(source.strip() or line == lines[0])
     message = warm.refused("translate", *options, "search.min_length=-1", folder=folder)
     assert message == "error: search.min_length: should be greater than or equal to 0, found -1"
+
+
+def test_an_old_checkpoint_is_part_of_an_ensemble(warm: Warm, folder: Path) -> None:
+    for copy in ("one", "two"):
+        shutil.copytree(OLD / "run" / "checkpoints" / "best", folder / copy)
+    options = ["checkpoint=[one,two]", "device=cpu", "device.threads=1", "alignments=true"]
+    text = (OLD / "sentences.de").read_bytes()
+    ended = warm("translate", *options, folder=folder, given=text, status=0)
+    assert ended.printed == (OLD / "translated.en").read_bytes()
+    assert ended.told == "attention is the mean of the 2 models\n"
+    words = warm.refused("translate", "checkpoint=run,copy", folder=folder)
+    assert "'checkpoint=[run,copy]' is an ensemble of all" in words

@@ -114,3 +114,19 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_translated(r
     (tmp_path / "file").write_text("in the way")
     with pytest.raises((InputError, OSError), match="file"):
         scored(run, output=f"{tmp_path}/file/output")
+
+
+def test_an_ensemble_is_scored(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = [f"{run}/checkpoints/best", f"{run}/checkpoints/best-2"]
+    with pytest.raises(InputError, match=r"^output: not set; several checkpoints are an ensemble"):
+        scored(run, checkpoint=both)
+    found = scored(run, checkpoint=both, output=f"{tmp_path}/output", search={"no_repeat_ngram": 3})
+    assert (found["checkpoint"], len(found["step"])) == (both, 2)
+    one = results(run)["test"]
+    assert found["test"]["perplexity"] != one["perplexity"]
+    assert 1 < found["test"]["perplexity"] < 2 * one["perplexity"]
+    shown = capsys.readouterr().out
+    assert "attention is the mean of the 2 models" in shown
+    assert all(path in shown for path in both)
+    assert not (run / "evaluation.json").exists()
+    assert json.loads((tmp_path / "output" / "evaluation.json").read_text())["test"] == found["test"]

@@ -14,7 +14,7 @@ from seq2seq.commands.stream import _line, line_groups, translate_stream
 from seq2seq.config import Search, Translate, load
 from seq2seq.decoding.translator import Translation
 from seq2seq.runtime.errors import InputError
-from tests.support.programs import CPU
+from tests.support.programs import CPU, ROOT
 
 PIECES = st.lists(st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\xff", b"\0", "\u2028".encode()])).map(b"".join))
 
@@ -230,3 +230,25 @@ def test_a_file_of_prefixes_for_other_lines_is_refused(general: Filter, tmp_path
     (tmp_path / "starts").write_text(lines)
     with pytest.raises(InputError, match=words):
         general("\n".join(SENTENCES), prefix=str(tmp_path / "starts"))
+
+
+def test_an_ensemble_translates(sweep: Path, general: Filter, capsys: pytest.CaptureFixture[str]) -> None:
+    both = [f"{sweep}/runs/{name}/checkpoints/best" for name in ("general", "concat")]
+    options: dict[str, Any] = {"search": {"size": 3, "n_best": 2, "min_length": 4}, "scores": True}
+    rows = [line.split("\t") for line in general("\n".join(SENTENCES), checkpoint=both, **options, alignments=True)]
+    assert capsys.readouterr().err == "attention is the mean of the 2 models\n"
+    assert [row[0] for row in rows] == ["1", "1", "2", "2", "3", "3"]
+    assert any("-" in row[3] for row in rows)
+    alone = [line.split("\t") for line in general("\n".join(SENTENCES), **options)]
+    assert [row[1] for row in rows] != [row[1] for row in alone]
+    assert general("\n".join(SENTENCES), checkpoint=both[:1]) == general("\n".join(SENTENCES))
+    assert capsys.readouterr().err == ""
+
+
+def test_models_without_a_mean_are_refused(sweep: Path, general: Filter) -> None:
+    best = str(sweep / "runs" / "general" / "checkpoints" / "best")
+    old = str(ROOT / "tests" / "data" / "old_run" / "run" / "checkpoints" / "best")
+    with pytest.raises(InputError, match=f"checkpoint {old} has another target vocabulary than {best}"):
+        general(SENTENCES[0], checkpoint=[best, old])
+    with pytest.raises(InputError, match=f"checkpoint {best} is given twice"):
+        general(SENTENCES[0], checkpoint=[best, best])

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.decoding.options import SearchOptions
+from seq2seq.decoding.printable import printable
 from seq2seq.decoding.search_model import for_search
-from seq2seq.decoding.translator import TooLong, Translation, Translator, _printable
+from seq2seq.decoding.translator import TooLong, Translation, Translator
 from seq2seq.nn.decoder import DECODERS, DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
@@ -263,15 +264,15 @@ def test_control_characters_of_several_bytes(tokenizers: Tokenizers, text: str, 
     """Joiners and marks of direction are no control characters: scripts and emoji need them."""
     found = tokenizers.target.decode(tokenizers.target.encode(text))
     assert found == text
-    assert _printable(found, tokenizers.target.pieces(tokenizers.target.encode(text))) == written
+    assert printable(found, tokenizers.target.pieces(tokenizers.target.encode(text))) == written
 
 
 def test_control_characters_of_the_training_text_are_written_but_for_line_ends() -> None:
     lines = [text.replace("e", "\x92").replace("a", "\t") for text in (line(seed) for seed in range(400))]
     target = train_tokenizer(lines, vocabulary_size=314, kind="unigram")
     ids = target.encode("b\x92\td\x1b")
-    assert _printable(target.decode(ids), target.pieces(ids)) == "b\x92\td\ufffd"
-    assert _printable("a\nb", ["a\n", "b"]) == "a b"  # from nobody's text, but a stranger's
+    assert printable(target.decode(ids), target.pieces(ids)) == "b\x92\td\ufffd"
+    assert printable("a\nb", ["a\n", "b"]) == "a b"  # from nobody's text, but a stranger's
 
 
 def test_a_single_string_is_refused(trained: Model, tokenizers: Tokenizers) -> None:

@@ -1,5 +1,6 @@
 """The library translates and scores as the programs do, whatever it is given, and names what it refuses."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -391,3 +392,20 @@ def test_a_score_has_its_penalties_wherever_it_is_computed(
     assert compared > 2
     tree = translator.search_tree(sentences[0], beam_size=3, n_best=2, **options)
     assert [node.score for node in tree.nodes if node.hypothesis == 1] == [pytest.approx(found[0].score, abs=1e-4)]
+
+
+def test_an_ensemble_does_what_a_model_does(checkpoint: Path, translator: seq2seq.Translator, tmp_path: Path) -> None:
+    copy = shutil.copytree(checkpoint, tmp_path / "copy")
+    both = seq2seq.load([checkpoint, copy], device="cpu")
+    assert (both.checkpoints, both.steps) == ((checkpoint, copy), (translator.step,) * 2)
+    assert str(copy) in repr(both)
+    text = "Die Frau kauft dem Kind einen Apfel."
+    same(both.translate(text, beam_size=3), translator.translate(text, beam_size=3))
+    same(both.attend(text, "The woman."), translator.attend(text, "The woman."))
+    one, other = (each.translate(text, prefix="The", beam_size=2) for each in (both, translator))
+    assert one.token_log_probabilities == pytest.approx(other.token_log_probabilities, abs=1e-4)
+    assert [row[0][0] for row in one.candidates(2)] == [row[0][0] for row in other.candidates(2)]
+    with pytest.raises(seq2seq.InputError, match="given twice"):
+        seq2seq.load([checkpoint, checkpoint], device="cpu")
+    with pytest.raises(seq2seq.InputError, match="no checkpoint is given"):
+        seq2seq.load([], device="cpu")
