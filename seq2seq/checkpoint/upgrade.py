@@ -10,7 +10,10 @@ ADDED: dict[str, dict[str, Any]] = {
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
     "attention": _HARD,
     "encoder.attention": _HARD,
-    "search": {"min_length": 0, "no_repeat_ngram": 0, "length_form": "power", "coverage_penalty": 0.0},
+    "search": {
+        **{"min_length": 0, "no_repeat_ngram": 0, "length_form": "power", "coverage_penalty": 0.0},
+        **{"method": "beam", "temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 1},
+    },
     "device": {"precision": "float32", "deterministic": False, "graphs": True},
 }
 ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none", "header": False}

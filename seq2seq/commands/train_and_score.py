@@ -163,7 +163,8 @@ def _load_text(dataset: config.Dataset, resumed: Checkpoint | None, folder: Path
 
 def _greedy(search: config.Search) -> config.Search:
     """Greedy search, for validation during training, with as many hypotheses at a time as the search of the test."""
-    return search.model_copy(update={"size": 1, "n_best": 1, "too_long": "refuse", "batch": search.size * search.batch})
+    changes = {"method": "beam", "size": 1, "n_best": 1, "too_long": "refuse", "batch": search.size * search.batch}
+    return search.model_copy(update=changes)
 
 
 def _open_board(folder: Path, resumed: Checkpoint | None) -> Board:

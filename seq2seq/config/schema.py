@@ -121,6 +121,7 @@ class Search(Section):
     """`longest_source` is in tokens; `too_long` says whether a longer line is an error or is cut.
 
     `min_length` is in subwords. `no_repeat_ngram` is the length of n-grams that occur once in a translation; 0 is off.
+    With `method=sample`, `size` is the number of samples; `temperature`, `top_k`, `top_p` and `seed` are for it alone.
     """
 
     size: Annotated[int, Field(ge=1, le=1000)]
@@ -131,11 +132,22 @@ class Search(Section):
     too_long: Annotated[str, one_of(("refuse", "truncate"))]
     min_length: Annotated[int, Field(ge=0, le=1000)]
     no_repeat_ngram: Annotated[int, Field(ge=0, le=100)]
+    method: Annotated[str, one_of(("beam", "sample"))]
+    temperature: Annotated[float, Field(gt=0, le=100)]
+    top_k: Annotated[int, Field(ge=0)]
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     length_form: Annotated[str, one_of(LENGTH_FORMS)]
     coverage_penalty: Annotated[float, Field(ge=0, le=100)]
 
     @model_validator(mode="after")
     def _check_sizes(self) -> "Search":
+        if self.method == "beam":
+            for key, neutral in (("temperature", 1), ("top_k", 0), ("top_p", 1)):
+                if (value := getattr(self, key)) != neutral:
+                    raise ValueError(
+                        f"search.{key}={value} is for sampling, and search.method={self.method}: set search=sample"
+                    )
         if self.n_best > self.size:
             raise ValueError(
                 f"search.n_best={self.n_best} is more than the beam has with search.size={self.size}: set search.size="
@@ -150,7 +162,9 @@ class Search(Section):
 
 
 def search_name(search: Search) -> str:
-    """`greedy` or `beam 5`."""
+    """`greedy`, `beam 5` or `best of 10 samples`."""
+    if search.method == "sample":
+        return f"best of {search.size} samples" if search.size > 1 else "a sample"
     return "greedy" if search.size == 1 else f"beam {search.size}"
 
 

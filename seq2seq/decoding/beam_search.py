@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.decoding.best_words import best_of_blocks
+from seq2seq.decoding.hypotheses import End, Hypothesis, Row, best_ends, trace
 from seq2seq.decoding.penalties import Coverage, Penalties
 
 Selected = TypeVar("Selected")
@@ -35,15 +36,6 @@ block.
 """
 
 
-class Hypothesis(NamedTuple):
-    """One translation. `tokens` and the rows of `weights` exclude BOS and include EOS, where it was reached."""
-
-    tokens: list[int]
-    log_probability: float
-    score: float
-    weights: Float[np.ndarray, "target source"]
-
-
 class Candidates(NamedTuple):
     """The candidates of one step: of each sentence, its hypotheses extended by one token, best first.
 
@@ -60,27 +52,6 @@ class Candidates(NamedTuple):
     scores: Float[np.ndarray, "sentences best"]
     beam: Int[np.ndarray, "sentences size"]
     beam_totals: Float[np.ndarray, "sentences size"]
-
-
-class _Row(NamedTuple):
-    """One step of the search. For each row: the token that it reads, and its parent row in the step before."""
-
-    tokens: Int[np.ndarray, "_rows"]
-    parents: Int[np.ndarray, "_rows"]
-
-
-class _End(NamedTuple):
-    """The end of a hypothesis: its last token, and the row of step `length` that emitted it.
-
-    `complete` is False where the length limit cut it. The score is that of `beam_search`.
-    """
-
-    length: int
-    row: int
-    token: int
-    log_probability: float
-    complete: bool
-    score: float
 
 
 def beam_search(
@@ -115,12 +86,12 @@ def beam_search(
     `observe` is called with the candidates of each step.
     """
     sentences = list(range(len(limits)))  # the unfinished ones, in the order of their rows
-    ends: list[list[_End]] = [[] for _ in limits]
+    ends: list[list[End]] = [[] for _ in limits]
     device = first.device
     penalties = Penalties(length_penalty, length_form, coverage_penalty)
     coverage = Coverage(penalties, sources) if coverage_penalty else None
     tokens, total = first, torch.zeros(len(limits), 1, device=device)
-    rows = [_Row(tokens.cpu().numpy(), np.arange(len(sentences)))]
+    rows = [Row(tokens.cpu().numpy(), np.arange(len(sentences)))]
     weights: list[Float[np.ndarray, "_rows source"]] = []
     while True:
         log_probabilities, state, step_weights = step(tokens, state, memory)
@@ -144,7 +115,7 @@ def beam_search(
             score = log_probability / divisor
             if coverage is not None:
                 score += coverage.of_row(end_row, sentences[index])
-            ends[sentences[index]].append(_End(length, end_row, end_token, log_probability, complete, score))
+            ends[sentences[index]].append(End(length, end_row, end_token, log_probability, complete, score))
             scores.append(score)
         order = stops.argsort(axis=1, kind="stable")[:, :size]  # the open candidates, best first
         totals = np.take_along_axis(np.where(stops, -np.inf, best), order, axis=1)
@@ -158,7 +129,7 @@ def beam_search(
             index
             for index, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
             if length < limits[sentence]
-            and (len(ends[sentence]) < size or _best(ends[sentence], n_best)[-1].score < rival)
+            and (len(ends[sentence]) < size or best_ends(ends[sentence], n_best)[-1].score < rival)
         ]
         if not indices:
             break
@@ -166,37 +137,10 @@ def beam_search(
             memory = memory.select(torch.tensor(indices, device=device))
             order, totals, row, token = (array[indices] for array in (order, totals, row, token))
         sentences = [sentences[index] for index in indices]
-        rows.append(_Row(*(np.take_along_axis(array, order, axis=1).ravel() for array in (token, row))))
+        rows.append(Row(*(np.take_along_axis(array, order, axis=1).ravel() for array in (token, row))))
         tokens, parents, total = (torch.from_numpy(array).to(device) for array in (*rows[-1], totals))
         state = state.select(parents)
 
-    chosen = [_best(candidates, n_best) for candidates in ends]
-    traced = iter(_trace([end for best in chosen for end in best], rows, weights))
+    chosen = [best_ends(candidates, n_best) for candidates in ends]
+    traced = iter(trace([end for best in chosen for end in best], rows, weights))
     return [[next(traced) for _ in best] for best in chosen]
-
-
-def _best(ends: list[_End], n_best: int) -> list[_End]:
-    """The best ends, best first; complete hypotheses rank before cut ones."""
-    return sorted(ends, key=lambda end: (end.complete, end.score), reverse=True)[:n_best]
-
-
-def _trace(ends: list[_End], rows: list[_Row], weights: list[Float[np.ndarray, "_rows source"]]) -> list[Hypothesis]:
-    """Walks from the last tokens back to the first, in all hypotheses at once."""
-    lengths, row = np.array([end.length for end in ends], dtype=int), np.array([end.row for end in ends], dtype=int)
-    longest = max(lengths, default=0)
-    tokens = np.zeros((len(ends), longest), dtype=int)
-    paths = np.zeros((len(ends), longest, weights[0].shape[1]), dtype=weights[0].dtype)
-    for step in range(longest - 1, -1, -1):
-        reached = (lengths > step).nonzero()[0]
-        paths[reached, step] = weights[step][row[reached]]
-        tokens[reached, step] = rows[step].tokens[row[reached]]
-        row[reached] = rows[step].parents[row[reached]]
-    return [
-        Hypothesis(
-            tokens=[*words[1 : end.length], end.token],  # without BOS
-            log_probability=end.log_probability,
-            score=end.score,
-            weights=path[: end.length],
-        )
-        for end, words, path in zip(ends, tokens.tolist(), paths, strict=True)
-    ]

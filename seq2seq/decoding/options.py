@@ -11,6 +11,7 @@ class SearchOptions:
 
     A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
     `too_long="truncate"` it is cut to that length. `min_length` and `no_repeat_ngram` are those of `with_constraints`.
+    With `method="sample"`, `size` samples are drawn instead, from the `Distribution` of the options.
     """
 
     size: int
@@ -21,6 +22,11 @@ class SearchOptions:
     too_long: str
     min_length: int = 0
     no_repeat_ngram: int = 0
+    method: str = "beam"
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 1
     length_form: str = "power"
     coverage_penalty: float = 0.0
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from seq2seq.decoding.beam_search import Candidates, Hypothesis
+from seq2seq.decoding.beam_search import Candidates
+from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizer
 
 Status = Literal["kept", "dropped", "ended", "cut", "open"]

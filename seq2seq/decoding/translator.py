@@ -10,20 +10,19 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from seq2seq.decoding.beam_search import Candidates, Hypothesis, beam_search
-from seq2seq.decoding.constraints import start_constraints, with_constraints
+from seq2seq.decoding.beam_search import Candidates
 from seq2seq.decoding.ensemble import Ensemble
+from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.decoding.options import SearchOptions
-from seq2seq.decoding.prefix import start_prefixes, with_prefixes
 from seq2seq.decoding.printable import printable
-from seq2seq.decoding.search_model import for_search, next_token
+from seq2seq.decoding.search import search
+from seq2seq.decoding.search_model import for_search
 from seq2seq.decoding.search_tree import SearchNode, search_nodes
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.threads import map_in_threads
-from seq2seq.text.batches import batch_sentences
 from seq2seq.text.normalization import NORMALIZATIONS
-from seq2seq.text.tokenizer import BOS, EOS, Tokenizers
+from seq2seq.text.tokenizer import EOS, Tokenizers
 
 
 class Translation(NamedTuple):
@@ -187,36 +186,14 @@ class Translator:
             for source, hypotheses in zip(sources, self._search(sources, prefixes), strict=True)
         ]
 
-    @torch.inference_mode()
     def _search(
         self,
         sources: list[list[int]],
         prefixes: list[Sequence[int]],
         observe: Callable[[Candidates], object] | None = None,
     ) -> list[list[Hypothesis]]:
-        source, mask = (tensor.to(self.device) for tensor in batch_sentences(sources))
-        memory, state = self.model.encode(source, mask)
-        first = torch.full((len(sources),), BOS, device=self.device)
-        options = self.options
-        step, start = with_prefixes(next_token(self.model)), start_prefixes(state, prefixes, self.device)
-        search = partial(beam_search, step, first, start)
-        if options.min_length or options.no_repeat_ngram:
-            constrained = with_constraints(
-                step, min_length=options.min_length, no_repeat_ngram=options.no_repeat_ngram, end=EOS
-            )
-            search = partial(beam_search, constrained, first, start_constraints(start, first))
-        return search(
-            memory,
-            limits=[self._length_limit(len(ids)) for ids in sources],
-            end=EOS,
-            size=options.size,
-            length_penalty=options.length_penalty,
-            length_form=options.length_form,
-            coverage_penalty=options.coverage_penalty,
-            sources=[len(ids) for ids in sources],
-            n_best=options.n_best,
-            observe=observe,
-        )
+        limits = [self._length_limit(len(source)) for source in sources]
+        return search(self.model, self.device, self.options, sources, prefixes, limits=limits, observe=observe)
 
     def _translations(self, source: list[int], hypotheses: list[Hypothesis]) -> list[Translation]:
         """A model with NaN weights, after training that diverged, has no hypothesis: its translation is `BLANK`."""

@@ -27,6 +27,11 @@ class SearchOptions(TypedDict, total=False):
     length_penalty: float | None
     too_long: str | None
     batch: int | None
+    method: str | None
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    seed: int | None
     min_length: int | None
     no_repeat_ngram: int | None
     length_form: str | None

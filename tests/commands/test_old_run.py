@@ -15,6 +15,7 @@ OLD = ROOT / "tests" / "data" / "old_run"
 """See its README.md. `best` and `last` are of format 2."""
 
 ADDED = {"tokenizer", "min_length", "no_repeat_ngram", "length_form", "coverage_penalty"}
+ADDED |= {"method", "temperature", "top_k", "top_p", "seed"}
 """Keys that the older version did not write."""
 DIFFERENT = ("_interval", "signature", "seconds", "_per_second")
 """Keys whose values may differ: intervals are computed in another way since, a signature has sacreBLEU's version."""
@@ -115,3 +116,22 @@ def test_an_old_checkpoint_is_part_of_an_ensemble(warm: Warm, folder: Path) -> N
     assert ended.told == "attention is the mean of the 2 models\n"
     words = warm.refused("translate", "checkpoint=run,copy", folder=folder)
     assert "'checkpoint=[run,copy]' is an ensemble of all" in words
+
+
+def test_an_old_checkpoint_draws_samples(warm: Warm, folder: Path) -> None:
+    options = ["checkpoint=run/checkpoints/best", "device=cpu", "device.threads=1", "scores=true", "alignments=true"]
+    drawing = ["search=sample", "search.size=4", "search.n_best=4", "search.top_p=0.9", "search.temperature=1.3"]
+    text = (OLD / "sentences.de").read_bytes()
+    together = warm("translate", *options, *drawing, folder=folder, given=text, status=0).printed.decode()
+    rows = [line.split("\t") for line in together.splitlines()]
+    last = text.decode().splitlines()[-1]
+    alone = warm("translate", *options, *drawing, folder=folder, given=last.encode(), status=0).printed.decode()
+    own = [line.split("\t") for line in alone.splitlines()]
+    assert [row[2:] for row in own] == [row[2:] for row in rows[-4:]]
+    assert len({row[2] for row in own}) > 1
+    other = warm("translate", *options, *drawing, "search.seed=2", folder=folder, given=last.encode(), status=0)
+    assert [line.split("\t")[2] for line in other.printed.decode().splitlines()] != [row[2] for row in own]
+    message = warm.refused("translate", *options, "search.temperature=1.3", folder=folder)
+    assert message == ("error: search.temperature=1.3 is for sampling, and search.method=beam: set search=sample")
+    ended = warm("evaluate", *options[:3], "search=sample", "search.top_k=2", "output=sampled", folder=folder, status=0)
+    assert b"a sample" in ended.printed

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seq2seq.decoding.beam_search import Hypothesis, beam_search
+from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.best_words import PART, best_words
+from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_sentences

@@ -9,8 +9,9 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from seq2seq.decoding.beam_search import Hypothesis, beam_search
+from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.constraints import start_constraints, with_constraints
+from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.decoding.prefix import start_prefixes, with_prefixes
 from tests.support.toy import END, START, Rows, Toy
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.decoding.beam_search import Candidates, Hypothesis, beam_search
+from seq2seq.decoding.beam_search import Candidates, beam_search
+from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.decoding.penalties import SMALLEST_COVERAGE, Penalties
 from tests.decoding.test_beam_search import everything
 from tests.support.toy import END, START, Rows, Toy

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.decoding.beam_search import Hypothesis, beam_search
+from seq2seq.decoding.beam_search import beam_search
+from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.decoding.prefix import prefix_ids, start_prefixes, with_prefixes
 from seq2seq.decoding.search_model import next_token
 from seq2seq.runtime.errors import InputError

@@ -409,3 +409,19 @@ def test_an_ensemble_does_what_a_model_does(checkpoint: Path, translator: seq2se
         seq2seq.load([checkpoint, checkpoint], device="cpu")
     with pytest.raises(seq2seq.InputError, match="no checkpoint is given"):
         seq2seq.load([], device="cpu")
+
+
+def test_samples_from_python(translator: seq2seq.Translator, sentences: list[str]) -> None:
+    options: inputs.SearchOptions = {"method": "sample", "beam_size": 5, "n_best": 5, "top_k": 20, "seed": 3}
+    together = translator.translate(sentences, **options)
+    for text, best in zip(sentences, together, strict=True):
+        alone = translator.translate(text, **options)
+        assert [one.text for one in alone.alternatives] == [one.text for one in best.alternatives]
+        for one in (best, *best.alternatives):
+            assert sum(one.token_log_probabilities) == pytest.approx(one.log_probability, abs=1e-3)
+    assert any(len({one.text for one in best.alternatives}) > 2 for best in together)
+    assert translator.translate("Ja.", prefix="The", method="sample").text.startswith("The")
+    with pytest.raises(seq2seq.InputError, match="samples are drawn one by one and have no tree"):
+        translator.search_tree("Ja.", method="sample")
+    with pytest.raises(seq2seq.InputError, match=r"search\.top_k=3 is for sampling"):
+        translator.translate("Ja.", top_k=3)

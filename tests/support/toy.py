@@ -7,7 +7,8 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from seq2seq.decoding.beam_search import Candidates, Hypothesis, beam_search
+from seq2seq.decoding.beam_search import Candidates, beam_search
+from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.decoding.prefix import start_prefixes, with_prefixes
 
 VOCABULARY, END, START, SOURCE = 4, 3, 0, 5
