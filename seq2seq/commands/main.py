@@ -10,6 +10,7 @@ PROGRAMS = {
     "train": "train a model, or resume a run",
     "evaluate": "score a checkpoint: BLEU, chrF, TER, perplexity",
     "translate": "translate standard input to standard output",
+    "score": "the log-probability of given translations",
     "compare": "train and compare attention rules, with a report",
     "grammar": "print or write the built-in corpus",
     "serve": "show models in the browser, and answer requests over HTTP",

@@ -40,7 +40,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
     warn = dataset.normalization == "none"
     plot = options.plot  # None once the first translation is drawn
     for lines in line_groups(source, prompt=prompt):
-        texts, problems = _decode(lines)
+        texts, problems = decode_lines(lines)
         if warn and (warning := _normalization_warning(texts, trained.tokenizers.source, number)):
             print(warning, file=sys.stderr)
             warn = False
@@ -99,7 +99,7 @@ def _ask(prompt: str) -> None:
     print(prompt, end="", file=sys.stderr, flush=True)
 
 
-def _decode(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
+def decode_lines(lines: list[bytes]) -> tuple[list[str], dict[int, str]]:
     """The text of each line (empty where it has none), and the problem of each such line by its index."""
     texts, problems = [], {}
     for i, line in enumerate(lines):
@@ -139,11 +139,17 @@ def _line(translation: Translation | None, number: int, options: config.Translat
         columns.insert(0, f"{translation.score:.4f}" if translation is not None else "")
     if numbered:
         columns.insert(0, str(number))
-    if options.alignments or options.units:
-        attention = unit_attention(translation or BLANK)
-        columns += [_pharaoh(attention)] if options.alignments else []
-        columns += [" ".join(attention.source), " ".join(attention.target)] if options.units else []
+    columns += alignment_columns(translation or BLANK, alignments=options.alignments, units=options.units)
     return columns[0] if len(columns) == 1 else "\t".join(column.replace("\t", " ") for column in columns)
+
+
+def alignment_columns(translation: Translation, *, alignments: bool, units: bool) -> list[str]:
+    """The word alignment of a translation, and the source and target words that it counts, as far as asked for."""
+    if not (alignments or units):
+        return []
+    attention = unit_attention(translation)
+    columns = [_pharaoh(attention)] if alignments else []
+    return [*columns, " ".join(attention.source), " ".join(attention.target)] if units else columns
 
 
 def _pharaoh(attention: Attention) -> str:

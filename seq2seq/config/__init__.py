@@ -13,7 +13,7 @@ from seq2seq.config.dataset import (
     Tsv,
 )
 from seq2seq.config.loading import keys, load, search_as_given
-from seq2seq.config.programs import Evaluate, Translate
+from seq2seq.config.programs import Evaluate, Score, Translate
 from seq2seq.config.schema import Attention, Device, Search, Train, Training
 from seq2seq.config.serve import Limits, Serve
 from seq2seq.config.suggestions import near
@@ -31,6 +31,7 @@ __all__ = [
     "JsonLines",
     "Limits",
     "Multi30k",
+    "Score",
     "Search",
     "Section",
     "Serve",

@@ -1,4 +1,4 @@
-"""The options of the programs that use a checkpoint: `evaluate.py` and `translate.py`."""
+"""The options of the programs that use a checkpoint: `evaluate.py`, `translate.py` and `score.py`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,3 +82,38 @@ class Translate(Section):
     def checkpoints(self) -> tuple[Path, ...]:
         """The folders of the models; several are an ensemble."""
         return as_tuple(self.checkpoint)
+
+
+class ScoreSearch(Section):
+    """The options of a search that the score of a given translation depends on; None is as trained."""
+
+    length_penalty: float | None
+    length_form: str | None
+    coverage_penalty: float | None
+    longest_source: int | None
+    too_long: str | None
+
+
+class Score(Section):
+    """The options of scoring given translations: those of two files, or pairs from standard input."""
+
+    checkpoint: Paths
+    source: PathOption | None
+    target: PathOption | None
+    scores: bool
+    alignments: bool
+    units: bool
+    tokens: bool
+    search: ScoreSearch
+    device: Device
+
+    @property
+    def checkpoints(self) -> tuple[Path, ...]:
+        """The folders of the models; several are an ensemble."""
+        return as_tuple(self.checkpoint)
+
+    @model_validator(mode="after")
+    def _check_both_sides(self) -> "Score":
+        if (self.source is None) != (self.target is None):
+            raise ValueError("source=FILE and target=FILE must be set together; without both, pairs are standard input")
+        return self

@@ -12,6 +12,8 @@ from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.batches import batch_pairs
 
+LONGEST_TARGET = 4000
+"""The most subwords of a target, four times the default for a source: 64 longer ones may not fit in memory."""
 PAIRS = 64
 """The most pairs in a batch."""
 POSITIONS = 2**18

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from seq2seq.decoding.ensemble import Ensemble
+from seq2seq.decoding.forced_decoding import LONGEST_TARGET
 from seq2seq.evaluation.alignment_error import Diagnostics, links
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
@@ -51,9 +52,6 @@ class TeacherForcingResult(NamedTuple):
     links: list[set[tuple[int, int]] | None]
 
 
-LONGEST = 4000
-"""The most subwords of a reference, four times the default for a source: 64 longer ones may not fit in memory."""
-
 UNITS: dict[str, tuple[Callable[[list[str]], list[Any]], Callable[..., np.ndarray]]] = {
     "words": (words, merge),
     "characters": (list, merge_segments),
@@ -64,7 +62,7 @@ UNITS: dict[str, tuple[Callable[[list[str]], list[Any]], Callable[..., np.ndarra
 class References:
     """A split, encoded once, in batches of `size` pairs of similar length.
 
-    Leaves out pairs with a source of more than `longest` or a target of more than `LONGEST` subwords.
+    Leaves out pairs with a source of more than `longest` or a target of more than `LONGEST_TARGET` subwords.
     Links are between the split's `units`.
     """
 
@@ -76,7 +74,7 @@ class References:
         group, self.merge = UNITS[split.units]
         self.source_units = [group(tokenizers.source.pieces(ids)) for ids in sources]
         self.target_units = [group(tokenizers.target.pieces(ids)) for ids in targets]
-        fits = [source <= longest and target <= LONGEST for source, target in self.lengths]
+        fits = [source <= longest and target <= LONGEST_TARGET for source, target in self.lengths]
         by_length = sorted(compress(range(self.count), fits), key=lambda i: len(targets[i]))
         self.batches = [
             (indices, batch_pairs([sources[i] for i in indices], [targets[i] for i in indices]))

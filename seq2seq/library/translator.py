@@ -5,12 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, overload
 
-import numpy as np
-
 from seq2seq import config
 from seq2seq.decoding import translator as decoding
 from seq2seq.decoding.forced_decoding import ForcedTarget, best_tokens, force_targets
-from seq2seq.evaluation.teacher_forcing import LONGEST
+from seq2seq.decoding.pair_scores import ScoredPair, score_pairs
 from seq2seq.library import inputs
 from seq2seq.library.inputs import SCORE_OPTIONS, SEARCH_OPTIONS, Pair, Prefix, ScoreOptions, SearchOptions
 from seq2seq.library.search_tree import SearchTree
@@ -189,29 +187,16 @@ class Translator:
                 raise TypeError(
                     f"{name(i)}: expected a source and a target, (TEXT, TEXT), found {inputs.describe(pair)}"
                 )
-        texts = [
-            [translator.normalize(inputs.text_line(pair[side], f"{name(i)}, {title}")) for i, pair in enumerate(pairs)]
+        sources, targets = (
+            [inputs.text_line(pair[side], f"{name(i)}, {title}") for i, pair in enumerate(pairs)]
             for side, title in enumerate(("source", "target"))
-        ]
-        tokenizers = translator.tokenizers
-        sources, targets = tokenizers.source.encode_batch(texts[0]), tokenizers.target.encode_batch(texts[1])
-        for i, (source, target) in enumerate(zip(sources, targets, strict=True)):
-            if len(source) > translator.longest and not translator.truncate:
-                raise InputError(f"{name(i)} has a source of {decoding.TooLong(len(source), translator.longest)}")
-            if len(target) > LONGEST:
-                raise InputError(f"{name(i)} has a target of {len(target)} subwords, more than the limit of {LONGEST}")
-        sources = [source[: translator.longest] for source in sources]
-        for text, source, target, forced in zip(texts[1], sources, targets, self._force(sources, targets), strict=True):
-            total = float(forced.log_probabilities.sum(dtype=np.float64))
-            hypothesis = decoding.Translation(
-                text=text,
-                score=translator.options.penalties.score(total, forced.weights),
-                log_probability=total,
-                source_pieces=tokenizers.source.pieces(source),
-                target_pieces=tokenizers.target.pieces(target),
-                weights=forced.weights,
-            )
-            yield self._translation(hypothesis, partial(tuple, forced.log_probabilities.tolist()))
+        )
+        with flushed_denormals():
+            results = score_pairs(translator, sources, targets)
+        for i, result in enumerate(results):
+            if not isinstance(result, ScoredPair):
+                raise InputError(f"{name(i)} has {result}")
+            yield self._translation(result.translation, partial(tuple, result.log_probabilities.tolist()))
 
     def _translation(
         self,

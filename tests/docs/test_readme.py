@@ -19,9 +19,9 @@ from tests.support.warm import Warm
 ENGLISH, CHINESE = "README.md", "README.zh.md"
 NAMES = [ENGLISH, CHINESE, "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
-KINDS = {"train": config.Train, "evaluate": config.Evaluate, "translate": config.Translate}
+KINDS = {"train": config.Train, "evaluate": config.Evaluate, "translate": config.Translate, "score": config.Score}
 SCRIPTS = {"scripts/compare", "scripts/benchmark", "scripts/grammar", "scripts/curves"}
-PROGRAM = re.compile(r"(?:python|torchrun\s[^|;&]*?) (train|evaluate|translate|scripts/\w+)\.py([^#<>|&]*)")
+PROGRAM = re.compile(r"(?:python|torchrun\s[^|;&]*?) (train|evaluate|translate|score|scripts/\w+)\.py([^#<>|&]*)")
 
 
 def command_lines(text: str) -> list[str]:
@@ -91,7 +91,7 @@ def test_every_option_that_is_named_exists() -> None:
             compose("train", ["encoder=self_attention", f"dataset={name}"])
             for name in ("grammar", "tsv", "jsonl", "multi30k")
         ]
-        values = [*trained, compose("evaluate"), compose("translate"), compose("serve")]
+        values = [*trained, compose("evaluate"), compose("translate"), compose("score"), compose("serve")]
     known = set().union(*(keys(OmegaConf.to_container(each)) for each in values))
     named = set(re.findall(r"(?<![\w./])([a-z_]+(?:\.[a-z_]+)+)=", "\n".join(PAGES.values())))
     assert len(named) > 30
@@ -100,7 +100,7 @@ def test_every_option_that_is_named_exists() -> None:
 
 def test_the_pages_have_commands_of_every_program() -> None:
     assert {program for program, _ in COMMANDS} >= KINDS.keys() | SCRIPTS
-    assert {program for program, _ in commands(PAGES[ENGLISH])} >= KINDS.keys()
+    assert {program for program, _ in commands(PAGES[ENGLISH])} >= KINDS.keys() - {"score"}
 
 
 def test_continuous_integration_does_what_the_readme_says() -> None:

@@ -1,0 +1,9 @@
+"""Score given translations: `python score.py checkpoint=runs/NAME/checkpoints/best source=my.de target=my.en`.
+
+See docs/usage.md, or `--help`.
+"""
+
+from seq2seq.commands.score import main
+
+if __name__ == "__main__":
+    main()
