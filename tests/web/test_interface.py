@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def test_a_mistake_is_one_sentence_about_its_field(
 def test_a_text_of_too_many_subwords_disturbs_no_other(
     start: Callable[..., AbstractContextManager[Client]], trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trained.translator, "longest", 20)
+    monkeypatch.setattr(trained.translator, "options", replace(trained.translator.options, longest_source=20))
     texts = [TEXTS[0], "Der Hund schläft nicht. " * 9]
     with start() as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda i: client.post("/translate", json={"texts": [texts[i % 2]]}), range(16)))
