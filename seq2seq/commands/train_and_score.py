@@ -163,7 +163,17 @@ def _load_text(dataset: config.Dataset, resumed: Checkpoint | None, folder: Path
 
 def _greedy(search: config.Search) -> config.Search:
     """Greedy search, for validation during training, with as many hypotheses at a time as the search of the test."""
-    changes = {"method": "beam", "size": 1, "n_best": 1, "too_long": "refuse", "batch": search.size * search.batch}
+    changes = {
+        "method": "beam",
+        "temperature": 1.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "rank_by": "score",
+        "size": 1,
+        "n_best": 1,
+        "too_long": "refuse",
+        "batch": search.size * search.batch,
+    }
     return search.model_copy(update=changes)
 
 

@@ -11,6 +11,7 @@ from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.dataset import Dataset
 from seq2seq.config.types import Fraction, Positive, Section, Width, one_of
+from seq2seq.decoding.minimum_bayes_risk import UTILITIES
 from seq2seq.decoding.penalties import LENGTH_FORMS
 from seq2seq.evaluation.metrics import TOKENIZERS
 from seq2seq.nn.decoder import DECODERS
@@ -137,6 +138,7 @@ class Search(Section):
     top_k: Annotated[int, Field(ge=0)]
     top_p: Annotated[float, Field(gt=0, le=1)]
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    rank_by: Annotated[str, one_of(("score", *UTILITIES))]
     length_form: Annotated[str, one_of(LENGTH_FORMS)]
     coverage_penalty: Annotated[float, Field(ge=0, le=100)]
 
@@ -148,6 +150,11 @@ class Search(Section):
                     raise ValueError(
                         f"search.{key}={value} is for sampling, and search.method={self.method}: set search=sample"
                     )
+        if self.rank_by != "score" and self.size == 1:
+            raise ValueError(
+                f"search.rank_by={self.rank_by} compares several hypotheses, and search.size=1: set search.size=10, or "
+                "search.rank_by=score"
+            )
         if self.n_best > self.size:
             raise ValueError(
                 f"search.n_best={self.n_best} is more than the beam has with search.size={self.size}: set search.size="
@@ -162,7 +169,12 @@ class Search(Section):
 
 
 def search_name(search: Search) -> str:
-    """`greedy`, `beam 5` or `best of 10 samples`."""
+    """`greedy`, `beam 5`, `best of 10 samples`, or `MBR by chrf of beam 5`."""
+    name = _name_of_method(search)
+    return name if search.rank_by == "score" else f"MBR by {search.rank_by} of {name.removeprefix('best of ')}"
+
+
+def _name_of_method(search: Search) -> str:
     if search.method == "sample":
         return f"best of {search.size} samples" if search.size > 1 else "a sample"
     return "greedy" if search.size == 1 else f"beam {search.size}"

@@ -12,6 +12,7 @@ class SearchOptions:
     A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
     `too_long="truncate"` it is cut to that length. `min_length` and `no_repeat_ngram` are those of `with_constraints`.
     With `method="sample"`, `size` samples are drawn instead, from the `Distribution` of the options.
+    `rank_by` "chrf" or "bleu" ranks all `size` hypotheses by `expected_utilities` in place of their scores.
     """
 
     size: int
@@ -27,6 +28,7 @@ class SearchOptions:
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 1
+    rank_by: str = "score"
     length_form: str = "power"
     coverage_penalty: float = 0.0
 

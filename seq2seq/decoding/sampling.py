@@ -28,21 +28,25 @@ class Distribution(NamedTuple):
     def draw(
         self, log_probabilities: Float[Tensor, "rows vocabulary"], uniforms: Float[Tensor, "rows"]
     ) -> Int[Tensor, "rows"]:
-        """A token for each row: the first, by falling probability, where the cumulative probability exceeds `uniforms`.
+        """A token for each row: the first, by id, where the cumulative probability exceeds `uniforms`.
 
-        A row with NaN has token 0.
+        Ids have the same order whatever the rounding, so a rounding error of a probability hardly ever changes a token;
+        an order by probability would. A row with NaN has token 0.
         """
-        logits, tokens = (log_probabilities.double() / self.temperature).sort(dim=1, descending=True, stable=True)
-        if self.top_k:
-            logits = logits[:, : self.top_k]
-        probabilities = logits.softmax(dim=1)
-        if self.top_p < 1:
-            before = probabilities.cumsum(dim=1) - probabilities
-            probabilities = probabilities.masked_fill(before >= self.top_p, 0.0)
-        cumulative = probabilities.cumsum(dim=1)
-        index = (cumulative <= uniforms.unsqueeze(1) * cumulative[:, -1:]).sum(dim=1, keepdim=True)
-        last = (probabilities > 0).sum(dim=1, keepdim=True) - 1  # where rounding leads behind the last possible token
-        return tokens.gather(1, index.minimum(last).clamp(min=0)).squeeze(1)
+        logits = log_probabilities.double() / self.temperature
+        if self.top_k or self.top_p < 1:
+            ranked, order = logits.sort(dim=1, descending=True, stable=True)
+            if self.top_k:
+                ranked[:, self.top_k :] = float("-inf")
+            probabilities = ranked.softmax(dim=1)
+            dropped = probabilities == 0
+            if self.top_p < 1:
+                dropped |= probabilities.cumsum(dim=1) - probabilities >= self.top_p
+            logits = logits.masked_fill(torch.zeros_like(dropped).scatter(1, order, dropped), float("-inf"))
+        cumulative = logits.softmax(dim=1).cumsum(dim=1)
+        total = cumulative[:, -1:]
+        token = (cumulative <= uniforms.unsqueeze(1) * total).sum(dim=1)
+        return token.minimum((cumulative < total).sum(dim=1))  # at most the last possible one, after rounding
 
 
 def uniform_numbers(

@@ -29,7 +29,9 @@ def search(
     limits: Sequence[int],
     observe: Callable[[Candidates], object] | None = None,
 ) -> list[list[Hypothesis]]:
-    """The `n_best` best hypotheses of each source, best first. Sources and prefixes are token ids without BOS and EOS.
+    """The `n_best` best hypotheses of each source by score, best first; all `size`, if they are ranked otherwise.
+
+    Sources and prefixes are token ids without BOS and EOS.
 
     `limits` are the greatest lengths of hypotheses. `observe` is that of `beam_search`; samples have no candidates.
     """
@@ -42,6 +44,7 @@ def search(
         start = start_constraints(start, first)
         step = with_constraints(step, min_length=options.min_length, no_repeat_ngram=options.no_repeat_ngram, end=EOS)
     lengths = [len(ids) for ids in sources]
+    n_best = options.n_best if options.rank_by == "score" else options.size
     if options.method == "sample":
         assert observe is None, "samples have no candidates"
         uniforms = [
@@ -58,7 +61,7 @@ def search(
             end=EOS,
             penalties=options.penalties,
             sources=lengths,
-            n_best=options.n_best,
+            n_best=n_best,
         )
     return beam_search(
         step,
@@ -72,6 +75,6 @@ def search(
         length_form=options.length_form,
         coverage_penalty=options.coverage_penalty,
         sources=lengths,
-        n_best=options.n_best,
+        n_best=n_best,
         observe=observe,
     )

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from seq2seq.decoding.beam_search import Candidates
 from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.hypotheses import Hypothesis
+from seq2seq.decoding.minimum_bayes_risk import expected_utilities, posterior
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.printable import printable
 from seq2seq.decoding.search import search
@@ -197,7 +198,21 @@ class Translator:
 
     def _translations(self, source: list[int], hypotheses: list[Hypothesis]) -> list[Translation]:
         """A model with NaN weights, after training that diverged, has no hypothesis: its translation is `BLANK`."""
-        return [self._translation(source, hypothesis) for hypothesis in hypotheses] or [BLANK]
+        translations = [self._translation(source, hypothesis) for hypothesis in hypotheses]
+        return self._ranked(translations) or [BLANK]
+
+    def _ranked(self, translations: list[Translation]) -> list[Translation]:
+        """The `n_best` best translations. A search by score has ranked them already."""
+        if self.options.rank_by == "score" or not translations:
+            return translations
+        is_sampled = self.options.method == "sample"
+        weights = [1.0] * len(translations) if is_sampled else posterior([one.log_probability for one in translations])
+        texts = [one.text for one in translations]
+        if self.options.rank_by == "bleu":  # of subwords, since words are not separated in all languages
+            texts = [" ".join(one.target_pieces) for one in translations]
+        utilities = expected_utilities(texts, weights, self.options.rank_by)
+        ranked = [one._replace(score=utility) for one, utility in zip(translations, utilities, strict=True)]
+        return sorted(ranked, key=lambda one: one.score, reverse=True)[: self.options.n_best]
 
     def _translation(self, source: list[int], hypothesis: Hypothesis) -> Translation:
         target = [token for token in hypothesis.tokens if token != EOS]

@@ -28,6 +28,7 @@ class SearchOptions(TypedDict, total=False):
     too_long: str | None
     batch: int | None
     method: str | None
+    rank_by: str | None
     temperature: float | None
     top_k: int | None
     top_p: float | None

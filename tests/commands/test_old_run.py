@@ -1,5 +1,6 @@
 """A run that an older version made is evaluated, translated with and resumed as that version did it."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ OLD = ROOT / "tests" / "data" / "old_run"
 """See its README.md. `best` and `last` are of format 2."""
 
 ADDED = {"tokenizer", "min_length", "no_repeat_ngram", "length_form", "coverage_penalty"}
-ADDED |= {"method", "temperature", "top_k", "top_p", "seed"}
+ADDED |= {"method", "temperature", "top_k", "top_p", "seed", "rank_by"}
 """Keys that the older version did not write."""
 DIFFERENT = ("_interval", "signature", "seconds", "_per_second")
 """Keys whose values may differ: intervals are computed in another way since, a signature has sacreBLEU's version."""
@@ -135,3 +136,23 @@ def test_an_old_checkpoint_draws_samples(warm: Warm, folder: Path) -> None:
     assert message == ("error: search.temperature=1.3 is for sampling, and search.method=beam: set search=sample")
     ended = warm("evaluate", *options[:3], "search=sample", "search.top_k=2", "output=sampled", folder=folder, status=0)
     assert b"a sample" in ended.printed
+
+
+def test_an_old_checkpoint_translates_with_minimum_bayes_risk(warm: Warm, folder: Path) -> None:
+    options = ["checkpoint=run/checkpoints/best", "device=cpu", "device.threads=1", "scores=true", "alignments=true"]
+    text = (OLD / "sentences.de").read_bytes()
+    for search in (["search=sample", "search.size=6"], ["search=beam", "search.size=4", "search.min_length=5"]):
+        for utility in ("chrf", "bleu"):
+            chosen = [*search, f"search.rank_by={utility}", "search.n_best=2"]
+            ended = warm("translate", *options, *chosen, folder=folder, given=text, status=0)
+            rows = [line.split("\t") for line in ended.printed.decode().splitlines()]
+            utilities = [float(row[1]) for row in rows]
+            assert all(0 <= utility <= 100 for utility in utilities)
+            assert len({row[0] for row in rows}) == len(text.splitlines())
+            for one, other in itertools.pairwise(rows):
+                assert one[0] != other[0] or float(one[1]) >= float(other[1])
+    message = warm.refused("translate", *options, "search=greedy", "search.rank_by=chrf", folder=folder)
+    assert message.startswith("error: search.rank_by=chrf compares several hypotheses, and search.size=1: ")
+    title = "MBR by chrf of 3 samples"
+    drawn = ["search=sample", "search.size=3", "search.rank_by=chrf", "output=risk"]
+    assert title in warm("evaluate", *options[:3], *drawn, folder=folder, status=0).printed.decode()
