@@ -252,3 +252,34 @@ def test_models_without_a_mean_are_refused(sweep: Path, general: Filter) -> None
         general(SENTENCES[0], checkpoint=[best, old])
     with pytest.raises(InputError, match=f"checkpoint {best} is given twice"):
         general(SENTENCES[0], checkpoint=[best, best])
+
+
+@pytest.mark.parametrize("method", [{"method": "sample", "temperature": 0.8, "top_k": 50}, {"method": "beam"}])
+@pytest.mark.parametrize("rank_by", ["score", "chrf"])
+def test_all_options_of_a_search_together(
+    sweep: Path, tmp_path: Path, general: Filter, method: dict[str, Any], rank_by: str
+) -> None:
+    starts = ["The horse", "", "A girl"]
+    (tmp_path / "starts").write_text("".join(f"{start}\n" for start in starts), encoding="utf-8")
+    (tmp_path / "last").write_text("A girl\n", encoding="utf-8")
+    options: dict[str, Any] = {
+        "checkpoint": [f"{sweep}/runs/{name}/checkpoints/best" for name in ("general", "concat")],
+        "scores": True,
+        "alignments": True,
+        "units": True,
+        "search": {
+            **{"size": 4, "n_best": 2, "rank_by": rank_by, "min_length": 9, "no_repeat_ngram": 2, **method},
+            **{"length_form": "wu", "length_penalty": 0.4, "coverage_penalty": 0.3},
+        },
+    }
+    rows = [line.split("\t") for line in general("\n".join(SENTENCES), prefix=str(tmp_path / "starts"), **options)]
+    assert [row[0] for row in rows] == ["1", "1", "2", "2", "3", "3"]
+    for row in rows:
+        number, _, text, alignment, source, target = row
+        assert text.startswith(starts[int(number) - 1])
+        assert source == SENTENCES[int(number) - 1]
+        assert target == " ".join(text.split())
+        assert alignment
+    alone = [line.split("\t") for line in general(SENTENCES[2], prefix=str(tmp_path / "last"), **options)]
+    assert [row[2:] for row in alone] == [row[2:] for row in rows[4:]]
+    assert [float(row[1]) for row in alone] == pytest.approx([float(row[1]) for row in rows[4:]], abs=2e-3)
