@@ -163,18 +163,9 @@ def _load_text(dataset: config.Dataset, resumed: Checkpoint | None, folder: Path
 
 def _greedy(search: config.Search) -> config.Search:
     """Greedy search, for validation during training, with as many hypotheses at a time as the search of the test."""
-    changes = {
-        "method": "beam",
-        "temperature": 1.0,
-        "top_k": 0,
-        "top_p": 1.0,
-        "rank_by": "score",
-        "size": 1,
-        "n_best": 1,
-        "too_long": "refuse",
-        "batch": search.size * search.batch,
-    }
-    return search.model_copy(update=changes)
+    beam = {"method": "beam", "temperature": 1.0, "top_k": 0, "top_p": 1.0, "rank_by": "score"}
+    changes = {"size": 1, "n_best": 1, "too_long": "refuse", "batch": search.size * search.batch}
+    return search.model_copy(update=beam | changes)
 
 
 def _open_board(folder: Path, resumed: Checkpoint | None) -> Board:
