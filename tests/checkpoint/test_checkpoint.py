@@ -487,6 +487,7 @@ def test_the_best_yet_is_told() -> None:
     assert waited == [0, 1, 0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [3, 1])
 @pytest.mark.parametrize("value", [5.0, 3.5, 2.5, 0.0])
 def test_wherever_the_best_are_cut_they_can_be_put_in_order(
