@@ -1,7 +1,7 @@
 """Checkpoints: folders of plain data, written atomically, without code."""
 
 from seq2seq.checkpoint.best import keep_best
-from seq2seq.checkpoint.files import DESCRIPTION, SEAL, Checkpoint, Training, seal, write
+from seq2seq.checkpoint.files import DESCRIPTION, SEAL, Checkpoint, Training, hash_weights, seal, write
 from seq2seq.checkpoint.storage import exists, load, store
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Checkpoint",
     "Training",
     "exists",
+    "hash_weights",
     "keep_best",
     "load",
     "seal",

@@ -27,6 +27,14 @@ class Counts(Numbers):
     skipped_in_a_row: NonNegativeInt = 0
 
 
+class Origin(Numbers):
+    """The checkpoint that a run started from: its path as typed, its step, and the SHA-256 of `weights.safetensors`."""
+
+    checkpoint: str
+    step: NonNegativeInt
+    weights: str
+
+
 class State(Numbers):
     """The state of a training run.
 
@@ -38,6 +46,7 @@ class State(Numbers):
     - `events`: the size in bytes of each TensorBoard file
     - `counts`: for log lines and totals
     - `standing`: the ranking of the validations
+    - `init`: the checkpoint that the run started from; None for a run from random weights
     """
 
     text: str
@@ -47,3 +56,4 @@ class State(Numbers):
     events: dict[str, NonNegativeInt] = Field(default_factory=dict)
     counts: Counts = Counts()
     standing: ValidationRanking = ValidationRanking()
+    init: Origin | None = None

@@ -2,8 +2,9 @@
 
 from seq2seq.config.dataset import DATASETS, Dataset, Files, Grammar, Multi30k, Tsv
 from seq2seq.config.loading import keys, load, search_as_given
-from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Training, Translate
+from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Translate
 from seq2seq.config.suggestions import near
+from seq2seq.config.training import Init, Training
 from seq2seq.config.types import Section
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Evaluate",
     "Files",
     "Grammar",
+    "Init",
     "Multi30k",
     "Search",
     "Section",
