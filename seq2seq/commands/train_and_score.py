@@ -34,6 +34,7 @@ from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.store import Prepared
 from seq2seq.trained_model import load_weights
+from seq2seq.training.freezing import freeze, freezing_remarks
 from seq2seq.training.loop import Run, steps
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.progress import Bar
@@ -92,8 +93,11 @@ def train(
     model = build.model(configuration, tokenizers, positions=text.positions).to(device)
     if source is not None:
         load_weights(model, source.checkpoint, source.folder)
+    freeze(model, options.freeze)
     log.info("run folder %s", folder)
     _log_sizes(prepared, model, device)
+    for line in freezing_remarks(model, options.freeze):
+        log.info("%s", line)
     distributed.broadcast_([parameter.detach() for parameter in model.parameters()])
     _seed_rank(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)

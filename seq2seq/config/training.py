@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
+from seq2seq.config.suggestions import show
 from seq2seq.config.types import Fraction, PathOption, Positive, Section, one_of
+from seq2seq.nn.model import PARTS
 
 
 class Init(Section):
@@ -21,11 +23,14 @@ class Batch(Section):
 
 
 class Training(Section):
+    """`freeze` are parts of the model that stay as they are (see `PARTS`)."""
+
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     epochs: PositiveInt
     steps: PositiveInt | None
     batch: Batch
     accumulate: PositiveInt
+    freeze: tuple[Annotated[str, one_of(PARTS)], ...]
     learning_rate: Positive
     betas: tuple[Fraction, Fraction]
     weight_decay: Annotated[float, Field(ge=0)]
@@ -39,3 +44,11 @@ class Training(Section):
     keep_best: PositiveInt
     save_every: PositiveInt | None
     log_every: PositiveInt
+
+    @model_validator(mode="after")
+    def _check_something_trains(self) -> "Training":
+        if PARTS.keys() - {"attention"} <= {*self.freeze}:
+            raise ValueError(
+                f"training.freeze={show(self.freeze)} freezes the whole model, so nothing would train; leave a part out"
+            )
+        return self

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from seq2seq.checkpoint import Checkpoint
 from seq2seq.commands.compare import plan
 from seq2seq.commands.compare_request import parse_request
 from seq2seq.runtime.errors import InputError
+from tests.commands.test_distributed import begin, finish
 from tests.support.programs import CONFIGS
 from tests.support.warm import Warm
 
@@ -116,6 +118,40 @@ def test_a_source_that_the_model_cannot_read_is_left_out(warm: Warm, sweep: Path
     assert checkpoint.load(tmp_path / "run" / "checkpoints" / "best").positions == positions
 
 
+FREEZE = "training.freeze=[encoder,embeddings]"
+
+
+def check_frozen(run: Path, source: Checkpoint) -> None:
+    """Encoder and embeddings are those of the source, to the bit, and every other matrix has moved."""
+    last = checkpoint.load(run / "checkpoints" / "last", training=True)
+    assert last.training is not None
+    for name, weight in last.weights.items():
+        frozen = name.startswith(("encoder.", "source_embedding.", "target_embedding."))
+        assert torch.equal(weight, source.weights[name]) == frozen or weight.dim() < 2, name
+        assert (f"optimizer.exp_avg.{name}" in last.training.tensors) == (not frozen)
+
+
+def test_frozen_parts_keep_their_weights_over_resume(warm: Warm, folder: Path) -> None:
+    start = [*DATA, f"init={BEST}", FREEZE, "training.accumulate=2", "model.dropout=0.1"]
+    log = warm("train", *start, "training.steps=8", "hydra.run.dir=frozen", folder=folder, status=0).printed.decode()
+    assert "frozen: encoder, embeddings; " in log
+    assert "frozen with them: the matrix that the embeddings and the output layer share (model.tie)" in log
+    warm("train", *start, "training.steps=5", "hydra.run.dir=frozen-5", folder=folder, status=0)
+    warm("train", "resume=frozen-5", "training.steps=8", folder=folder, status=0)
+    check_frozen(folder / "frozen", checkpoint.load(folder / BEST))
+    one, other = (checkpoint.load(folder / run / "checkpoints" / "last") for run in ("frozen", "frozen-5"))
+    assert same_weights(one, other)
+    refused = warm.refused("train", "resume=frozen", "training.freeze=[]", folder=folder)
+    assert "training.freeze: cannot change when a run is resumed" in refused
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="starts processes with torchrun")
+def test_two_processes_start_from_a_checkpoint_with_frozen_parts(folder: Path) -> None:
+    words = [*DATA, f"init={BEST}", FREEZE, "training.steps=4", "hydra.run.dir=two"]
+    finish(begin(folder, *words))
+    check_frozen(folder / "two", checkpoint.load(folder / BEST))
+
+
 KEEP = "and a run that starts from it keeps its"
 REFUSED = {
     "model=base": f"model=base: the checkpoint of init={BEST} has model.embedding=32 and not 256, ",
@@ -132,6 +168,9 @@ REFUSED = {
     "init=nothing": "init=nothing: no checkpoint at nothing: give a folder such as runs/NAME/checkpoints/best",
     "init=": "init: empty; give a path",
     "init=new.zh": "init=new.zh: no checkpoint at new.zh",
+    "training.freeze=[encodr]": "training.freeze: no such choice 'encodr', did you mean encoder or decoder?",
+    "training.freeze=encoder": "training.freeze: should be a valid ",
+    "training.freeze=[encoder,decoder,output,embeddings]": "freezes the whole model, so nothing would train",
     "training.epoch=3": "training.epoch: no such option, did you mean training.epochs?",
 }
 
