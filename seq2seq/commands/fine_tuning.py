@@ -68,12 +68,12 @@ def load_run(values: DictConfig, overrides: Sequence[str]) -> tuple[Train, Sourc
     free = {key for key in flat(composed) if key in chosen and key.rpartition(".")[2] in FREE}
     with flag_override(values, ["struct", "readonly"], False):
         for key in DECIDED:
-            OmegaConf.update(values, key, _at(trained, key), merge=False)
+            OmegaConf.update(values, key, value_at(trained, key), merge=False)
         for key in free:
-            if _at(trained, key.rpartition(".")[0]) is not None:
-                OmegaConf.update(values, key, _at(composed, key))
+            if value_at(trained, key.rpartition(".")[0]) is not None:
+                OmegaConf.update(values, key, value_at(composed, key))
     effective: Any = OmegaConf.to_container(values, resolve=True)
-    taken = [f"{key}={_show(_at(effective, key))}" for key in _differences(composed, effective, DECIDED)]
+    taken = [f"{key}={_show(value_at(effective, key))}" for key in differing_keys(composed, effective, DECIDED)]
     remarks = [f"starts from {folder}, step {loaded.step}: its weights, its model and its tokenizers", *languages]
     if taken:
         remarks.append(f"taken from it, in place of the defaults: {', '.join(taken)}")
@@ -87,11 +87,12 @@ def _check_model_and_tokenizers(
     """Raises InputError where an argument asks for another model or other tokenizers than the checkpoint has."""
     for argument in dict.fromkeys(chosen.values()):
         keys = [key for key, chosen_by in chosen.items() if chosen_by == argument and _is_decided(key)]
-        differences = [key for key in _differences(composed, trained, keys) if key.rpartition(".")[2] not in FREE]
+        differences = [key for key in differing_keys(composed, trained, keys) if key.rpartition(".")[2] not in FREE]
         if differences:
             part = "tokenizers" if differences[0].startswith("dataset.") else "model"
             values = [
-                f"{key}={_show(_at(trained, key))} and not {_show(_at(composed, key))}" for key in differences[:3]
+                f"{key}={_show(value_at(trained, key))} and not {_show(value_at(composed, key))}"
+                for key in differences[:3]
             ]
             more = f" ({len(differences) - 3} more differ)" if len(differences) > 3 else ""
             raise InputError(
@@ -105,7 +106,7 @@ def _languages(
 ) -> Iterator[str]:
     """A remark for each language that is not the checkpoint's. InputError where it is only a default of the dataset."""
     for key in LANGUAGES:
-        before, now = _at(trained, key), _at(composed, key)
+        before, now = value_at(trained, key), value_at(composed, key)
         if now in (before, "???"):
             continue
         if key not in chosen:
@@ -120,19 +121,19 @@ def _is_decided(key: str) -> bool:
     return any(key == decided or key.startswith(f"{decided}.") for decided in DECIDED)
 
 
-def _differences(here: Mapping[str, Any], there: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+def differing_keys(here: Mapping[str, Any], there: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     """The full keys, among `keys` and in their sections, whose values differ."""
     different: list[str] = []
     for key in keys:
-        one, other = _at(here, key), _at(there, key)
+        one, other = value_at(here, key), value_at(there, key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            different += _differences(here, there, [f"{key}.{name}" for name in {**one, **other}])
+            different += differing_keys(here, there, [f"{key}.{name}" for name in {**one, **other}])
         elif one != other:
             different.append(key)
     return different
 
 
-def _at(values: Mapping[str, Any], key: str) -> Any:
+def value_at(values: Mapping[str, Any], key: str) -> Any:
     """The value of a full key such as `model.dropout`; None where there is none."""
     value: Any = values
     for name in key.split("."):

@@ -88,7 +88,7 @@ def test_train_evaluate_translate_and_compare_outside_the_checkout(installed: Pa
 
 def test_help_and_errors_name_the_command(installed: Path, tmp_path: Path) -> None:
     helped = seq2seq(installed, folder=tmp_path)
-    for name in ("train", "evaluate", "translate", "compare", "grammar"):
+    for name in ("train", "evaluate", "translate", "compare", "average", "grammar"):
         assert f"seq2seq {name}" in helped
         text = seq2seq(installed, name, "--help", folder=tmp_path)
         assert f"seq2seq {name}" in text
