@@ -2,9 +2,11 @@
 
 from seq2seq.checkpoint.best import keep_best
 from seq2seq.checkpoint.files import DESCRIPTION, SEAL, Checkpoint, Training, hash_weights, seal, write
+from seq2seq.checkpoint.state import AVERAGE
 from seq2seq.checkpoint.storage import exists, load, store
 
 __all__ = [
+    "AVERAGE",
     "DESCRIPTION",
     "SEAL",
     "Checkpoint",

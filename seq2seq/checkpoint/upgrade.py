@@ -6,7 +6,7 @@ from typing import Any
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}, "init": None},
-    "training": {"save_every": None, "freeze": []},
+    "training": {"save_every": None, "freeze": [], "average": None},
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
     "attention": _HARD,
     "encoder.attention": _HARD,

@@ -34,6 +34,7 @@ from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.store import Prepared
 from seq2seq.trained_model import load_weights
+from seq2seq.training.average import WeightAverage
 from seq2seq.training.freezing import freeze, freezing_remarks
 from seq2seq.training.loop import Run, steps
 from seq2seq.training.optimizer import make_optimizer
@@ -101,7 +102,8 @@ def train(
     distributed.broadcast_([parameter.detach() for parameter in model.parameters()])
     _seed_rank(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
-    run = Run(configuration, prepared, model, optimizer, partial(build.schedule, options), device)
+    average = None if options.average is None else WeightAverage(model, options.average)
+    run = Run(configuration, prepared, model, optimizer, partial(build.schedule, options), device, average)
     start = restore(run, folder, resumed, state)
     assert start.training is not None
     origin = start.training.state.init

@@ -23,7 +23,10 @@ class Batch(Section):
 
 
 class Training(Section):
-    """`freeze` are parts of the model that stay as they are (see `PARTS`)."""
+    """`freeze` are parts of the model that stay as they are (see `PARTS`).
+
+    `average` is the decay of the exponential moving average of the weights.
+    """
 
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     epochs: PositiveInt
@@ -38,6 +41,7 @@ class Training(Section):
     decay: Annotated[str, one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
     label_smoothing: Fraction
     clip: Positive | None
+    average: Annotated[float, Field(gt=0, lt=1)] | None
     validate_every: PositiveInt | Literal["epoch"]
     metric: Annotated[str, one_of(("bleu", "chrf", "exact", "loss"))]
     patience: PositiveInt | None

@@ -202,7 +202,7 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
     (path.parent / "checkpoint.json.sha256").unlink()
     found = checkpoint.load(tmp_path / "best")
     assert found.configuration == {
-        "training": {"seed": 3, "save_every": None, "freeze": []},
+        "training": {"seed": 3, "save_every": None, "freeze": [], "average": None},
         "evaluation": {"tokenize": None},
         "init": None,
     }

@@ -146,10 +146,15 @@ def test_frozen_parts_keep_their_weights_over_resume(warm: Warm, folder: Path) -
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="starts processes with torchrun")
-def test_two_processes_start_from_a_checkpoint_with_frozen_parts(folder: Path) -> None:
-    words = [*DATA, f"init={BEST}", FREEZE, "training.steps=4", "hydra.run.dir=two"]
+def test_two_processes_start_from_a_checkpoint_with_frozen_parts_and_an_average(folder: Path) -> None:
+    words = [*DATA, f"init={BEST}", FREEZE, "training.average=0.9", "training.steps=4", "hydra.run.dir=two"]
     finish(begin(folder, *words))
     check_frozen(folder / "two", checkpoint.load(folder / BEST))
+    last = checkpoint.load(folder / "two" / "checkpoints" / "last", training=True)
+    assert last.training is not None
+    averaged = {name.removeprefix("average.") for name in last.training.tensors if name.startswith("average.")}
+    assert averaged
+    assert not any(name.startswith(("encoder.", "source_embedding.", "target_embedding.")) for name in averaged)
 
 
 KEEP = "and a run that starts from it keeps its"
