@@ -11,6 +11,7 @@ PROGRAMS = {
     "evaluate": "score a checkpoint: BLEU, chrF, TER, perplexity",
     "translate": "translate standard input to standard output",
     "compare": "train and compare attention rules, with a report",
+    "average": "average the weights of checkpoints of one model",
     "grammar": "print or write the built-in corpus",
     "serve": "show models in the browser, and answer requests over HTTP",
 }

@@ -13,9 +13,10 @@ from seq2seq.config.dataset import (
     Tsv,
 )
 from seq2seq.config.loading import keys, load, search_as_given
-from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Training, Translate
+from seq2seq.config.schema import Attention, Device, Evaluate, Search, Train, Translate
 from seq2seq.config.serve import Limits, Serve
 from seq2seq.config.suggestions import near
+from seq2seq.config.training import Init, Training
 from seq2seq.config.types import Section
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Files",
     "Gettext",
     "Grammar",
+    "Init",
     "JsonLines",
     "Limits",
     "Multi30k",

@@ -12,8 +12,8 @@ from seq2seq.commands.scoring import score
 from seq2seq.config import Evaluate
 from seq2seq.config import load as load_configuration
 from seq2seq.library.inputs import check_overrides
-from seq2seq.library.loading import checkpoint_folder
 from seq2seq.runtime.device import restored_settings
+from seq2seq.trained_model import checkpoint_folder
 
 log = logging.getLogger(__name__)
 
