@@ -27,7 +27,7 @@ from seq2seq.text.sources.json_lines import JsonLines
 from seq2seq.text.sources.multi30k import ADDRESS, multi30k
 from seq2seq.text.sources.tmx import Tmx
 from seq2seq.text.sources.tsv import TabSeparated
-from seq2seq.text.store import Prepared, prepare
+from seq2seq.text.store import Prepared, encode, prepare
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training.learning_rate import Schedule
 
@@ -79,6 +79,11 @@ def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
         joint=dataset.joint,
         longest=dataset.longest,
     )
+
+
+def encoded(dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, *, longest_source: int | None) -> Prepared:
+    """The training split, encoded by the tokenizers of a checkpoint. A longer source is left out (see `encode`)."""
+    return encode(text.train, tokenizers, folder=dataset.cache, longest=dataset.longest, longest_source=longest_source)
 
 
 def rule(attention: config.Attention) -> Rule:

@@ -1,5 +1,6 @@
 """From a checkpoint folder to a model that translates: every program that uses a checkpoint starts here."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from seq2seq.decoding.translator import Translator
 from seq2seq.nn.model import Model
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.tokenizer import Tokenizers
 
@@ -52,6 +54,27 @@ class TrainedModel:
         if same == 1:
             return f"attention is that of the first model: {others}"
         return f"attention is the mean of {same} of the {len(self.steps)} models: {others}"
+
+
+def checkpoint_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder of a checkpoint: the path itself, or the best checkpoint of a run folder.
+
+    Raises InputError where a run has none. What is wrong with another path shows when it is read.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"expected the path of a checkpoint, such as 'runs/NAME', found {path!r}")
+    folder, text = Path(path), os.fspath(path)
+    if not text or "\0" in text:
+        raise InputError(f"{text!a} is no path of a checkpoint; give one, such as runs/NAME/checkpoints/best")
+    run = RunFolder(folder)
+    if not run.checkpoints.is_dir():
+        return folder
+    if checkpoint.exists(run.best):
+        return run.best
+    raise InputError(
+        f"{folder} has no checkpoints/best, since no validation came yet: resume the run with resume={folder}, or give "
+        "another checkpoint"
+    )
 
 
 def load_trained_model(
@@ -115,10 +138,15 @@ def build_trained(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Model
 
 
 def trained_configuration(loaded: Checkpoint, folder: Path) -> config.Train:
-    """The validated configuration of a checkpoint; `folder` is for messages.
+    """The validated configuration of a checkpoint; `folder` is for messages. Raises what `trained_outline` raises."""
+    return trained_outline(loaded, folder)[0]
+
+
+def trained_outline(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
+    """The validated configuration of a checkpoint, and its model without numbers; `folder` is for messages.
 
     Raises InputError where this version cannot use it or the weights do not fit it. The model is built on the "meta"
-    device for this, so a configuration of impossible size is refused before it takes memory.
+    device, so a configuration of impossible size is refused before it takes memory.
     """
     try:
         configuration = config.load(config.Train, loaded.configuration)
@@ -130,7 +158,7 @@ def trained_configuration(loaded: Checkpoint, folder: Path) -> config.Train:
     except (RuntimeError, OverflowError, TypeError) as error:
         raise InputError(f"checkpoint {folder} describes a model of impossible size: {error}") from None
     check_weights(model, loaded, folder)
-    return configuration
+    return configuration, model
 
 
 @torch.no_grad()

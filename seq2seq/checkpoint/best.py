@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from seq2seq.checkpoint.files import Checkpoint, read_description, write
+from seq2seq.checkpoint.state import AVERAGE
 from seq2seq.checkpoint.storage import parked_path, swap
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import sync_folder
@@ -23,7 +24,7 @@ def keep_best(latest: Checkpoint, folder: Path) -> None:
     by_step = {_step(path): path for target in (*others, *targets) for path in (parked_path(target), target)}
     if latest.step in steps and latest.step not in by_step:
         by_step[latest.step] = folder / ".best.partial"
-        write(latest._replace(training=None), by_step[latest.step])
+        write(_to_keep(latest), by_step[latest.step])
     for step, target in zip(steps, targets, strict=True):
         if step in by_step and by_step[step] != target:
             parked = swap(by_step[step], target)
@@ -32,6 +33,16 @@ def keep_best(latest: Checkpoint, folder: Path) -> None:
     sync_folder(folder)
     for path in (*others, *map(parked_path, targets)):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _to_keep(latest: Checkpoint) -> Checkpoint:
+    """The checkpoint without its training state; with the averaged weights where these are better."""
+    assert latest.training is not None
+    tensors, scores = latest.training.tensors, latest.training.state.average
+    if not scores:
+        return latest._replace(training=None)
+    weights = {name: tensors.get(f"{AVERAGE}{name}", weight) for name, weight in latest.weights.items()}
+    return latest._replace(weights=weights, scores=scores, training=None)
 
 
 def _step(folder: Path) -> int | None:

@@ -120,6 +120,11 @@ def seal(description: bytes) -> bytes:
     return f"{hashlib.sha256(description).hexdigest()}  {DESCRIPTION}\n".encode()
 
 
+def hash_weights(checkpoint: Checkpoint) -> str:
+    """The SHA-256 of the checkpoint's `weights.safetensors`."""
+    return hashlib.sha256(save(_plain(checkpoint.weights))).hexdigest()
+
+
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 

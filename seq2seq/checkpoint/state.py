@@ -5,6 +5,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from seq2seq.checkpoint.numbers import Numbers
 from seq2seq.checkpoint.ranking import ValidationRanking
 
+AVERAGE = "average."
+"""The start of the names of averaged weights among the tensors of a checkpoint."""
+
 
 class Sums(Numbers):
     """Sums over the steps since the last log line; `seconds` excludes validation and saving."""
@@ -27,6 +30,14 @@ class Counts(Numbers):
     skipped_in_a_row: NonNegativeInt = 0
 
 
+class Origin(Numbers):
+    """The checkpoint that a run started from: its path as typed, its step, and the SHA-256 of `weights.safetensors`."""
+
+    checkpoint: str
+    step: NonNegativeInt
+    weights: str
+
+
 class State(Numbers):
     """The state of a training run.
 
@@ -38,6 +49,8 @@ class State(Numbers):
     - `events`: the size in bytes of each TensorBoard file
     - `counts`: for log lines and totals
     - `standing`: the ranking of the validations
+    - `average`: the scores of the averaged weights at this step, if they are better than those of the weights
+    - `init`: the checkpoint that the run started from; None for a run from random weights
     """
 
     text: str
@@ -47,3 +60,5 @@ class State(Numbers):
     events: dict[str, NonNegativeInt] = Field(default_factory=dict)
     counts: Counts = Counts()
     standing: ValidationRanking = ValidationRanking()
+    average: dict[str, float] = Field(default_factory=dict)
+    init: Origin | None = None

@@ -5,8 +5,8 @@ from typing import Any
 # Options that were added later, with the values that training used before.
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
-    "": {"evaluation": {"tokenize": None}},
-    "training": {"save_every": None},
+    "": {"evaluation": {"tokenize": None}, "init": None},
+    "training": {"save_every": None, "freeze": [], "average": None},
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
     "attention": _HARD,
     "encoder.attention": _HARD,

@@ -34,8 +34,8 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from seq2seq import checkpoint
 from seq2seq.commands.compare_request import SEED, Request, parse_request
 from seq2seq.commands.comparison import PlannedRun, build_report, check_comparable, config_differences, is_finished
-from seq2seq.commands.composition import load_options
 from seq2seq.commands.exit_status import CONFIGS, cli_errors
+from seq2seq.commands.train import load_new_run
 from seq2seq.config import Train, load
 from seq2seq.reporting.comparison import markdown
 from seq2seq.reporting.html import page
@@ -70,7 +70,7 @@ def plan(request: Request) -> Iterator[tuple[PlannedRun, list[str]]]:
             overrides = [*request.fixed, *run_overrides]
             composed = compose("train", overrides)
             try:
-                configuration = load_options(Train, composed)
+                configuration, _ = load_new_run(composed, overrides)
             except InputError as error:
                 raise InputError(f"{','.join(run_overrides)}: {error}") from None
             if not seeds:

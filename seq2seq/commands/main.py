@@ -12,6 +12,7 @@ PROGRAMS = {
     "translate": "translate standard input to standard output",
     "score": "the log-probability of given translations",
     "compare": "train and compare attention rules, with a report",
+    "average": "average the weights of checkpoints of one model",
     "grammar": "print or write the built-in corpus",
     "serve": "show models in the browser, and answer requests over HTTP",
 }

@@ -180,7 +180,8 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     if resumed.training.state.text != fresh.text:
         raise InputError(f"resume={folder}: the text, or how it is prepared, has changed since this run was started")
     load_weights(run.model, resumed, folder)
-    load_tensors(run.model, run.optimizer, resumed.training.tensors)
+    tensors = resumed.training.tensors
+    load_tensors(run.model, run.optimizer, tensors if run.average is None else run.average.restore(tensors))
     log.info("resumed after step %d", resumed.step)
     configuration = run.configuration.model_dump(mode="json")
     if configuration != resumed.configuration:

@@ -5,13 +5,16 @@ from itertools import chain, islice
 
 from seq2seq import config
 from seq2seq.text.annotations import LoadedSplit
-from seq2seq.text.corpus import Concatenated, Corpus
+from seq2seq.text.corpus import Concatenated, Corpus, Split
 from seq2seq.text.normalization import describe_forms
 from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
 from seq2seq.text.tokenizer import Tokenizers
 
 SAMPLE = 10_000
 """The number of training pairs that are examined."""
+
+MANY_BYTES = 0.05
+"""The share of byte subwords from which on a tokenizer does not suit a text."""
 
 
 def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mapping[str, str]) -> Iterator[str]:
@@ -43,6 +46,18 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
             f"warning: {', '.join(map(repr, absent))} of dataset.symbols "
             f"{'is' if len(absent) == 1 else 'are'} in none of the first {len(sample):,} training pairs"
         )
+
+
+def byte_remarks(train: Split, tokenizers: Tokenizers) -> Iterator[str]:
+    """A remark for each side of the training split that the tokenizers of another text write in bytes."""
+    sample = list(islice(train, SAMPLE))
+    for name, tokenizer, texts in zip(("source", "target"), tokenizers, zip(*sample, strict=True), strict=True):
+        share = sum(tokenizer.count_bytes(texts)) / max(1, sum(map(len, tokenizer.encode_batch(texts))))
+        if share > MANY_BYTES:
+            yield (
+                f"warning: {share:.0%} of the {name} subwords are bytes, since the tokenizer of the checkpoint lacks "
+                "their characters: sentences are long and hard to learn; training without init= makes new tokenizers"
+            )
 
 
 def _absent(symbols: Iterable[str], lines: Iterable[str]) -> list[str]:

@@ -24,8 +24,9 @@ from seq2seq.runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:  # it would import PyTorch, which --help does not need
     from seq2seq.checkpoint import Checkpoint
+    from seq2seq.commands.fine_tuning import Source
 
-Work: TypeAlias = "tuple[Train, Path, Checkpoint | None]"
+Work: TypeAlias = "tuple[Train, Path, Checkpoint | None, Source | None]"
 """The arguments of `train_and_score.train`."""
 
 LOG_FORMAT, LOG_TIME = "%(asctime)s %(message)s", "%H:%M:%S"
@@ -50,14 +51,23 @@ def _start(values: DictConfig) -> None:
     """Turns Hydra's values into the typed, frozen configuration, and trains."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     with cli_errors(Train, folder=folder), exclusive_lock(folder):
-        configuration = load_options(Train, values)
+        configuration, source = load_new_run(values, HydraConfig.get().overrides.task)
         from seq2seq.commands.train_and_score import check_unused, train
 
         check_unused(folder)
         hydra_values = HydraConfig.instance().cfg
         assert isinstance(hydra_values, DictConfig)
         record(values, hydra_values, RunFolder(folder).hydra)
-        train(*broadcast_work((configuration, folder, None)))
+        train(*broadcast_work((configuration, folder, None, source)))
+
+
+def load_new_run(values: DictConfig, overrides: Sequence[str]) -> "tuple[Train, Source | None]":
+    """The options of a new run, and the checkpoint that it starts from (see `fine_tuning.load_run`)."""
+    if values.get("init") is None:
+        return load_options(Train, values), None  # a wrong option is refused before PyTorch is imported
+    from seq2seq.commands.fine_tuning import load_run
+
+    return load_run(values, overrides)
 
 
 def record(values: DictConfig, hydra_values: DictConfig, folder: Path) -> None:
@@ -94,7 +104,7 @@ def resume_run(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME, handlers=handlers)
     with cli_errors(Train, folder=folder), exclusive_lock(folder):
         configuration, last = plan
-        train(*broadcast_work((configuration, folder, last)))
+        train(*broadcast_work((configuration, folder, last, None)))
 
 
 def worker_main() -> None:

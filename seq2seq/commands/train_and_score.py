@@ -1,13 +1,11 @@
 """One training run from start to finish: text, model, training, scores, `results.json`."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +14,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
-from seq2seq.commands.resume import check_text, restore
-from seq2seq.commands.text_remarks import scored_remarks, training_remarks
+from seq2seq.commands.fine_tuning import Source
+from seq2seq.commands.resume import restore
+from seq2seq.commands.run_text import fingerprint, load_text, log_remarks
 from seq2seq.config.loading import flat
 from seq2seq.config.schema import search_name
 from seq2seq.evaluation.evaluator import Evaluator
@@ -32,11 +31,11 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
-from seq2seq.text.annotations import LoadedSplit, load_split
 from seq2seq.text.batches import LENGTH_MULTIPLE
-from seq2seq.text.corpus import Corpus
 from seq2seq.text.store import Prepared
 from seq2seq.trained_model import load_weights
+from seq2seq.training.average import WeightAverage
+from seq2seq.training.freezing import freeze, freezing_remarks
 from seq2seq.training.loop import Run, steps
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.progress import Bar
@@ -54,26 +53,20 @@ def check_unused(folder: Path) -> None:
         )
 
 
-class _Text(NamedTuple):
-    """The text of a run. `scored` are the validation split and, where there is one, the test split, by name.
-
-    `fingerprints` are those of the raw text of each split, by name.
-    """
-
-    corpus: Corpus
-    scored: dict[str, LoadedSplit]
-    fingerprints: dict[str, str]
-    prepared: Prepared
-
-
 def train(
-    configuration: config.Train, folder: Path, resumed: Checkpoint | None = None, *, bar: Bar | None = None
+    configuration: config.Train,
+    folder: Path,
+    resumed: Checkpoint | None = None,
+    source: Source | None = None,
+    *,
+    bar: Bar | None = None,
 ) -> dict[str, Any]:
     """Trains a model, scores the checkpoint with the best validation, and writes `results.json`. Returns its content.
 
     Without a test split there are no scores in `test` and no file of translations.
 
-    `resumed` is the last checkpoint of an interrupted run in this folder. `bar` makes the progress bar. The caller
+    `resumed` is the last checkpoint of an interrupted run in this folder. `source` is the checkpoint that a new run
+    starts from, with `init`. `bar` makes the progress bar. The caller
     holds the lock of the folder (see `seq2seq.runtime.lock`).
     """
     run_folder = RunFolder(folder)
@@ -81,29 +74,39 @@ def train(
     device = choose_device(configuration.device.kind)
     watch = Stopwatch()
     with watch.part("text"):
-        text = _load_text(configuration.dataset, resumed, folder)
+        text = load_text(configuration, resumed, source, folder)
     prepared, tokenizers, validation = text.prepared, text.prepared.tokenizers, text.scored["validation"]
     if distributed.is_rank0():
-        _log_remarks(configuration.dataset, text)
+        for line in [] if source is None else source.remarks:
+            log.info("%s", line)
+        log_remarks(configuration, text)
     state = State(
-        text=_fingerprint(text),
+        text=fingerprint(text),
         splits=text.fingerprints,
         processes=distributed.world_size(),
         length_multiple=LENGTH_MULTIPLE if device.type == "cuda" else 1,
+        init=None if source is None else source.origin,
     )
     references = [pair.target for pair in validation.pairs]
     metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.corpus.target, references))
     options = configuration.training
     torch.manual_seed(options.seed)
-    positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
-    model = build.model(configuration, tokenizers, positions=positions).to(device)
+    model = build.model(configuration, tokenizers, positions=text.positions).to(device)
+    if source is not None:
+        load_weights(model, source.checkpoint, source.folder)
+    freeze(model, options.freeze)
     log.info("run folder %s", folder)
     _log_sizes(prepared, model, device)
+    for line in freezing_remarks(model, options.freeze):
+        log.info("%s", line)
     distributed.broadcast_([parameter.detach() for parameter in model.parameters()])
     _seed_rank(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
-    run = Run(configuration, prepared, model, optimizer, partial(build.schedule, options), device)
+    average = None if options.average is None else WeightAverage(model, options.average)
+    run = Run(configuration, prepared, model, optimizer, partial(build.schedule, options), device, average)
     start = restore(run, folder, resumed, state)
+    assert start.training is not None
+    origin = start.training.state.init
 
     translator = partial(
         build.translator,
@@ -122,6 +125,7 @@ def train(
         best = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(run_folder.best))
         load_weights(model, best, folder)
         results: dict[str, Any] = {
+            **({} if origin is None else {"init": origin.model_dump()}),
             "parameters": _count_parameters(model),
             "best": {"step": best.step, "metric": validator.metric, **best.scores},
             "train": timing,
@@ -151,16 +155,6 @@ def train(
     return results
 
 
-def _load_text(dataset: config.Dataset, resumed: Checkpoint | None, folder: Path) -> _Text:
-    """Reads the corpus, prepares the training split, and compares the text with that of the resumed run."""
-    with distributed.rank0_of_machine_first():
-        corpus = build.corpus(dataset)
-        scored = {name: load_split(split) for name, split in corpus.splits().items() if name != "train"}
-        fingerprints = {name: split.fingerprint() for name, split in corpus.splits().items()}
-        check_text(fingerprints, resumed, folder)  # before a tokenizer is trained on it
-        return _Text(corpus, scored, fingerprints, build.prepared(dataset, corpus))
-
-
 def _greedy(search: config.Search) -> config.Search:
     """Greedy search, for validation during training, with as many hypotheses at a time as the search of the test."""
     beam = {"method": "beam", "temperature": 1.0, "top_k": 0, "top_p": 1.0, "rank_by": "score"}
@@ -183,23 +177,6 @@ def _seed_rank(seed: int) -> None:
         torch.manual_seed(int(np.random.SeedSequence([seed, rank]).generate_state(1, np.uint64)[0]))
 
 
-def _fingerprint(text: _Text) -> str:
-    """The SHA-256 of the encoded training text, the tokenizers, and the scored pairs.
-
-    Raises InputError where it differs between processes.
-    """
-    digest = hashlib.sha256()
-    for side, tokenizer in zip(text.prepared.store[:2], text.prepared.tokenizers, strict=True):
-        for part in (side.ids.data, side.offsets.data, tokenizer.model):
-            digest.update(part)
-    for split in text.scored.values():
-        digest.update(json.dumps(split.pairs).encode())
-    fingerprint = digest.hexdigest()
-    if {*distributed.all_gather(fingerprint)} != {fingerprint}:
-        raise InputError("the text is not the same on all machines: give each the same files")
-    return fingerprint
-
-
 def _final_scores(results: Mapping[str, Any]) -> dict[str, float]:
     """The scores that TensorBoard shows beside the hyper-parameters, such as `test_bleu`."""
     return {
@@ -217,15 +194,6 @@ def _score_line(scores: Mapping[str, Any]) -> str:
         f"BLEU {scores['bleu']:.2f}  chrF {scores['chrf']:.2f}  TER {scores['ter']:.2f}  "
         f"perplexity {format_perplexity(scores['perplexity'])}  exact {scores['exact']:.3f}  {aer}{scores['signature']}"
     )
-
-
-def _log_remarks(dataset: config.Dataset, text: _Text) -> None:
-    """Logs what a person should know of the text."""
-    for line in training_remarks(dataset, text.corpus, text.fingerprints):
-        log.info("%s", line)
-    for split in text.scored.values():
-        for line in scored_remarks(split, text.prepared.tokenizers, normalization=dataset.normalization):
-            log.info("%s", line)
 
 
 def _log_sizes(prepared: Prepared, model: Model, device: torch.device) -> None:

@@ -14,9 +14,10 @@ from seq2seq.config.dataset import (
 )
 from seq2seq.config.loading import keys, load, search_as_given
 from seq2seq.config.programs import Evaluate, Score, Translate
-from seq2seq.config.schema import Attention, Device, Search, Train, Training
+from seq2seq.config.schema import Attention, Device, Search, Train
 from seq2seq.config.serve import Limits, Serve
 from seq2seq.config.suggestions import near
+from seq2seq.config.training import Init, Training
 from seq2seq.config.types import Section
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Files",
     "Gettext",
     "Grammar",
+    "Init",
     "JsonLines",
     "Limits",
     "Multi30k",

@@ -3,13 +3,14 @@
 No option has a default here: all values are in `configs/`, so that no default is written twice.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
 from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.dataset import Dataset
+from seq2seq.config.training import Init, Training
 from seq2seq.config.types import Fraction, Positive, Section, Width, one_of
 from seq2seq.decoding.minimum_bayes_risk import UTILITIES
 from seq2seq.decoding.penalties import LENGTH_FORMS
@@ -80,34 +81,6 @@ class Model(Section):
     decoder_hidden: Width
     tie: Annotated[str, one_of(TIES)]
     dropout: Fraction
-
-
-class Batch(Section):
-    """`size` is in sentences, or with `unit=tokens` in padded tokens of the longer side."""
-
-    size: PositiveInt
-    unit: Annotated[str, one_of(("tokens", "sentences"))]
-
-
-class Training(Section):
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
-    epochs: PositiveInt
-    steps: PositiveInt | None
-    batch: Batch
-    accumulate: PositiveInt
-    learning_rate: Positive
-    betas: tuple[Fraction, Fraction]
-    weight_decay: Annotated[float, Field(ge=0)]
-    warmup: Annotated[int, Field(ge=0)]
-    decay: Annotated[str, one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
-    label_smoothing: Fraction
-    clip: Positive | None
-    validate_every: PositiveInt | Literal["epoch"]
-    metric: Annotated[str, one_of(("bleu", "chrf", "exact", "loss"))]
-    patience: PositiveInt | None
-    keep_best: PositiveInt
-    save_every: PositiveInt | None
-    log_every: PositiveInt
 
 
 class Device(Section):
@@ -186,7 +159,7 @@ class Evaluation(Section):
     tokenize: Annotated[str, one_of(TOKENIZERS)] | None
 
 
-class Train(Section):
+class Train(Init):
     """The options of a training run."""
 
     attention: Attention

@@ -7,14 +7,12 @@ from typing import Any
 
 import torch
 
-from seq2seq import checkpoint
 from seq2seq.config import near
 from seq2seq.library.translator import Translator
 from seq2seq.runtime.device import DEVICES, device_of_kind, flushed_denormals
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.precision import PRECISIONS
-from seq2seq.runtime.run_folder import RunFolder
-from seq2seq.trained_model import load_on_device
+from seq2seq.trained_model import checkpoint_folder, load_on_device
 
 StrPath = str | os.PathLike[str]
 
@@ -44,24 +42,3 @@ def checkpoint_folders(paths: StrPath | Sequence[StrPath]) -> list[Path]:
     """The folder of each checkpoint; see `checkpoint_folder`."""
     several: Sequence[Any] = paths if isinstance(paths, list | tuple) else [paths]
     return [checkpoint_folder(path) for path in several]
-
-
-def checkpoint_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder of a checkpoint: the path itself, or the best checkpoint of a run folder.
-
-    Raises InputError where a run has none. What is wrong with another path shows when it is read.
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"expected the path of a checkpoint, such as 'runs/NAME', found {path!r}")
-    folder, text = Path(path), os.fspath(path)
-    if not text or "\0" in text:
-        raise InputError(f"{text!a} is no path of a checkpoint; give one, such as runs/NAME/checkpoints/best")
-    run = RunFolder(folder)
-    if not run.checkpoints.is_dir():
-        return folder
-    if checkpoint.exists(run.best):
-        return run.best
-    raise InputError(
-        f"{folder} has no checkpoints/best, since no validation came yet: resume the run with resume={folder}, or give "
-        "another checkpoint"
-    )

@@ -15,9 +15,9 @@ from typing import Any
 from omegaconf import flag_override
 from tqdm.auto import tqdm
 
-from seq2seq.commands.composition import compose_options, hydra_errors, load_options
+from seq2seq.commands.composition import compose_options, hydra_errors
 from seq2seq.commands.exit_status import remove_unused
-from seq2seq.commands.train import LOG_FORMAT, LOG_TIME, plan_from_arguments, record
+from seq2seq.commands.train import LOG_FORMAT, LOG_TIME, load_new_run, plan_from_arguments, record
 from seq2seq.commands.train_and_score import check_unused
 from seq2seq.commands.train_and_score import train as train_and_score
 from seq2seq.config import Train
@@ -82,7 +82,7 @@ def train(
 def _start(overrides: Sequence[str], path: str | os.PathLike[str] | None, bar: Bar) -> Results:
     values, hydra_values = compose_options("train", overrides, Train)
     with hydra_errors(Train):
-        configuration = load_options(Train, values)
+        configuration, source = load_new_run(values, overrides)
         folder = Path(hydra_values.hydra.run.dir if path is None else path).absolute()
     with flag_override(hydra_values, ["struct", "readonly"], False):
         hydra_values.hydra.runtime.output_dir = str(folder)  # Hydra sets it when it starts a program
@@ -91,7 +91,7 @@ def _start(overrides: Sequence[str], path: str | os.PathLike[str] | None, bar: B
         check_unused(folder)
         record(values, hydra_values, RunFolder(folder).hydra)
         with _log_file(RunFolder(folder).log):
-            train_and_score(configuration, folder, bar=bar)
+            train_and_score(configuration, folder, source=source, bar=bar)
     return _results(folder)
 
 

@@ -12,6 +12,14 @@ from seq2seq.nn.initialization import initialize
 from seq2seq.runtime.static_shapes import has_static_shapes
 
 TIES = ("none", "target", "all")
+PARTS = {
+    "embeddings": ("source_embedding", "target_embedding"),
+    "encoder": ("encoder",),
+    "decoder": ("decoder",),
+    "attention": ("decoder.attention",),
+    "output": ("output",),
+}
+"""The parts of a model that training can leave as they are, and their modules. `decoder` includes its attention."""
 
 
 class Model(nn.Module):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,18 +94,51 @@ def prepare(
         "coverage": coverage,
         "symbols": list(symbols),
     }
+
+    def tokenizers() -> Tokenizers:
+        return train_tokenizers(
+            train, vocabulary_size=vocabulary_size, kind=kind, joint=joint, coverage=coverage, symbols=symbols
+        )
+
+    return _prepare(train, tokenizers, options, folder=folder, longest=(longest, longest))
+
+
+def encode(
+    train: Split, tokenizers: Tokenizers, *, folder: Path, longest: int, longest_source: int | None = None
+) -> Prepared:
+    """Encodes the split with tokenizers that exist already; the rest is as in `prepare`.
+
+    `longest_source` is a limit of the source alone, in subwords.
+    """
+    limits = (min(longest, longest_source or longest), longest)
+    options = {
+        "format": FORMAT,
+        "sentencepiece": sentencepiece.__version__,
+        "text": train.fingerprint(),
+        "tokenizers": [hashlib.sha256(tokenizers[i].model).hexdigest() for i in range(len(_sides(tokenizers.joint)))],
+        "longest": list(limits),
+    }
+    return _prepare(train, lambda: tokenizers, options, folder=folder, longest=limits)
+
+
+def _prepare(
+    train: Split,
+    tokenizers: Callable[[], Tokenizers],
+    options: Mapping[str, Any],
+    *,
+    folder: Path,
+    longest: tuple[int, int],
+) -> Prepared:
+    """Opens the entry of these options, or makes it. `longest` are the limits of source and target, in subwords."""
     entry = folder / hashlib.sha256(json.dumps(options).encode()).hexdigest()[:32]
     if (prepared := _open(entry)) is not None:
         return prepared
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".building-", ignore_cleanup_errors=True) as building:
-            tokenizers = train_tokenizers(
-                train, vocabulary_size=vocabulary_size, kind=kind, joint=joint, coverage=coverage, symbols=symbols
-            )
             built = Path(building) / "built"
             built.mkdir()
-            _build(train, tokenizers, folder=built, longest=longest)
+            _build(train, tokenizers(), folder=built, longest=longest)
             return _publish(built, entry)
     except OSError as error:
         reason = error.strerror or f"{error}: is the disk full?"  # numpy's error has no strerror
@@ -141,7 +174,7 @@ def _dtype(tokenizer: Tokenizer) -> type[np.integer[Any]]:
     return np.uint16 if len(tokenizer) < NARROW else np.int32
 
 
-def _build(train: Split, tokenizers: Tokenizers, *, folder: Path, longest: int) -> None:
+def _build(train: Split, tokenizers: Tokenizers, *, folder: Path, longest: tuple[int, int]) -> None:
     """Writes an entry: models, ids, offsets, and last `entry.json`, with the sizes of all other files."""
     for side, tokenizer in zip(_sides(tokenizers.joint), tokenizers, strict=False):
         (folder / f"{side}.model").write_bytes(tokenizer.model)
@@ -155,7 +188,8 @@ def _build(train: Split, tokenizers: Tokenizers, *, folder: Path, longest: int) 
             complete = [pair for pair in chunk if pair.has_both_sides]
             sources = tokenizers.source.encode_batch([pair.source for pair in complete])
             targets = tokenizers.target.encode_batch([pair.target for pair in complete])
-            fits = [max(map(len, sides)) <= longest for sides in zip(sources, targets, strict=True)]
+            sides = zip(sources, targets, strict=True)
+            fits = [len(source_ids) <= longest[0] and len(target_ids) <= longest[1] for source_ids, target_ids in sides]
             source.append(list(compress(sources, fits)))
             target.append(list(compress(targets, fits)))
             empty += len(chunk) - len(complete)
@@ -164,7 +198,7 @@ def _build(train: Split, tokenizers: Tokenizers, *, folder: Path, longest: int) 
     if not written:
         raise InputError(
             f"no pair of {train.name} is left to train on: {empty} have an empty side and {too_long} a side of more "
-            f"than {longest} subwords (dataset.longest)"
+            f"than {min(longest)} subwords (dataset.longest; with init=, what its model reads)"
         )
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     description = {"joint": tokenizers.joint, "empty": empty, "too_long": too_long, "sizes": sizes}

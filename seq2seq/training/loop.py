@@ -20,6 +20,7 @@ from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import Epochs
 from seq2seq.text.store import Prepared
+from seq2seq.training.average import WeightAverage
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import tensors_to_resume
 from seq2seq.training.progress import Bar, Progress
@@ -46,9 +47,11 @@ class Run(NamedTuple):
     optimizer: torch.optim.Optimizer
     schedule: Callable[[int], Schedule]
     device: torch.device
+    average: WeightAverage | None = None
 
     def checkpoint(self, step: int, state: State, scores: dict[str, float]) -> Checkpoint:
         """A checkpoint of the current state. It shares its tensors with the run: later steps change them."""
+        tensors = tensors_to_resume(self.model, self.optimizer)
         return Checkpoint(
             configuration=self.configuration.model_dump(mode="json"),
             tokenizers=self.prepared.tokenizers,
@@ -56,7 +59,7 @@ class Run(NamedTuple):
             positions=self.model.positions,
             step=step,
             scores=scores,
-            training=Training(tensors_to_resume(self.model, self.optimizer), state),
+            training=Training(tensors | ({} if self.average is None else self.average.tensors()), state),
         )
 
 
@@ -114,6 +117,8 @@ def steps(
     ):
         for update in _updates(run, epochs, start=start.step, end=end, schedule=run.schedule(total)):
             progress.add(update)
+            if run.average is not None:
+                run.average.update(update.step)
             validate = update.step == total or update.step % validation_interval == 0
             write_line = validate or update.step % options.log_every == 0
             if write_line or run.device.type == "cpu":  # on a GPU, reading the values makes Python wait
@@ -125,24 +130,33 @@ def steps(
                 continue
             progress.pause()
             values: dict[str, float] = {}
+            average: dict[str, float] = {}
             if validate:
                 with watch.part("validation"):
-                    values = validator(update.step, run.device)
+                    values, average = validator.with_average(update.step, run.device, run.average)
+                ranked = average or values
                 ranking = ranking.after(
                     update.step,
-                    values[validator.metric],
-                    loss=values["loss"],
+                    ranked[validator.metric],
+                    loss=ranked["loss"],
                     keep=options.keep_best,
                     higher_is_better=validator.metric != "loss",
                 )
             state = start.training.state.model_copy(
-                update={"events": board.flush(), "counts": progress.counts(), "standing": ranking}
+                update={
+                    "events": board.flush(),
+                    "counts": progress.counts(),
+                    "standing": ranking,
+                    "average": average,
+                }
             )
             with watch.part("checkpoints"):
                 _save(run.checkpoint(update.step, state, values), RunFolder(folder))
             if validate:
-                _log_validation(values, best=ranking.waited == 0)
-                if ranking.unchanged == MAX_UNCHANGED - 1 and values["exact"] < 1:
+                _log_validation("validation", values, best=ranking.waited == 0 and not average)
+                if average:
+                    _log_validation("average of the weights", average, best=ranking.waited == 0)
+                if ranking.unchanged == MAX_UNCHANGED - 1 and ranked["exact"] < 1:
                     log.warning(
                         "%s did not change in %d validations while the loss fell, so the loss decides which checkpoint "
                         "is best; training.metric chooses another metric, evaluation.tokenize the tokens of BLEU",
@@ -204,9 +218,10 @@ def _save(latest: Checkpoint, folder: RunFolder) -> None:
         checkpoint.keep_best(latest, folder.checkpoints)
 
 
-def _log_validation(values: Mapping[str, float], *, best: bool) -> None:
+def _log_validation(title: str, values: Mapping[str, float], *, best: bool) -> None:
     log.info(
-        "validation  loss %.3f  perplexity %s  BLEU %.2f  chrF %.2f (greedy)%s",
+        "%s  loss %.3f  perplexity %s  BLEU %.2f  chrF %.2f (greedy)%s",
+        title,
         values["loss"],
         format_perplexity(values["perplexity"]),
         values["bleu"],

@@ -1,15 +1,17 @@
 """AdamW: making it, gradient clipping, the update of the weights, and its tensors in a checkpoint."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn.utils import get_total_norm
 
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
+from seq2seq.training.freezing import trainable
 
 
 class AdamW(torch.optim.AdamW):
@@ -23,12 +25,12 @@ class AdamW(torch.optim.AdamW):
 def make_optimizer(model: Model, *, betas: tuple[float, float], weight_decay: float) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019) with weight decay for matrices, but not for biases and single numbers.
 
-    The learning rate is 0 until `set_learning_rate` sets it.
+    It has the parameters that train. The learning rate is 0 until `set_learning_rate` sets it.
     """
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
-    biases = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
+    matrices = [parameter for parameter in trainable(model) if parameter.dim() > 1]
+    biases = [parameter for parameter in trainable(model) if parameter.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
-    device = matrices[0].device
+    device = next(model.parameters()).device
     if device.type == "cpu":
         return AdamW(groups, lr=0.0, betas=betas, fused=True)
     # CUDA graphs read the learning rate from memory, where `set_learning_rate` writes it.
@@ -46,7 +48,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def gradient_norm(model: Model) -> Tensor:
-    """The Euclidean norm of the gradients of all parameters, as one vector."""
+    """The Euclidean norm of the gradients of all parameters that train, as one vector."""
     return get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
 
 
@@ -76,7 +78,7 @@ def tensors_to_resume(model: Model, optimizer: torch.optim.Optimizer) -> dict[st
     tensors = {"random.cpu": distributed.gather_stacked(torch.get_rng_state())}
     if device.type == "cuda":
         tensors["random.cuda"] = distributed.gather_stacked(torch.cuda.get_rng_state(device))
-    for name, parameter in model.named_parameters():
+    for name, parameter in _named_trainable(model):
         for kind, tensor in optimizer.state[parameter].items():
             tensors[f"optimizer.{kind}.{name}"] = tensor
     return tensors
@@ -95,7 +97,7 @@ def load_tensors(model: Model, optimizer: torch.optim.Optimizer, tensors: Mappin
     expected: dict[str, tuple[torch.Size, torch.dtype]] = {"random.cpu": (torch.get_rng_state().shape, torch.uint8)}
     if "random.cuda" in tensors:
         expected["random.cuda"] = (torch.Size([16]), torch.uint8)
-    for name, parameter in model.named_parameters():
+    for name, parameter in _named_trainable(model):
         if any(key.startswith("optimizer.") for key in tensors):  # the optimiser has no state before the first step
             shape_and_type = (parameter.shape, parameter.dtype)
             expected |= {f"optimizer.{kind}.{name}": shape_and_type for kind in ("exp_avg", "exp_avg_sq")}
@@ -108,7 +110,7 @@ def load_tensors(model: Model, optimizer: torch.optim.Optimizer, tensors: Mappin
             f"{name} is {shapes_and_types.get(name, 'missing')} in the checkpoint, but training needs "
             f"{expected.get(name, 'none')}"
         )
-    for name, parameter in model.named_parameters():
+    for name, parameter in _named_trainable(model):
         prefix = {kind: f"optimizer.{kind}.{name}" for kind in ("step", "exp_avg", "exp_avg_sq")}
         optimizer.state[parameter] = {kind: tensors[key].to(device) for kind, key in prefix.items() if key in tensors}
     try:
@@ -117,3 +119,7 @@ def load_tensors(model: Model, optimizer: torch.optim.Optimizer, tensors: Mappin
         raise InputError(f"random.cpu is not the state of a random generator: {error}") from None
     if device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], device)
+
+
+def _named_trainable(model: Model) -> Iterator[tuple[str, Parameter]]:
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)

@@ -25,6 +25,7 @@ from seq2seq.runtime.static_shapes import static_shapes
 from seq2seq.text.batches import LENGTH_MULTIPLE, round_up, shift_right
 from seq2seq.text.store import Store
 from seq2seq.text.tokenizer import EOS, PAD
+from seq2seq.training.freezing import trainable
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_weights
 from seq2seq.training.step import Update, batch_loss, too_large
@@ -117,7 +118,7 @@ class StaticStep:
         self.model, self.optimizer = model, optimizer
         self.smoothing, self.clip, self.precision = smoothing, clip, precision
         self.graphs = CudaGraphs(enabled=graphs)
-        self.parameters = list(model.parameters())
+        self.parameters = trainable(model)
         self.device = self.parameters[0].device
         self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):

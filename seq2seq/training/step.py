@@ -13,6 +13,7 @@ from seq2seq.runtime import distributed
 from seq2seq.runtime.memory import memory_or
 from seq2seq.runtime.precision import products
 from seq2seq.text.batches import Batch, PaddedPairs, padding_share
+from seq2seq.training.freezing import trainable
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_weights
 
@@ -119,7 +120,7 @@ def _counts(group: Sequence[Batch]) -> list[int]:
 def _all_reduce(model: Model, total: Loss) -> None:
     """Replaces gradients and loss by their sums over all processes. A process without a batch adds 0."""
     if distributed.world_size() > 1:
-        parameters = list(model.parameters())
+        parameters = trainable(model)
         gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in parameters]
         distributed.all_reduce_([*gradients, *total])
         for parameter, gradient in zip(parameters, gradients, strict=True):

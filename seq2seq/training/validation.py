@@ -18,6 +18,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.text.units import segments
+from seq2seq.training.average import WeightAverage
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,10 @@ class Validator:
         count = min(SAMPLES, len(by_length))
         self.samples = [by_length[len(by_length) * (2 * i + 1) // (2 * count)] for i in range(count)]
 
-    def __call__(self, step: int, device: torch.device) -> dict[str, float]:
+    def __call__(self, step: int, device: torch.device, *, average: bool = False) -> dict[str, float]:
         """Scores: `loss` (nats per token), `perplexity`, `bleu`, `chrf`, `exact`, and `aer` if there are gold links.
+
+        `average`: the model has the averaged weights, whose curves are `validation_average/...`, without pictures.
 
         Raises InputError if the loss is NaN, since training cannot recover from that.
         """
@@ -70,9 +73,27 @@ class Validator:
                 "training.clip, or raise training.warmup"
             )
         hypotheses = translate(self.translator(), [pair.source for pair in self.split.pairs])
-        return distributed.run_on_rank0_and_broadcast(lambda: self._score(step, forced, hypotheses))
+        return distributed.run_on_rank0_and_broadcast(lambda: self._score(step, forced, hypotheses, average))
 
-    def _score(self, step: int, forced: TeacherForcingResult, hypotheses: Hypotheses) -> dict[str, float]:
+    def with_average(
+        self, step: int, device: torch.device, average: WeightAverage | None
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """The scores of the weights, and those of their average: empty without one, or where it is not better.
+
+        Of equal values of the metric, the lower loss is better.
+        """
+        values = self(step, device)
+        if average is None:
+            return values, {}
+        with average.in_model():
+            averaged = self(step, device, average=True)
+        sign = -1 if self.metric == "loss" else 1
+        ranks = [(sign * scores[self.metric], -scores["loss"]) for scores in (averaged, values)]
+        return values, averaged if ranks[0] > ranks[1] else {}
+
+    def _score(
+        self, step: int, forced: TeacherForcingResult, hypotheses: Hypotheses, average: bool
+    ) -> dict[str, float]:
         pairs = self.split.pairs
         values = {
             "loss": forced.likelihood.loss,
@@ -80,7 +101,10 @@ class Validator:
             **self.metrics.quick_scores(hypotheses.texts, [pair.target for pair in pairs]),
             **shares(outcomes(self.split, hypotheses.texts, forced, self.metrics)),
         }
-        self.board.scalars({f"validation/{name}": value for name, value in values.items()}, step)
+        title = "validation_average" if average else "validation"
+        self.board.scalars({f"{title}/{name}": value for name, value in values.items()}, step)
+        if average:
+            return values
         self.board.scalars({f"attention/{name}": value for name, value in forced.diagnostics.means().items()}, step)
         self.board.translations([Sample(*pairs[i], hypotheses.texts[i]) for i in self.samples], step)
         for number, i in enumerate(self.samples, start=1):

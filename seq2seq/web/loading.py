@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 
 from seq2seq import config
-from seq2seq.library.loading import checkpoint_folder
 from seq2seq.runtime.errors import InputError
-from seq2seq.trained_model import load_trained_model
+from seq2seq.trained_model import checkpoint_folder, load_trained_model
 from seq2seq.web.batching import Workers
 from seq2seq.web.models import ServedModel
 

@@ -46,7 +46,13 @@ def tokenizers() -> Tokenizers:
 
 def trained(tokenizers: Tokenizers, *, step: int = 7, tie: str = "target") -> Checkpoint:
     return Checkpoint(
-        configuration={"model": {"embedding": 10}, "name": "größer", "none": None, "evaluation": {"tokenize": "intl"}},
+        configuration={
+            "model": {"embedding": 10},
+            "name": "größer",
+            "none": None,
+            "evaluation": {"tokenize": "intl"},
+            "init": None,
+        },
         tokenizers=tokenizers,
         weights=dict(tiny_model(tie=tie, seed=step).named_parameters()),
         positions=16,
@@ -195,7 +201,11 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
     path.write_text(json.dumps({**values, "format": 1}))
     (path.parent / "checkpoint.json.sha256").unlink()
     found = checkpoint.load(tmp_path / "best")
-    assert found.configuration == {"training": {"seed": 3, "save_every": None}, "evaluation": {"tokenize": None}}
+    assert found.configuration == {
+        "training": {"seed": 3, "save_every": None, "freeze": [], "average": None},
+        "evaluation": {"tokenize": None},
+        "init": None,
+    }
     assert all(torch.equal(found.weights[name], weight) for name, weight in saved.weights.items())
 
 
@@ -487,6 +497,7 @@ def test_the_best_yet_is_told() -> None:
     assert waited == [0, 1, 0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [3, 1])
 @pytest.mark.parametrize("value", [5.0, 3.5, 2.5, 0.0])
 def test_wherever_the_best_are_cut_they_can_be_put_in_order(

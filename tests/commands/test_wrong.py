@@ -84,7 +84,7 @@ def test_an_unknown_option_or_value(warm: Warm, arguments: list[str], words: lis
         ("attention", ["attention:", "KEY=VALUE"]),
         ("hydra.run.dri=x", ["hydra.run.dri", "--cfg hydra"]),
         ("encoder.attention.score=dot", ["encoder.attention.score", "another encoder=CHOICE has it"]),
-        ("training.foo=x", ["training.foo", "training.accumulate, training.batch"]),
+        ("training.foo=x", ["training.foo", "training.accumulate, training.average, training.batch"]),
     ],
 )
 def test_what_hydra_refuses_is_told_in_our_words(

@@ -327,6 +327,7 @@ def test_weights_are_laid_out_for_search_on_a_cpu_alone(tokenizers: Tokenizers, 
     assert given.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 4])
 def test_threads_give_the_same_texts(trained: Model, tokenizers: Tokenizers, size: int) -> None:
     lines = [line(seed) for seed in range(60)]

@@ -232,6 +232,7 @@ WRONG_TYPES = {
 """Calls, and the sentence of each."""
 
 
+@pytest.mark.slow
 def test_what_has_the_wrong_type_is_refused_with_a_sentence(checkpoint: Path) -> None:
     """In a process of its own, without the types that are checked while tests run."""
     program = f"""

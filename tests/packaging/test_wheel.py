@@ -104,7 +104,7 @@ def serve_the_page(installed: Path, folder: Path) -> None:
 
 def test_help_and_errors_name_the_command(installed: Path, tmp_path: Path) -> None:
     helped = seq2seq(installed, folder=tmp_path)
-    for name in ("train", "evaluate", "translate", "compare", "grammar", "serve"):
+    for name in ("train", "evaluate", "translate", "compare", "average", "grammar", "serve"):
         assert f"seq2seq {name}" in helped
         text = seq2seq(installed, name, "--help", folder=tmp_path)
         assert f"seq2seq {name}" in text

@@ -160,6 +160,7 @@ def test_hostile_words_are_drawn_as_text(tmp_path: Path) -> None:
         save(figure, tmp_path / f"hostile.{suffix}")
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.text(max_size=9), min_size=1, max_size=4))
 def test_any_word_can_be_drawn(words: list[str]) -> None:

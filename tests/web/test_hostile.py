@@ -13,7 +13,7 @@ import pytest
 
 from tests.web.conftest import Client, read_all
 
-pytestmark = pytest.mark.usefixtures("unchecked")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked")]
 
 Start = Callable[..., AbstractContextManager[Client]]
 TEXT = "Der Hund schläft."

@@ -25,7 +25,7 @@ from seq2seq.web.loading import model_names
 from tests.support.programs import ROOT
 from tests.web.conftest import BEST, Client
 
-pytestmark = pytest.mark.usefixtures("unchecked")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked")]
 
 OLD = ROOT / "tests" / "data" / "old_run"
 TEXTS = (OLD / "sentences.de").read_text(encoding="utf-8").splitlines()

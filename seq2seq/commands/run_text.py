@@ -1,0 +1,86 @@
+"""The text of a run: read, compared with that of a resumed run, prepared, and remarked on."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+from seq2seq import build, config
+from seq2seq.checkpoint import Checkpoint
+from seq2seq.commands.fine_tuning import Source
+from seq2seq.commands.resume import check_text
+from seq2seq.commands.text_remarks import byte_remarks, scored_remarks, training_remarks
+from seq2seq.runtime import distributed
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.annotations import LoadedSplit, load_split
+from seq2seq.text.corpus import Corpus
+from seq2seq.text.store import Prepared
+from seq2seq.trained_model import trained_outline
+
+log = logging.getLogger(__name__)
+
+
+class RunText(NamedTuple):
+    """The text of a run. `scored` are the validation split and, where there is one, the test split, by name.
+
+    `fingerprints` are those of the raw text of each split, by name. `positions` is the greatest source length in
+    tokens that the model is built for.
+    """
+
+    corpus: Corpus
+    scored: dict[str, LoadedSplit]
+    fingerprints: dict[str, str]
+    prepared: Prepared
+    positions: int
+
+
+def load_text(configuration: config.Train, resumed: Checkpoint | None, source: Source | None, folder: Path) -> RunText:
+    """Reads the corpus, prepares the training split, and compares the text with that of the resumed run.
+
+    A run with `init` has the tokenizers of the checkpoint `source`, which its own checkpoints carry from then on.
+    """
+    dataset = configuration.dataset
+    with distributed.rank0_of_machine_first():
+        corpus = build.corpus(dataset)
+        scored = {name: load_split(split) for name, split in corpus.splits().items() if name != "train"}
+        fingerprints = {name: split.fingerprint() for name, split in corpus.splits().items()}
+        check_text(fingerprints, resumed, folder)  # before a tokenizer is trained on it
+        earlier = resumed if source is None else source.checkpoint
+        if configuration.init is None or earlier is None:
+            prepared = build.prepared(dataset, corpus)
+            positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
+        else:
+            positions, tokenizers = earlier.positions, earlier.tokenizers
+            limit = trained_outline(earlier, folder)[1].longest_source
+            prepared = build.encoded(dataset, corpus, tokenizers, longest_source=None if limit is None else limit - 1)
+        return RunText(corpus, scored, fingerprints, prepared, positions)
+
+
+def fingerprint(text: RunText) -> str:
+    """The SHA-256 of the encoded training text, the tokenizers, and the scored pairs.
+
+    Raises InputError where it differs between processes.
+    """
+    digest = hashlib.sha256()
+    for side, tokenizer in zip(text.prepared.store[:2], text.prepared.tokenizers, strict=True):
+        for part in (side.ids.data, side.offsets.data, tokenizer.model):
+            digest.update(part)
+    for split in text.scored.values():
+        digest.update(json.dumps(split.pairs).encode())
+    text_hash = digest.hexdigest()
+    if {*distributed.all_gather(text_hash)} != {text_hash}:
+        raise InputError("the text is not the same on all machines: give each the same files")
+    return text_hash
+
+
+def log_remarks(configuration: config.Train, text: RunText) -> None:
+    """Logs what a person should know of the text."""
+    dataset, tokenizers = configuration.dataset, text.prepared.tokenizers
+    for line in training_remarks(dataset, text.corpus, text.fingerprints):
+        log.info("%s", line)
+    for line in byte_remarks(text.corpus.train, tokenizers) if configuration.init is not None else ():
+        log.info("%s", line)
+    for split in text.scored.values():
+        for line in scored_remarks(split, tokenizers, normalization=dataset.normalization):
+            log.info("%s", line)

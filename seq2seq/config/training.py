@@ -1,0 +1,58 @@
+"""The options of training: where it starts, its steps, which weights train, which checkpoint is best."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from seq2seq.config.suggestions import show
+from seq2seq.config.types import Fraction, PathOption, Positive, Section, one_of
+from seq2seq.nn.model import PARTS
+
+
+class Init(Section):
+    """`init` is a checkpoint, or a run folder for its best one: training starts from its weights and tokenizers."""
+
+    init: PathOption | None
+
+
+class Batch(Section):
+    """`size` is in sentences, or with `unit=tokens` in padded tokens of the longer side."""
+
+    size: PositiveInt
+    unit: Annotated[str, one_of(("tokens", "sentences"))]
+
+
+class Training(Section):
+    """`freeze` are parts of the model that stay as they are (see `PARTS`).
+
+    `average` is the decay of the exponential moving average of the weights.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    epochs: PositiveInt
+    steps: PositiveInt | None
+    batch: Batch
+    accumulate: PositiveInt
+    freeze: tuple[Annotated[str, one_of(PARTS)], ...]
+    learning_rate: Positive
+    betas: tuple[Fraction, Fraction]
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Annotated[int, Field(ge=0)]
+    decay: Annotated[str, one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
+    label_smoothing: Fraction
+    clip: Positive | None
+    average: Annotated[float, Field(gt=0, lt=1)] | None
+    validate_every: PositiveInt | Literal["epoch"]
+    metric: Annotated[str, one_of(("bleu", "chrf", "exact", "loss"))]
+    patience: PositiveInt | None
+    keep_best: PositiveInt
+    save_every: PositiveInt | None
+    log_every: PositiveInt
+
+    @model_validator(mode="after")
+    def _check_something_trains(self) -> "Training":
+        if PARTS.keys() - {"attention"} <= {*self.freeze}:
+            raise ValueError(
+                f"training.freeze={show(self.freeze)} freezes the whole model, so nothing would train; leave a part out"
+            )
+        return self
