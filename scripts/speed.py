@@ -20,6 +20,7 @@ from workload import (
 )
 
 from seq2seq.decoding.beam_search import beam_search
+from seq2seq.decoding.penalties import Penalties
 from seq2seq.decoding.search_model import for_search, next_token
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, batch_pairs
@@ -198,5 +199,7 @@ def our_search(model: Model, batch: Batch, *, size: int) -> Words:
     source, mask, limits = _given(batch)
     memory, state = model.encode(source, mask)
     first = torch.full((len(source),), BOS, device=source.device)
-    found = beam_search(next_token(model), first, state, memory, limits=limits, end=EOS, size=size, length_penalty=1.0)
+    found = beam_search(
+        next_token(model), first, state, memory, limits=limits, end=EOS, size=size, penalties=Penalties(1.0)
+    )
     return [hypotheses[0].tokens for hypotheses in found]

@@ -13,6 +13,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "search": {
         **{"min_length": 0, "no_repeat_ngram": 0, "length_form": "power", "coverage_penalty": 0.0},
         **{"method": "beam", "temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 1, "rank_by": "score"},
+        **{"groups": 1, "diversity": 0.5},
     },
     "device": {"precision": "float32", "deterministic": False, "graphs": True},
 }

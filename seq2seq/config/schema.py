@@ -96,6 +96,7 @@ class Search(Section):
 
     `min_length` is in subwords. `no_repeat_ngram` is the length of n-grams that occur once in a translation; 0 is off.
     With `method=sample`, `size` is the number of samples; `temperature`, `top_k`, `top_p` and `seed` are for it alone.
+    `groups` and `diversity` are for diverse beam search; one group is beam search.
     """
 
     size: Annotated[int, Field(ge=1, le=1000)]
@@ -114,6 +115,8 @@ class Search(Section):
     rank_by: Annotated[str, one_of(("score", *UTILITIES))]
     length_form: Annotated[str, one_of(LENGTH_FORMS)]
     coverage_penalty: Annotated[float, Field(ge=0, le=100)]
+    groups: PositiveInt
+    diversity: Annotated[float, Field(ge=0, le=100)]
 
     @model_validator(mode="after")
     def _check_sizes(self) -> "Search":
@@ -123,6 +126,13 @@ class Search(Section):
                     raise ValueError(
                         f"search.{key}={value} is for sampling, and search.method={self.method}: set search=sample"
                     )
+        if self.groups > 1 and self.method == "sample":
+            raise ValueError(f"search.groups={self.groups} divides a beam, and search.method=sample: set search=beam")
+        if self.size % self.groups:
+            raise ValueError(
+                f"search.groups={self.groups} must divide search.size={self.size}: set search.size="
+                f"{self.groups * max(1, round(self.size / self.groups))}, for instance"
+            )
         if self.rank_by != "score" and self.size == 1:
             raise ValueError(
                 f"search.rank_by={self.rank_by} compares several hypotheses, and search.size=1: set search.size=10, or "
@@ -150,7 +160,8 @@ def search_name(search: Search) -> str:
 def _name_of_method(search: Search) -> str:
     if search.method == "sample":
         return f"best of {search.size} samples" if search.size > 1 else "a sample"
-    return "greedy" if search.size == 1 else f"beam {search.size}"
+    name = "greedy" if search.size == 1 else f"beam {search.size}"
+    return name if search.groups == 1 else f"{name} in {search.groups} groups"
 
 
 class Evaluation(Section):

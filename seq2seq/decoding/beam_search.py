@@ -42,7 +42,7 @@ class Candidates(NamedTuple):
     `totals` are log-probabilities of whole paths, and `rows` the rows that `tokens` extend. `ends` marks the candidates
     that are hypotheses now: complete, or cut by the length limit. Row i of the next step is candidate `beam[:, i]`; its
     total is `beam_totals[:, i]`. A total that is not finite stands for no candidate. `scores` are those of hypotheses,
-    and NaN for other candidates.
+    and NaN for other candidates. `sentences` are the indices of the sentences, all of which are unfinished.
     """
 
     totals: Float[np.ndarray, "sentences best"]
@@ -52,6 +52,7 @@ class Candidates(NamedTuple):
     scores: Float[np.ndarray, "sentences best"]
     beam: Int[np.ndarray, "sentences size"]
     beam_totals: Float[np.ndarray, "sentences size"]
+    sentences: Int[np.ndarray, "sentences"]
 
 
 def beam_search(
@@ -63,18 +64,16 @@ def beam_search(
     limits: Sequence[int],
     end: int,
     size: int,
-    length_penalty: float,
-    length_form: str = "power",
-    coverage_penalty: float = 0.0,
+    penalties: Penalties,
     sources: Sequence[int] = (),
     n_best: int = 1,
     observe: Callable[[Candidates], object] | None = None,
 ) -> list[list[Hypothesis]]:
-    """The `n_best` best hypotheses of each sentence, best first, by `log p(y) / |y|^length_penalty`.
+    """The `n_best` best hypotheses of each sentence by score, best first.
 
-    |y| is the number of tokens, including EOS. `length_form` names another divisor, and `coverage_penalty` weights a
-    term of the attention (see `penalties.py`); with it, `sources` are the numbers of source tokens without EOS. An open
-    hypothesis counts as if it covered its source, since it may still do so.
+    `penalties` make the score of a log-probability, `log p(y) / |y|^length` if there is no coverage penalty. |y| is the
+    number of tokens, including EOS. For a coverage penalty, `sources` are the numbers of source tokens without EOS. An
+    open hypothesis counts as if it covered its source, since it may still do so.
 
     `first` holds the BOS of each sentence, `limits` its greatest |y|.
     A beam of size 1 is greedy search.
@@ -88,8 +87,7 @@ def beam_search(
     sentences = list(range(len(limits)))  # the unfinished ones, in the order of their rows
     ends: list[list[End]] = [[] for _ in limits]
     device = first.device
-    penalties = Penalties(length_penalty, length_form, coverage_penalty)
-    coverage = Coverage(penalties, sources) if coverage_penalty else None
+    coverage = Coverage(penalties, sources) if penalties.coverage else None
     tokens, total = first, torch.zeros(len(limits), 1, device=device)
     rows = [Row(tokens.cpu().numpy(), np.arange(len(sentences)))]
     weights: list[Float[np.ndarray, "_rows source"]] = []
@@ -122,7 +120,7 @@ def beam_search(
         if observe is not None:
             score_of_each = np.full(best.shape, np.nan)
             score_of_each[ending] = scores
-            observe(Candidates(best, row, token, ending, score_of_each, order, totals))
+            observe(Candidates(best, row, token, ending, score_of_each, order, totals, np.array(sentences)))
         # Without rivals, `size` short and poor hypotheses could end the search before a good one is complete.
         rivals = (totals[:, 0] / divisor).tolist()
         indices = [

@@ -12,6 +12,7 @@ class SearchOptions:
     A source of more than `longest_source` subwords (or more than a location-based rule can score) is refused; with
     `too_long="truncate"` it is cut to that length. `min_length` and `no_repeat_ngram` are those of `with_constraints`.
     With `method="sample"`, `size` samples are drawn instead, from the `Distribution` of the options.
+    `groups` and `diversity` are those of `diverse_beam_search`; one group is beam search.
     `rank_by` "chrf" or "bleu" ranks all `size` hypotheses by `expected_utilities` in place of their scores.
     """
 
@@ -31,6 +32,8 @@ class SearchOptions:
     rank_by: str = "score"
     length_form: str = "power"
     coverage_penalty: float = 0.0
+    groups: int = 1
+    diversity: float = 0.5
 
     @property
     def penalties(self) -> Penalties:

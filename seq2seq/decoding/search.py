@@ -7,6 +7,7 @@ import torch
 
 from seq2seq.decoding.beam_search import Candidates, Step, beam_search
 from seq2seq.decoding.constraints import start_constraints, with_constraints
+from seq2seq.decoding.diverse_beams import diverse_beam_search
 from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.decoding.options import SearchOptions
@@ -33,7 +34,8 @@ def search(
 
     Sources and prefixes are token ids without BOS and EOS.
 
-    `limits` are the greatest lengths of hypotheses. `observe` is that of `beam_search`; samples have no candidates.
+    `limits` are the greatest lengths of hypotheses. `observe` is that of `beam_search`; samples and groups of beams
+    have none.
     """
     source, mask = (tensor.to(device) for tensor in batch_sentences(sources))
     memory, state = model.encode(source, mask)
@@ -63,6 +65,22 @@ def search(
             sources=lengths,
             n_best=n_best,
         )
+    if options.groups > 1:
+        assert observe is None, "groups of beams have no common tree"
+        return diverse_beam_search(
+            step,
+            first,
+            start,
+            memory,
+            limits=limits,
+            end=EOS,
+            size=options.size,
+            groups=options.groups,
+            diversity=options.diversity,
+            penalties=options.penalties,
+            sources=lengths,
+            n_best=n_best,
+        )
     return beam_search(
         step,
         first,
@@ -71,9 +89,7 @@ def search(
         limits=limits,
         end=EOS,
         size=options.size,
-        length_penalty=options.length_penalty,
-        length_form=options.length_form,
-        coverage_penalty=options.coverage_penalty,
+        penalties=options.penalties,
         sources=lengths,
         n_best=n_best,
         observe=observe,

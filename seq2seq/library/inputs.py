@@ -28,6 +28,8 @@ class SearchOptions(TypedDict, total=False):
     too_long: str | None
     batch: int | None
     method: str | None
+    groups: int | None
+    diversity: float | None
     rank_by: str | None
     temperature: float | None
     top_k: int | None

@@ -92,6 +92,8 @@ class Translator:
         translator = self._with_options(options)
         if translator.options.method == "sample":
             raise InputError("search_tree: samples are drawn one by one and have no tree; give method='beam'")
+        if translator.options.groups > 1:
+            raise InputError("search_tree: groups of a diverse beam search have a tree each; give groups=1")
         if translator.options.rank_by != "score":
             raise InputError("search_tree: a search has ranks by score; give rank_by='score'")
         line = inputs.text_line(text, "the sentence")

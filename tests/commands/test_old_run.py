@@ -16,7 +16,7 @@ OLD = ROOT / "tests" / "data" / "old_run"
 """See its README.md. `best` and `last` are of format 2."""
 
 ADDED = {"tokenizer", "min_length", "no_repeat_ngram", "length_form", "coverage_penalty"}
-ADDED |= {"method", "temperature", "top_k", "top_p", "seed", "rank_by"}
+ADDED |= {"method", "temperature", "top_k", "top_p", "seed", "rank_by", "groups", "diversity"}
 """Keys that the older version did not write."""
 DIFFERENT = ("_interval", "signature", "seconds", "_per_second")
 """Keys whose values may differ: intervals are computed in another way since, a signature has sacreBLEU's version."""
@@ -156,3 +156,28 @@ def test_an_old_checkpoint_translates_with_minimum_bayes_risk(warm: Warm, folder
     title = "MBR by chrf of 3 samples"
     drawn = ["search=sample", "search.size=3", "search.rank_by=chrf", "output=risk"]
     assert title in warm("evaluate", *options[:3], *drawn, folder=folder, status=0).printed.decode()
+
+
+def test_an_old_checkpoint_translates_with_groups_of_beams(warm: Warm, folder: Path) -> None:
+    options = ["checkpoint=run/checkpoints/best", "device=cpu", "device.threads=1", "scores=true", "search=beam"]
+    text = (OLD / "sentences.de").read_bytes()
+
+    def best(*search: str) -> list[list[str]]:
+        ended = warm("translate", *options, "search.size=6", *search, folder=folder, given=text, status=0)
+        return [line.split("\t") for line in ended.printed.decode().splitlines()]
+
+    rows, beam = best("search.groups=3", "search.diversity=2", "search.n_best=6"), best("search.n_best=6")
+    assert len({tuple(row[::2]) for row in rows}) == len(rows)  # no line has a translation twice
+    assert len({row[0] for row in rows}) == len(text.splitlines())
+    first_words = [{(row[0], row[2].partition(" ")[0]) for row in each} for each in (rows, beam)]
+    assert len(first_words[0]) > len(first_words[1])
+    for one, other in itertools.pairwise(rows):
+        assert one[0] != other[0] or float(one[1]) >= float(other[1])
+    by_risk = best("search.groups=3", "search.rank_by=chrf")
+    assert len(by_risk) == len(text.splitlines())
+    message = warm.refused("translate", *options, "search.size=6", "search.groups=4", folder=folder)
+    assert message == "error: search.groups=4 must divide search.size=6: set search.size=8, for instance"
+    message = warm.refused("translate", *options[:-1], "search=sample", "search.groups=2", folder=folder)
+    assert message == "error: search.groups=2 divides a beam, and search.method=sample: set search=beam"
+    ended = warm("evaluate", *options[:3], "search=beam", "search.groups=5", "output=diverse", folder=folder, status=0)
+    assert b"beam 5 in 5 groups" in ended.printed

@@ -12,6 +12,7 @@ from torch import Tensor
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.best_words import PART, best_words
 from seq2seq.decoding.hypotheses import Hypothesis
+from seq2seq.decoding.penalties import Penalties
 from seq2seq.nn.decoder import Memory, State
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_sentences
@@ -147,7 +148,7 @@ def test_short_poor_hypotheses_do_not_end_the_search() -> None:
     for size in (1, 2, 3, 4, 5):
         start = Rows(torch.tensor([0]))
         ((best,),) = beam_search(
-            step, torch.tensor([START]), start, start, limits=[20], end=END, size=size, length_penalty=1.0
+            step, torch.tensor([START]), start, start, limits=[20], end=END, size=size, penalties=Penalties(1.0)
         )
         assert best.tokens == [1, 1, 1, 1, END]
 
@@ -181,7 +182,7 @@ def test_impossible_words_are_never_chosen() -> None:
 
     rows = Rows(torch.tensor([0]))
     (found,) = beam_search(
-        step, torch.tensor([START]), rows, rows, limits=[3], end=END, size=6, length_penalty=0.0, n_best=6
+        step, torch.tensor([START]), rows, rows, limits=[3], end=END, size=6, penalties=Penalties(0.0), n_best=6
     )
     assert {tuple(hypothesis.tokens) for hypothesis in found} == {(END,), (1, END), (1, 1, END), (1, 1, 1)}
 
@@ -199,7 +200,7 @@ def model_search(model: Model, sources: list[list[int]], *, size: int) -> list[l
         limits = [2 * len(source) + 5 for source in sources]
         first = torch.full((len(sources),), BOS)
         return beam_search(
-            step, first, state, memory, limits=limits, end=EOS, size=size, length_penalty=0.8, n_best=size
+            step, first, state, memory, limits=limits, end=EOS, size=size, penalties=Penalties(0.8), n_best=size
         )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.constraints import start_constraints, with_constraints
 from seq2seq.decoding.hypotheses import Hypothesis
+from seq2seq.decoding.penalties import Penalties
 from seq2seq.decoding.prefix import start_prefixes, with_prefixes
 from tests.support.toy import END, START, Rows, Toy
 
@@ -43,7 +44,7 @@ def search(
         limits=limits,
         end=END,
         size=size,
-        length_penalty=length_penalty,
+        penalties=Penalties(length_penalty),
         n_best=size,
     )
 

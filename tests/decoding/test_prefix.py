@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.hypotheses import Hypothesis
+from seq2seq.decoding.penalties import Penalties
 from seq2seq.decoding.prefix import prefix_ids, start_prefixes, with_prefixes
 from seq2seq.decoding.search_model import next_token
 from seq2seq.runtime.errors import InputError
@@ -114,7 +115,7 @@ def test_every_model_reads_prefixes_of_a_batch_as_teacher_forcing_does(place: st
             limits=[9] * len(SOURCES),
             end=EOS,
             size=3,
-            length_penalty=1.0,
+            penalties=Penalties(1.0),
         )
         for source, prefix, (best,) in zip(SOURCES, starts, hypotheses, strict=True):
             assert best.tokens[: len(prefix)] == prefix

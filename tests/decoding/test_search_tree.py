@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seq2seq.decoding.beam_search import Candidates, beam_search
+from seq2seq.decoding.penalties import Penalties
 from seq2seq.decoding.search_tree import search_nodes
 from seq2seq.text.tokenizer import EOS, Tokenizer
 from tests.support.programs import ROOT
@@ -69,7 +70,7 @@ def test_impossible_words_have_no_node() -> None:
         return [logits.log_softmax(dim=-1)], Rows(state.number), torch.ones(len(tokens), 1)
 
     rows, steps = Rows(torch.tensor([0])), list[Candidates]()
-    options = {"limits": [3], "end": END, "size": 6, "length_penalty": 0.0, "n_best": 6}
+    options = {"limits": [3], "end": END, "size": 6, "penalties": Penalties(0.0), "n_best": 6}
     (hypotheses,) = beam_search(step, torch.tensor([START]), rows, rows, **options, observe=steps.append)  # type: ignore[arg-type]
     nodes = search_nodes(steps, hypotheses, TOKENIZER)
     assert Counter(node.status for node in nodes[1:]) == {"ended": 3, "kept": 2, "cut": 1}
@@ -81,7 +82,7 @@ def test_a_model_without_numbers_has_a_root_alone() -> None:
         return [torch.full((len(tokens), VOCABULARY), float("nan"))], state, torch.ones(len(tokens), 1)
 
     rows, steps = Rows(torch.tensor([0])), list[Candidates]()
-    options = {"limits": [3], "end": END, "size": 2, "length_penalty": 0.0}
+    options = {"limits": [3], "end": END, "size": 2, "penalties": Penalties(0.0)}
     (hypotheses,) = beam_search(step, torch.tensor([START]), rows, rows, **options, observe=steps.append)  # type: ignore[arg-type]
     assert hypotheses == []
     assert len(search_nodes(steps, hypotheses, TOKENIZER)) == 1

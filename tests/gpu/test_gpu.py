@@ -15,6 +15,7 @@ from torch import Tensor
 
 from seq2seq.attention.distributions import Hard, HardOptions
 from seq2seq.decoding.beam_search import beam_search
+from seq2seq.decoding.penalties import Penalties
 from seq2seq.decoding.search_model import for_search, next_token
 from seq2seq.nn.model import Model
 from seq2seq.runtime.device import choose_device, set_up_device
@@ -89,7 +90,7 @@ def test_hypotheses_are_those_of_the_cpu(place: str, size: int, device: torch.de
                     limits=[9] * len(batch.source),
                     end=EOS,
                     size=size,
-                    length_penalty=1.0,
+                    penalties=Penalties(1.0),
                 )
             hypotheses.append([best[0].tokens for best in results])
         if hypotheses[0] != hypotheses[1]:

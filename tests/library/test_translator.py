@@ -438,3 +438,15 @@ def test_minimum_bayes_risk_from_python(translator: seq2seq.Translator, sentence
         assert by_risk.log_probability == pytest.approx(sum(by_risk.token_log_probabilities), abs=1e-3)
     with pytest.raises(seq2seq.InputError, match="a search has ranks by score"):
         translator.search_tree("Ja.", beam_size=3, rank_by="bleu")
+
+
+def test_diverse_beams_from_python(translator: seq2seq.Translator, sentences: list[str]) -> None:
+    for text in sentences:
+        best = translator.translate(text, beam_size=6, groups=3, diversity=4.0, n_best=6)
+        for one in (best, *best.alternatives):
+            assert one.log_probability == pytest.approx(sum(one.token_log_probabilities), abs=1e-3)
+        same = translator.translate(text, beam_size=6, groups=3, diversity=0.0)
+        beam = translator.translate(text, beam_size=2)
+        assert (same.text, same.score) == (beam.text, beam.score)
+    with pytest.raises(seq2seq.InputError, match="groups of a diverse beam search have a tree each"):
+        translator.search_tree("Ja.", beam_size=4, groups=2)

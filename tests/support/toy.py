@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seq2seq.decoding.beam_search import Candidates, beam_search
 from seq2seq.decoding.hypotheses import Hypothesis
+from seq2seq.decoding.penalties import Penalties
 from seq2seq.decoding.prefix import start_prefixes, with_prefixes
 
 VOCABULARY, END, START, SOURCE = 4, 3, 0, 5
@@ -63,7 +64,7 @@ class Toy:
         """The real search; without `prefixes` also without the code for them."""
         first = torch.full((len(chosen),), START)
         start, memory = Rows(torch.zeros(len(chosen), dtype=torch.long)), Rows(torch.tensor(chosen))
-        options = {"limits": limits, "end": END, "size": size, "length_penalty": length_penalty, "n_best": n_best}
+        options = {"limits": limits, "end": END, "size": size, "n_best": n_best, "penalties": Penalties(length_penalty)}
         if prefixes is None:
             return beam_search(self.step, first, start, memory, **options, observe=observe)  # type: ignore[arg-type]
         prefixed = start_prefixes(start, prefixes, torch.device("cpu"))

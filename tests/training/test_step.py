@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from seq2seq.attention.distributions import Attention, Distribution, DistributionSizes, Hard, HardOptions
 from seq2seq.decoding.beam_search import beam_search
+from seq2seq.decoding.penalties import Penalties
 from seq2seq.nn.model import Model
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import Batch, batch_pairs, batch_sentences, padding_share
@@ -270,7 +271,7 @@ def learnt_by_heart(model: Model, size: int) -> list[list[int]]:
             limits=[20] * len(SOURCES),
             end=EOS,
             size=size,
-            length_penalty=1.0,
+            penalties=Penalties(1.0),
         )
     return [hypotheses[0].tokens for hypotheses in found]
 
