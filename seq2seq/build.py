@@ -8,6 +8,7 @@ import torch
 
 from seq2seq import config
 from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
+from seq2seq.attention.guide import Guide
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.decoding.ensemble import Ensemble
@@ -18,7 +19,9 @@ from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
+from seq2seq.text.annotations import AnnotatedSplit
 from seq2seq.text.corpus import Corpus, Split, corpus_of_files
+from seq2seq.text.link_store import Alignments, alignments_of_files, gold_alignments, with_links
 from seq2seq.text.normalization import normalized
 from seq2seq.text.sources.built_in import built_in
 from seq2seq.text.sources.files import files
@@ -86,6 +89,23 @@ def encoded(dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, *, lo
     return encode(text.train, tokenizers, folder=dataset.cache, longest=dataset.longest, longest_source=longest_source)
 
 
+def alignments(options: config.Guide, train: Split) -> Alignments | None:
+    """The links that guide attention: those of files, or the gold links of the split; None without guidance."""
+    if options.alignments is None:
+        return None
+    if options.alignments == config.GOLD:
+        assert isinstance(train, AnnotatedSplit), train.name
+        return gold_alignments(train)
+    paths = options.alignments
+    return alignments_of_files([paths] if isinstance(paths, Path) else paths)
+
+
+def linked(configuration: config.Train, train: Split, prepared: Prepared, alignments: Alignments) -> Prepared:
+    """The prepared text with the links that guide attention."""
+    units = configuration.training.guide.alignment_units
+    return with_links(prepared, train, alignments, folder=configuration.dataset.cache, units=units)
+
+
 def rule(attention: config.Attention) -> Rule:
     """The score and the distribution that the configuration names, with their options."""
     return Rule(
@@ -132,6 +152,14 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
 def schedule(training: config.Training, total: int) -> Schedule:
     """The learning rates of a run of `total` steps."""
     return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
+
+
+def guide(options: config.Guide, steps_per_epoch: int) -> Guide | None:
+    """What guides the attention; None without alignments."""
+    if options.alignments is None:
+        return None
+    last = None if options.epochs is None else options.epochs * steps_per_epoch
+    return Guide(options.loss, weight=options.weight, last_step=last)
 
 
 def translator(

@@ -58,11 +58,13 @@ class Distribution(nn.Module):
 
     - `follows_target`: the weights depend on the number of target words read, so an encoder cannot use it
     - `is_hard`: one token gets all the weight, so it cannot be combined with a rule whose scores are all equal
+    - `has_zeros`: a token can have weight 0, so there is no logarithm to guide the weights by
     - `uses_reinforce`: the scores learn from rewards, through the log-probability of the drawn token
     """
 
     follows_target: ClassVar[bool] = False
     is_hard: ClassVar[bool] = False
+    has_zeros: ClassVar[bool] = True
     uses_reinforce: bool = False
 
     def __init__(self, sizes: DistributionSizes) -> None:
@@ -75,6 +77,8 @@ class Distribution(nn.Module):
 
 class Softmax(Distribution):
     """`w_j = exp(e_j) / sum_k exp(e_k)`: soft attention, where every token has some weight."""
+
+    has_zeros = False
 
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
         return Attention(masked_softmax(scores, mask))

@@ -14,7 +14,9 @@ class Sums(Numbers):
 
     loss: float = 0.0
     likelihood: float = 0.0
+    guide: float = 0.0
     tokens: NonNegativeInt = 0
+    linked: NonNegativeInt = 0
     padding: NonNegativeInt = 0
     positions: NonNegativeInt = 0
     seconds: NonNegativeFloat = 0.0
@@ -42,7 +44,8 @@ class State(Numbers):
     """The state of a training run.
 
     - `text`: the fingerprint of the encoded training text and the scored pairs
-    - `splits`: the fingerprint of the raw text of each split; older checkpoints have none
+    - `splits`: the fingerprint of the raw text of each split, and of the alignments that guide attention; older
+      checkpoints have none
     - `processes`: their number. A run is resumed by as many, as each has its share of the batches and its own random
       numbers
     - `length_multiple`: that of `seq2seq.text.batches.plan`

@@ -3,10 +3,14 @@
 from typing import Any
 
 # Options that were added later, with the values that training used before.
+_GUIDE = {
+    **{"alignments": None, "alignment_units": "words"},
+    **{"loss": "cross_entropy", "weight": 1.0, "epochs": None},
+}
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}, "init": None},
-    "training": {"save_every": None, "freeze": [], "average": None},
+    "training": {"save_every": None, "freeze": [], "average": None, "guide": _GUIDE},
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
     "attention": _HARD,
     "encoder.attention": _HARD,

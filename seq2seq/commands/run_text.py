@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 class RunText(NamedTuple):
     """The text of a run. `scored` are the validation split and, where there is one, the test split, by name.
 
-    `fingerprints` are those of the raw text of each split, by name. `positions` is the greatest source length in
+    `fingerprints` are those of the raw text of each split, by name, and of the alignments that guide attention.
+    `positions` is the greatest source length in
     tokens that the model is built for.
     """
 
@@ -45,6 +46,9 @@ def load_text(configuration: config.Train, resumed: Checkpoint | None, source: S
         corpus = build.corpus(dataset)
         scored = {name: load_split(split) for name, split in corpus.splits().items() if name != "train"}
         fingerprints = {name: split.fingerprint() for name, split in corpus.splits().items()}
+        alignments = build.alignments(configuration.training.guide, corpus.train)
+        if alignments is not None:
+            fingerprints["alignments"], _ = alignments.digest
         check_text(fingerprints, resumed, folder)  # before a tokenizer is trained on it
         earlier = resumed if source is None else source.checkpoint
         if configuration.init is None or earlier is None:
@@ -54,11 +58,13 @@ def load_text(configuration: config.Train, resumed: Checkpoint | None, source: S
             positions, tokenizers = earlier.positions, earlier.tokenizers
             limit = trained_outline(earlier, folder)[1].longest_source
             prepared = build.encoded(dataset, corpus, tokenizers, longest_source=None if limit is None else limit - 1)
+        if alignments is not None:
+            prepared = build.linked(configuration, corpus.train, prepared, alignments)
         return RunText(corpus, scored, fingerprints, prepared, positions)
 
 
 def fingerprint(text: RunText) -> str:
-    """The SHA-256 of the encoded training text, the tokenizers, and the scored pairs.
+    """The SHA-256 of the encoded training text, its links, the tokenizers, and the scored pairs.
 
     Raises InputError where it differs between processes.
     """
@@ -66,6 +72,9 @@ def fingerprint(text: RunText) -> str:
     for side, tokenizer in zip(text.prepared.store[:2], text.prepared.tokenizers, strict=True):
         for part in (side.ids.data, side.offsets.data, tokenizer.model):
             digest.update(part)
+    if (links := text.prepared.store.links) is not None:
+        digest.update(links.ids.data)
+        digest.update(links.offsets.data)
     for split in text.scored.values():
         digest.update(json.dumps(split.pairs).encode())
     text_hash = digest.hexdigest()

@@ -17,11 +17,12 @@ from seq2seq.config.programs import Evaluate, Score, Translate
 from seq2seq.config.schema import Attention, Device, Search, Train
 from seq2seq.config.serve import Limits, Serve
 from seq2seq.config.suggestions import near
-from seq2seq.config.training import Init, Training
+from seq2seq.config.training import GOLD, Guide, Init, Training
 from seq2seq.config.types import Section
 
 __all__ = [
     "DATASETS",
+    "GOLD",
     "Attention",
     "Dataset",
     "Device",
@@ -29,6 +30,7 @@ __all__ = [
     "Files",
     "Gettext",
     "Grammar",
+    "Guide",
     "Init",
     "JsonLines",
     "Limits",

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.dataset import Dataset
-from seq2seq.config.training import Init, Training
+from seq2seq.config.training import GOLD, Init, Training
 from seq2seq.config.types import Fraction, Positive, Section, Width, one_of
 from seq2seq.decoding.minimum_bayes_risk import UTILITIES
 from seq2seq.decoding.penalties import LENGTH_FORMS
@@ -189,6 +189,8 @@ class Train(Init):
             raise ValueError("model.tie=all needs one vocabulary for both languages: dataset.joint=true")
         if self.device.precision == "int8":
             raise ValueError("device.precision=int8 is for translating and scoring: train with auto or float32")
+        if self.training.guide.alignments is not None:
+            self._check_guide()
         value = 2 * self.model.encoder_hidden
         for key, attention, query in (
             ("attention", self.attention, self.model.decoder_hidden),
@@ -212,3 +214,28 @@ class Train(Init):
                 "attention=general takes any widths"
             )
         return self
+
+    def _check_guide(self) -> None:
+        """Raises ValueError where the attention cannot be guided, or where there are no gold alignments."""
+        attention, guide = self.attention, self.training.guide
+        distribution = f"attention.distribution={attention.distribution}"
+        if guide.alignments == GOLD and self.dataset.name != "grammar":
+            raise ValueError(
+                f"training.guide.alignments=gold: dataset={self.dataset.name} has no gold alignments; give a file in "
+                "Pharaoh format, with a line for each training pair"
+            )
+        if SCORES[attention.score].is_uniform:
+            raise ValueError(
+                f"training.guide.alignments: the weights of attention.score={attention.score} do not depend on "
+                "parameters, so they cannot be guided; choose another rule"
+            )
+        if attention.distribution == "hard" and attention.estimator == "reinforce":
+            raise ValueError(
+                f"training.guide.alignments: the weights of {distribution} have no gradient with attention.estimator="
+                "reinforce, so they cannot be guided; straight_through and gumbel have one"
+            )
+        if guide.loss == "cross_entropy" and DISTRIBUTIONS[attention.distribution].has_zeros:
+            raise ValueError(
+                f"training.guide.loss=cross_entropy is infinite where a gold link has weight 0, as in {distribution}: "
+                "set training.guide.loss=squared_error"
+            )

@@ -1,12 +1,15 @@
 """The options of training: where it starts, its steps, which weights train, which checkpoint is best."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from seq2seq.attention.guide import GUIDE_LOSSES
 from seq2seq.config.suggestions import show
-from seq2seq.config.types import Fraction, PathOption, Positive, Section, one_of
+from seq2seq.config.types import Fraction, PathOption, Paths, Positive, Section, one_of
 from seq2seq.nn.model import PARTS
+from seq2seq.text.link_store import SPANS
 
 
 class Init(Section):
@@ -20,6 +23,24 @@ class Batch(Section):
 
     size: PositiveInt
     unit: Annotated[str, one_of(("tokens", "sentences"))]
+
+
+GOLD = Path("gold")
+"""The value of `Guide.alignments` for the gold links of the dataset itself."""
+
+
+class Guide(Section):
+    """Guided attention. `alignments` are files in Pharaoh format with a line for each training pair, or `GOLD`.
+
+    `alignment_units` says what their links count. `weight` is that of the loss. `epochs`: only the first ones; null for
+    all.
+    """
+
+    alignments: Paths | None
+    alignment_units: Annotated[str, one_of(SPANS)]
+    loss: Annotated[str, one_of(GUIDE_LOSSES)]
+    weight: Positive
+    epochs: PositiveInt | None
 
 
 class Training(Section):
@@ -42,6 +63,7 @@ class Training(Section):
     label_smoothing: Fraction
     clip: Positive | None
     average: Annotated[float, Field(gt=0, lt=1)] | None
+    guide: Guide
     validate_every: PositiveInt | Literal["epoch"]
     metric: Annotated[str, one_of(("bleu", "chrf", "exact", "loss"))]
     patience: PositiveInt | None

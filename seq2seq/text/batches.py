@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seq2seq.text.store import Store
+from seq2seq.text.store import Sequences, Store
 from seq2seq.text.tokenizer import BOS, EOS, PAD
 
 
@@ -27,13 +27,16 @@ class PaddedPairs(Protocol):
     def target_output(self) -> Tensor: ...
     @property
     def target_mask(self) -> Tensor: ...
+    @property
+    def links(self) -> Tensor | None: ...
 
 
 class Batch(NamedTuple):
     """Padded sentence pairs for teacher forcing. A mask is True where a token is.
 
     `target_input` is `target_output` shifted by one: the model reads `target_input[:, t]` and predicts
-    `target_output[:, t]`.
+    `target_output[:, t]`. `links[:, t, s]` says whether the target token t is linked with the source token s; it is
+    None for text without alignments.
     """
 
     source: Int[Tensor, "batch source"]  # ids, EOS, PAD...
@@ -43,6 +46,8 @@ class Batch(NamedTuple):
     target_mask: Bool[Tensor, "batch target"]
     source_tokens: int  # with EOS; counted on the CPU, since counting on a GPU would wait for it
     target_tokens: int  # in target_output, with EOS
+    links: Bool[Tensor, "batch target source"] | None = None
+    linked_tokens: int = 0  # target tokens with a link
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> "Batch":
         """The same batch on a device."""
@@ -58,6 +63,8 @@ class Batch(NamedTuple):
             target_mask=move(self.target_mask),
             source_tokens=self.source_tokens,
             target_tokens=self.target_tokens,
+            links=None if self.links is None else move(self.links),
+            linked_tokens=self.linked_tokens,
         )
 
 
@@ -143,9 +150,22 @@ def batch_sentences(
 
 def collate(store: Store, indices: np.ndarray) -> Batch:
     """The batch of the sentences with these indices, in this order."""
-    return batch_pairs(
+    batch = batch_pairs(
         [store.source[index] for index in indices.tolist()], [store.target[index] for index in indices.tolist()]
     )
+    if store.links is None:
+        return batch
+    links = torch.zeros(*batch.target_output.shape, batch.source.shape[1], dtype=torch.bool)
+    return batch._replace(links=links, linked_tokens=set_links(links, store.links, indices))
+
+
+def set_links(links: Bool[Tensor, "batch target source"], stored: Sequences, indices: np.ndarray) -> int:
+    """Sets the links of the sentences with these indices to True. Returns the number of target tokens with a link."""
+    sentences = [stored[index].reshape(-1, 2) for index in indices.tolist()]
+    row = np.repeat(np.arange(len(sentences)), [len(pairs) for pairs in sentences])
+    source, target = np.concatenate(sentences).T.astype(np.int64)
+    links.numpy()[row, target, source] = True
+    return int(links.any(dim=2).sum())
 
 
 def batch_pairs(sources: Sequence[Sequence[int] | np.ndarray], targets: Sequence[Sequence[int] | np.ndarray]) -> Batch:

@@ -50,11 +50,12 @@ class Filtered(NamedTuple):
 
 
 class Store(NamedTuple):
-    """The encoded training corpus: `len(store.source)` aligned sentence pairs."""
+    """The encoded training corpus: `len(store.source)` aligned sentence pairs, with their links if these are needed."""
 
     source: Sequences
     target: Sequences
     filtered: Filtered
+    links: Sequences | None = None  # positions of subwords: source, target, source, target, ... (see `link_store`)
 
 
 class Prepared(NamedTuple):
@@ -157,9 +158,9 @@ class _Writer:
         self.end.tofile(self.offsets)
 
     def append(self, sequences: list[list[int]]) -> None:
-        lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
         if not sequences:
             return
+        lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
         ends = self.end + np.cumsum(lengths)
         np.fromiter(chain.from_iterable(sequences), dtype=self.dtype, count=int(lengths.sum())).tofile(self.ids)
         ends.tofile(self.offsets)
@@ -244,6 +245,4 @@ def _open(entry: Path) -> Prepared | None:
 def _sequences(entry: Path, side: str, tokenizer: Tokenizer) -> Sequences:
     ids = np.memmap(entry / f"{side}.ids", dtype=_dtype(tokenizer), mode="r")
     offsets = np.memmap(entry / f"{side}.offsets", dtype=np.int64, mode="r")
-    return Sequences(
-        np.asarray(ids), np.asarray(offsets)
-    )  # slices of a plain array are five times as fast as a memmap's
+    return Sequences(np.asarray(ids), np.asarray(offsets))  # slices of a plain array are five times as fast

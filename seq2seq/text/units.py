@@ -178,6 +178,17 @@ def merge_segments(
     return merge(by_character.astype(weights.dtype), source_segments, target_segments)
 
 
+def segment_spans(pieces: Sequence[str]) -> list[Word]:
+    """The `segments` of raw text, with the ranges of the pieces that they are in. Segments may share a piece."""
+    atoms, spans = _segmented(pieces)
+    ends = np.cumsum([len(atom.text) for atom in atoms])
+    first, last = (
+        np.searchsorted(ends, positions, side="right").tolist()
+        for positions in ([span.start for span in spans], [span.end - 1 for span in spans])
+    )
+    return [Word(span.text, atoms[i].start, atoms[j].end) for span, i, j in zip(spans, first, last, strict=True)]
+
+
 def _segmented(pieces: Sequence[str]) -> tuple[list[Word], list[Word]]:
     """The atoms of a sentence, and its segments with their ranges `[start, end)` of characters, without spaces."""
     by_word = [_atoms(pieces, word) for word in words(pieces)]

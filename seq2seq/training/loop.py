@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from seq2seq import checkpoint, config
+from seq2seq.attention.guide import Guide
 from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.checkpoint.state import State
 from seq2seq.evaluation.teacher_forcing import format_perplexity
@@ -39,7 +40,10 @@ log = logging.getLogger(__name__)
 
 
 class Run(NamedTuple):
-    """The objects of a training run. `schedule` makes the learning rate schedule of a run from its number of steps."""
+    """The objects of a training run. `schedule` makes the learning rate schedule of a run from its number of steps.
+
+    `guide` makes what guides the attention from the number of steps of an epoch.
+    """
 
     configuration: config.Train
     prepared: Prepared
@@ -48,6 +52,7 @@ class Run(NamedTuple):
     schedule: Callable[[int], Schedule]
     device: torch.device
     average: WeightAverage | None = None
+    guide: Callable[[int], Guide | None] = lambda _: None
 
     def checkpoint(self, step: int, state: State, scores: dict[str, float]) -> Checkpoint:
         """A checkpoint of the current state. It shares its tensors with the run: later steps change them."""
@@ -185,6 +190,7 @@ def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedu
     """The optimiser steps `start + 1` to `end`, on the device of the run."""
     options, precision = run.configuration.training, run.configuration.device.precision
     batch = options.batch
+    guide = run.guide(epochs.steps_per_epoch)
     if run.device.type == "cpu":
         return updates(
             run.model,
@@ -194,6 +200,7 @@ def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedu
             smoothing=options.label_smoothing,
             clip=options.clip,
             precision=precision,
+            guide=guide,
             start=start,
         )
     step = StaticStep(
@@ -203,6 +210,7 @@ def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedu
         clip=options.clip,
         precision=precision,
         graphs=run.configuration.device.graphs,
+        guide=guide,
     )
     collate = partial(
         collate_static, run.prepared.store, size=batch.size, unit=batch.unit, multiple=epochs.multiple, pin=True

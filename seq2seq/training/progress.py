@@ -57,7 +57,8 @@ class Progress:
         self.step, self.earlier = step, counts
         since = counts.since
         # Numbers at first, tensors on the device after the first step, so `add` does not wait for the device.
-        self.since: list[Number] = [since.loss, since.likelihood, since.tokens, since.padding, since.positions]
+        self.since: list[Number] = [since.loss, since.likelihood, since.guide]
+        self.since += [since.tokens, since.linked, since.padding, since.positions]
         self.skipped: list[Number] = [counts.skipped, counts.skipped_in_a_row]
         self.seconds = since.seconds
         self.threads, self.cpu_seconds, self.warned = threads, 0.0, False
@@ -77,7 +78,7 @@ class Progress:
     def add(self, update: Update) -> None:
         """Adds a step to the sums. Does not wait for the device."""
         self.step = update.step
-        values: list[Number] = [*update.loss, update.tokens, update.padding, update.positions]
+        values: list[Number] = [*update.loss, update.tokens, update.linked, update.padding, update.positions]
         finite = update.finite
         self.since = [total + torch.where(finite, value, 0) for total, value in zip(self.since, values, strict=True)]
         skipped = (~update.finite).long()
@@ -90,8 +91,8 @@ class Progress:
 
     def counts(self) -> Counts:
         """The counts and sums up to the current step. Waits for the device."""
-        loss, likelihood = map(float, self.since[:2])
-        tokens, padding, positions = map(int, self.since[2:])
+        loss, likelihood, guide = map(float, self.since[:3])
+        tokens, linked, padding, positions = map(int, self.since[3:])
         skipped, in_a_row = map(int, self.skipped)
         return Counts(
             tokens=self.earlier.tokens,
@@ -99,7 +100,9 @@ class Progress:
             since=Sums(
                 loss=loss,
                 likelihood=likelihood,
+                guide=guide,
                 tokens=tokens,
+                linked=linked,
                 padding=padding,
                 positions=positions,
                 seconds=self.seconds,
@@ -125,18 +128,21 @@ class Progress:
             "padding": since.padding / positions,
             "seconds": counts.seconds + elapsed,
         }
+        if since.linked:
+            values["guide"] = since.guide / since.linked
         self.earlier = Counts(tokens=counts.tokens + since.tokens, seconds=values["seconds"])
-        self.since, self.seconds, self.cpu_seconds = [0.0, 0.0, 0, 0, 0], 0.0, 0.0
+        self.since, self.seconds, self.cpu_seconds = [0.0, 0.0, 0.0, 0, 0, 0, 0], 0.0, 0.0
         self.bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         seconds_left = self.earlier.seconds / self.step * (self.total - self.step)
         log.info(
-            "step %d/%d  epoch %.1f  loss %.3f  perplexity %s  %.0f tokens/s  %s left%s",
+            "step %d/%d  epoch %.1f  loss %.3f  perplexity %s%s  %.0f tokens/s  %s left%s",
             self.step,
             self.total,
             self.step / self.steps_per_epoch,
             values["loss"],
             format_perplexity(values["perplexity"]),
+            f"  guide {values['guide']:.3f}" if since.linked else "",
             values["target_tokens_per_second"],
             tqdm.format_interval(seconds_left),
             f"  {counts.skipped} steps skipped: not finite" if counts.skipped else "",

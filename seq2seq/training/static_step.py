@@ -15,20 +15,20 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seq2seq.nn.cross_entropy import Loss
+from seq2seq.attention.guide import Guide
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.cuda_graphs import CudaGraphs
 from seq2seq.runtime.memory import memory_or
 from seq2seq.runtime.precision import products
 from seq2seq.runtime.static_shapes import static_shapes
-from seq2seq.text.batches import LENGTH_MULTIPLE, round_up, shift_right
+from seq2seq.text.batches import LENGTH_MULTIPLE, round_up, set_links, shift_right
 from seq2seq.text.store import Store
 from seq2seq.text.tokenizer import EOS, PAD
 from seq2seq.training.freezing import trainable
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_weights
-from seq2seq.training.step import Update, batch_loss, too_large
+from seq2seq.training.step import StepLoss, Update, batch_loss, column_sums, too_large
 
 
 class Bucket(NamedTuple):
@@ -49,21 +49,29 @@ class StaticBatch(NamedTuple):
     target_input: Int[Tensor, "rows length"]
     target_output: Int[Tensor, "rows length"]
     target_mask: Bool[Tensor, "rows length"]
+    links: Bool[Tensor, "rows length length"] | None = None
 
     @classmethod
-    def from_ids(cls, ids: Int[Tensor, "2 rows length"]) -> "StaticBatch":
+    def from_ids(
+        cls, ids: Int[Tensor, "2 rows length"], links: Bool[Tensor, "rows length length"] | None = None
+    ) -> "StaticBatch":
         """From the ids of source and target, with EOS and PAD. No text encodes to PAD: masks are `ids != PAD`."""
         source, target = ids.unbind(0)
         mask = target != PAD
-        return cls(source, source != PAD, shift_right(target, mask), target, mask)
+        return cls(source, source != PAD, shift_right(target, mask), target, mask, links)
 
 
 class HostBatch(NamedTuple):
-    """A batch in the CPU's memory: the ids of source and target, with EOS and PAD, and the number of their tokens."""
+    """A batch in the CPU's memory: the ids of source and target, with EOS and PAD, and the number of their tokens.
+
+    `links` and `linked_tokens` are those of `seq2seq.text.batches.Batch`.
+    """
 
     ids: Int[Tensor, "2 rows length"]
     source_tokens: int
     target_tokens: int
+    links: Bool[Tensor, "rows length length"] | None = None
+    linked_tokens: int = 0
 
     @property
     def bucket(self) -> Bucket:
@@ -98,7 +106,11 @@ def collate_static(store: Store, indices: np.ndarray, *, size: int, unit: str, m
     values[position < lengths[..., None]] = np.concatenate([*sides[0], *sides[1]])
     values[position == lengths[..., None]] = EOS
     source_tokens, target_tokens = (lengths.sum(axis=1) + len(indices)).tolist()
-    return HostBatch(ids, source_tokens, target_tokens)
+    batch = HostBatch(ids, source_tokens, target_tokens)
+    if store.links is None:
+        return batch
+    links = torch.zeros(rows, length, length, dtype=torch.bool, pin_memory=pin)
+    return batch._replace(links=links, linked_tokens=set_links(links, store.links, indices))
 
 
 class StaticStep:
@@ -113,45 +125,54 @@ class StaticStep:
         clip: float | None,
         precision: str,
         graphs: bool,
+        guide: Guide | None = None,
     ) -> None:
         """With `graphs`, operations are recorded as CUDA graphs. The other options are those of `updates`."""
         self.model, self.optimizer = model, optimizer
-        self.smoothing, self.clip, self.precision = smoothing, clip, precision
+        self.smoothing, self.clip, self.precision, self.guide = smoothing, clip, precision, guide
         self.graphs = CudaGraphs(enabled=graphs)
         self.parameters = trainable(model)
         self.device = self.parameters[0].device
         self.gradients = [torch.zeros_like(parameter) for parameter in self.parameters]
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
             parameter.grad = gradient
-        self.inputs: dict[Bucket, Tensor] = {}
+        self.inputs: dict[tuple[Bucket, bool], tuple[Tensor, Tensor | None]] = {}
         self.tokens = torch.ones((), device=self.device)
-        self.losses = torch.zeros(2, device=self.device)
-        self.results = torch.zeros(4, device=self.device)
+        self.losses = torch.zeros(3, device=self.device)
+        self.results = torch.zeros(5, device=self.device)
 
     def add_gradient(self, batch: HostBatch, tokens: int) -> None:
-        """Adds the loss of the batch, and its gradient divided by `tokens`, the target tokens of the whole step."""
-        if batch.bucket not in self.inputs:
-            self.inputs[batch.bucket] = torch.empty_like(batch.ids, device=self.device)
-        ids = self.inputs[batch.bucket]
-        ids.copy_(batch.ids, non_blocking=True)
-        self.tokens.fill_(tokens)
-        self.graphs.run(batch.bucket, partial(self._add_gradient, ids))
+        """Adds the loss of the batch, and its gradient divided by `tokens`, the target tokens of the whole step.
 
-    def _add_gradient(self, ids: Tensor) -> None:
+        A batch with links guides the attention.
+        """
+        key = (batch.bucket, batch.links is not None)
+        if key not in self.inputs:
+            links = None if batch.links is None else torch.empty_like(batch.links, device=self.device)
+            self.inputs[key] = torch.empty_like(batch.ids, device=self.device), links
+        ids, links = self.inputs[key]
+        ids.copy_(batch.ids, non_blocking=True)
+        if links is not None and batch.links is not None:
+            links.copy_(batch.links, non_blocking=True)
+        self.tokens.fill_(tokens)
+        self.graphs.run(key, partial(self._add_gradient, ids, links))
+
+    def _add_gradient(self, ids: Tensor, links: Tensor | None) -> None:
         with static_shapes(), products(self.precision, self.device):
-            loss = batch_loss(self.model, StaticBatch.from_ids(ids), smoothing=self.smoothing)
+            batch = StaticBatch.from_ids(ids, links)
+            loss = batch_loss(self.model, batch, smoothing=self.smoothing, guide=self.guide)
             (loss.smoothed / self.tokens).backward()
         self.losses += torch.stack([value.detach() for value in loss])
 
-    def update(self, learning_rate: float) -> tuple[Loss, Tensor, Tensor]:
+    def update(self, learning_rate: float) -> tuple[StepLoss, Tensor, Tensor]:
         """Updates the weights and resets gradients and loss to 0.
 
         Returns the loss of the step, the norm of its gradient before clipping, and whether both were finite.
         """
         set_learning_rate(self.optimizer, learning_rate)
         self.graphs.run("update", self._update)
-        smoothed, likelihood, norm, finite = self.results.clone().unbind()
-        return Loss(smoothed, likelihood), norm, finite > 0
+        *losses, norm, finite = self.results.clone().unbind()
+        return StepLoss(*losses), norm, finite > 0
 
     def _update(self) -> None:
         norm = gradient_norm(self.model)
@@ -167,10 +188,13 @@ def static_updates(
     """Makes one optimiser step for each group of batches, like `seq2seq.training.step.updates`."""
     for number, group in enumerate(groups, start=start + 1):
         step.model.train()
-        positions = sum(batch.ids.numel() for batch in group)
-        counts = [sum(batch.source_tokens for batch in group), sum(batch.target_tokens for batch in group), positions]
-        source_tokens, target_tokens, positions = distributed.all_reduce_sum(counts)
-        for batch in group:
+        guided = step.guide is not None and step.guide.applies_at(number)
+        batches = group if guided else [batch._replace(links=None, linked_tokens=0) for batch in group]
+        counts = [
+            (batch.source_tokens, batch.target_tokens, batch.ids.numel(), batch.linked_tokens) for batch in batches
+        ]
+        source_tokens, target_tokens, positions, linked = distributed.all_reduce_sum(column_sums(counts, 4))
+        for batch in batches:
             with memory_or(too_large(batch.bucket.rows, batch.bucket.length, batch.bucket.length, number)):
                 step.add_gradient(batch, target_tokens)
         if distributed.world_size() > 1:
@@ -178,4 +202,4 @@ def static_updates(
         rate = schedule.rate(number)
         loss, norm, finite = step.update(rate)
         padding = positions - source_tokens - target_tokens
-        yield Update(number, loss, target_tokens, padding, positions, norm, rate, finite)
+        yield Update(number, loss, target_tokens, linked, padding, positions, norm, rate, finite)

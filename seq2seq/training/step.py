@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from seq2seq.nn.cross_entropy import Loss
+from seq2seq.attention.guide import Guide
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.memory import memory_or
@@ -18,19 +19,33 @@ from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_weights
 
 
+class StepLoss(NamedTuple):
+    """Losses in nats, as sums over target tokens, like `seq2seq.nn.cross_entropy.Loss`.
+
+    Training minimises `smoothed`, which includes `guide` times its weight. `guide` is the loss of guided attention, a
+    sum over the target tokens with a link; 0 without guidance.
+    """
+
+    smoothed: Float[Tensor, ""]
+    negative_log_likelihood: Float[Tensor, ""]
+    guide: Float[Tensor, ""]
+
+
 class Update(NamedTuple):
     """The results of one optimiser step. Tensors stay on the device, so Python does not wait for them.
 
     - `step`: its number, from 1
-    - `loss`, `tokens`, `padding`, `positions`: sums over the batches of the step in all processes: the loss of the
-      target tokens, their number, and the padding and all positions of both sides
+    - `loss`, `tokens`, `linked`, `padding`, `positions`: sums over the batches of the step in all processes: the loss
+      of the target tokens, their number, the number of those whose attention is guided, and the padding and all
+      positions of both sides
     - `gradient_norm`: before clipping
     - `finite`: False if the loss or the norm was infinite or NaN; then the step was skipped, and no weight changed
     """
 
     step: int
-    loss: Loss
+    loss: StepLoss
     tokens: int
+    linked: int
     padding: int
     positions: int
     gradient_norm: Tensor
@@ -38,14 +53,17 @@ class Update(NamedTuple):
     finite: Tensor
 
 
-def batch_loss(model: Model, batch: PaddedPairs, *, smoothing: float) -> Loss:
-    """The loss of a batch under teacher forcing."""
+def batch_loss(model: Model, batch: PaddedPairs, *, smoothing: float, guide: Guide | None = None) -> StepLoss:
+    """The loss of a batch under teacher forcing. With `guide`, its links guide the attention."""
     outputs, attention = model(batch.source, batch.source_mask, batch.target_input)
     loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=smoothing)
     if attention.log_probability is not None:
         reinforce = _reinforce(model, outputs, attention.log_probability, batch)
         loss = loss._replace(smoothed=loss.smoothed + reinforce)
-    return loss
+    if guide is None or batch.links is None:
+        return StepLoss(*loss, torch.zeros_like(loss.negative_log_likelihood))
+    guide_loss = guide(attention.weights, batch.links)
+    return StepLoss(loss.smoothed + guide.weight * guide_loss, loss.negative_log_likelihood, guide_loss.detach())
 
 
 def _reinforce(model: Model, outputs: Tensor, log_probability: Tensor, batch: PaddedPairs) -> Tensor:
@@ -72,35 +90,38 @@ def updates(
     smoothing: float,
     clip: float | None,
     precision: str = "float32",
+    guide: Guide | None = None,
     start: int = 0,
 ) -> Iterator[Update]:
     """Makes one optimiser step for each group of batches, as if the group were one batch.
 
     The summed loss of each batch is divided by the number of target tokens of the whole group, so each token has the
     same weight. Gradients are clipped to the norm `clip`, or not if it is None. `precision` is one of
-    `seq2seq.runtime.precision.PRECISIONS`. The first step has the number `start + 1`.
+    `seq2seq.runtime.precision.PRECISIONS`. The first step has the number `start + 1`. `guide` guides the attention of
+    batches with links.
 
     With several processes each has its own groups, and the groups of all processes together make a step. At the end of
     an epoch a group may be empty. Raises InputError if a batch needs more memory than there is.
     """
-    zero = Loss(*next(model.parameters()).new_zeros(2))
+    zero = StepLoss(*next(model.parameters()).new_zeros(3))
     for step, group in enumerate(groups, start=start + 1):
         model.train()
-        tokens, padding, positions = _counts(group)
+        guide_now = guide if guide is not None and guide.applies_at(step) else None
+        tokens, linked, padding, positions = _counts(group, guided=guide_now is not None)
         losses = []
         for batch in group:
             (rows, source), target = batch.source.shape, batch.target_input.shape[1]
             with memory_or(too_large(rows, source, target, step)), products(precision, batch.source.device):
-                loss = batch_loss(model, batch, smoothing=smoothing)
+                loss = batch_loss(model, batch, smoothing=smoothing, guide=guide_now)
                 (loss.smoothed / tokens).backward()
-            losses.append(Loss(*(value.detach() for value in loss)))
-        total = Loss(*(torch.stack(values).sum() for values in zip(*losses or [zero], strict=True)))
+            losses.append(StepLoss(*(value.detach() for value in loss)))
+        total = StepLoss(*(torch.stack(values).sum() for values in zip(*losses or [zero], strict=True)))
         _all_reduce(model, total)
         norm, rate = gradient_norm(model), schedule.rate(step)
         set_learning_rate(optimizer, rate)
         finite = update_weights(optimizer, loss=total.smoothed, norm=norm, clip=clip)
         optimizer.zero_grad(set_to_none=True)
-        yield Update(step, total, tokens, padding, positions, norm, rate, finite)
+        yield Update(step, total, tokens, linked, padding, positions, norm, rate, finite)
 
 
 def too_large(sentences: int, source: int, target: int, step: int) -> str:
@@ -111,13 +132,18 @@ def too_large(sentences: int, source: int, target: int, step: int) -> str:
     )
 
 
-def _counts(group: Sequence[Batch]) -> list[int]:
-    """The target tokens, padding and positions of the group, summed over all processes."""
-    counts = [(batch.target_tokens, *padding_share(batch)) for batch in group]
-    return distributed.all_reduce_sum([sum(column) for column in zip((0, 0, 0), *counts, strict=True)])
+def _counts(group: Sequence[Batch], *, guided: bool) -> list[int]:
+    """The target tokens, those that are guided, padding and positions of the group, summed over all processes."""
+    counts = [(batch.target_tokens, batch.linked_tokens * guided, *padding_share(batch)) for batch in group]
+    return distributed.all_reduce_sum(column_sums(counts, 4))
 
 
-def _all_reduce(model: Model, total: Loss) -> None:
+def column_sums(rows: Sequence[Sequence[int]], columns: int) -> list[int]:
+    """The sum of each column; 0 without rows."""
+    return [sum(row[column] for row in rows) for column in range(columns)]
+
+
+def _all_reduce(model: Model, total: StepLoss) -> None:
     """Replaces gradients and loss by their sums over all processes. A process without a batch adds 0."""
     if distributed.world_size() > 1:
         parameters = trainable(model)

@@ -325,3 +325,29 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
 )
 def test_near(word: str, suggestion: str) -> None:
     assert near(word, keys(Train)) == suggestion
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["attention=uniform"], ["attention.score=uniform", "choose another rule"]),
+        (["attention.distribution=hard", "attention.estimator=reinforce"], ["attention.distribution=hard", "gradient"]),
+        (["attention.distribution=hard"], ["infinite", "training.guide.loss=squared_error"]),
+        (["attention.distribution=sparsemax"], ["attention.distribution=sparsemax", "squared_error"]),
+        (["attention.distribution=local_p"], ["attention.distribution=local_p", "squared_error"]),
+        (["dataset=multi30k"], ["training.guide.alignments=gold", "dataset=multi30k", "Pharaoh"]),
+        (["training.guide.loss=entropy"], ["did you mean cross_entropy?"]),
+        (["training.guide.weight=0"], ["training.guide.weight", "greater than 0"]),
+    ],
+)
+def test_attention_that_cannot_be_guided_is_refused(options: list[str], words: list[str]) -> None:
+    with pytest.raises(InputError) as raised:
+        load(Train, composed("train", "training.guide.alignments=gold", *options))
+    assert all(word in str(raised.value) for word in words), raised.value
+
+
+@pytest.mark.parametrize("distribution", sorted({*DISTRIBUTIONS} - {"softmax"}))
+def test_squared_error_guides_weights_of_zero(distribution: str) -> None:
+    options = [f"attention.distribution={distribution}", "training.guide.loss=squared_error"]
+    load(Train, composed("train", "training.guide.alignments=[one.align,two.align]", *options))
+    load(Train, composed("train", *options[:1], "training.guide.loss=cross_entropy"))  # not guided

@@ -25,3 +25,12 @@ def store(count: int = 30) -> Store:
 
 def padded(indices: list[int]) -> HostBatch:
     return collate_static(store(), np.array(indices), size=100, unit="tokens", multiple=1, pin=False)
+
+
+def linked_store(count: int = 30) -> Store:
+    """`store` with links on the diagonal of each pair, without the last source position, which has no link."""
+    plain = store(count)
+    lengths = np.minimum(plain.source.lengths - 1, plain.target.lengths).clip(min=0)
+    positions = [np.repeat(np.arange(length), 2) for length in lengths]
+    offsets = np.concatenate([[0], np.cumsum(2 * lengths)])
+    return plain._replace(links=Sequences(np.concatenate(positions).astype(np.uint16), offsets))

@@ -7,16 +7,25 @@ import pytest
 import torch
 
 from seq2seq.checkpoint.state import Counts
-from seq2seq.nn.cross_entropy import Loss
 from seq2seq.training.progress import Progress
-from seq2seq.training.step import Update
+from seq2seq.training.step import StepLoss, Update
 
 Point = tuple[int, dict[str, float]]
 
 
 def update(step: int, *, finite: bool = True) -> Update:
     loss = torch.tensor(0.1 * step if finite else math.nan)
-    return Update(step, Loss(loss, 2 * loss), 3 * step, step, 11, torch.tensor(0.7), 0.01, torch.tensor(finite))
+    return Update(
+        step,
+        StepLoss(loss, 2 * loss, 3 * loss),
+        3 * step,
+        2 * step,
+        step,
+        11,
+        torch.tensor(0.7),
+        0.01,
+        torch.tensor(finite),
+    )
 
 
 def lines(updates: list[Update], *, every: int, cut: int = 0) -> tuple[list[Point], Counts]:
@@ -44,6 +53,7 @@ def test_a_line_has_sums_over_sums() -> None:
     ((step, values),) = points
     assert step == 4
     assert values["train/loss"] == pytest.approx(0.1 * 10 / 30)
+    assert values["train/guide"] == pytest.approx(3 * 0.1 * 10 / 20)
     assert values["train/padding"] == pytest.approx(10 / 44)
     assert (counts.tokens, counts.since.tokens) == (30, 15)
 
