@@ -1,4 +1,4 @@
-"""The three kinds of decoder: they attend before the GRU, after it, or between two GRUs.
+"""The kinds of decoder: they attend before the GRU, after it, or between two GRUs.
 
 The table has query Q, key K and value V for each decoder kind, and the partner P of the context in the combine layer
 `Linear([P; context])`. Here y is the embedded previous word, s the decoder state, s' the state between the two GRUs,
@@ -15,120 +15,31 @@ and h are the encoder outputs. The last two rows are the encoder that attends to
 | self_attention | content-based  | h_i       | h         | h | h_i     |
 | self_attention | location-based | h_i       | h_i       | h | h_i     |
 
+In `luong_input_feeding` they are those of `luong`.
+
 A decoder takes any number of embedded target words: all of them in training, one in search. The function is the same,
 so training and search cannot differ.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
-from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
-from seq2seq.nn.dropout import Dropout
-from seq2seq.nn.int8 import Int8GRUCell
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, loop_cell, words_before
+from seq2seq.nn.deferred_gradients import DeferredGradLinear
 from seq2seq.nn.recurrence import GRU
 
 
-class Memory(NamedTuple):
-    """Encoded sources, which a decoder attends to. They are the same at every step.
+class AttentionalOutput(Decoder):
+    """The parts that `Luong` and `LuongInputFeeding` share: the output is the combine layer's, after tanh.
 
-    `key` and `value` are prepared for the rule. `folded` is `AttentionLayer.fold(value)`.
-    """
-
-    key: Float[Tensor, "batch source key"]
-    value: Float[Tensor, "batch source value"]
-    folded: Float[Tensor, "batch heads_source output"]
-    mask: Bool[Tensor, "batch source"]
-
-    def select(self, rows: Int[Tensor, "rows"]) -> "Memory":
-        """The memory of these rows, in this order. A row may occur more than once."""
-        return Memory(*(field.index_select(0, rows) for field in self))
-
-
-class State(NamedTuple):
-    """The state of a decoder between two steps. `step` is the number of target words read."""
-
-    hidden: Float[Tensor, "batch hidden"]
-    step: Int[Tensor, "batch"]
-
-    def select(self, rows: Int[Tensor, "rows"]) -> "State":
-        """The state of these rows, in this order. A row may occur more than once."""
-        return State(*(field.index_select(0, rows) for field in self))
-
-
-class DecoderSizes(NamedTuple):
-    """The widths of embedded words, encoder outputs and states, and the greatest source length in tokens."""
-
-    embedding: int
-    value: int
-    hidden: int
-    positions: int
-
-
-class Decoder(nn.Module):
-    """The parts that all decoder kinds share: the bridge from the encoder, the choice of Q and K, the attention layer.
-
-    Outputs are as wide as an embedding, so the output layer can share its weight with the embeddings.
-    """
-
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, partner: int, combined: int) -> None:
-        """`partner` is the width of P in the table above, `combined` that of the combine layer's output."""
-        super().__init__()
-        query, key = (
-            (sizes.embedding, sizes.hidden) if rule.score.location_based else (sizes.hidden, sizes.value)
-        )  # see the table above
-        self.attention = rule.layer(
-            query=query, key=key, value=sizes.value, positions=sizes.positions, partner=partner, output=combined
-        )
-        self.bridge = nn.Linear(sizes.value, sizes.hidden)
-        self.dropout = Dropout(dropout)
-
-    def start(self, final: Float[Tensor, "batch value"]) -> State:
-        """The bridge: the first state of the decoder, `tanh(W final + b)`, from the final state of the encoder."""
-        step = torch.zeros(final.shape[0], dtype=torch.long, device=final.device)
-        return State(torch.tanh(self.bridge(final)), step)
-
-    def prepare_memory(
-        self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
-    ) -> Memory:
-        """The part of attention that does not depend on queries, from the encoder outputs."""
-        value = self.attention.score.prepare_value(outputs)
-        return Memory(self.attention.score.prepare(outputs), value, self.attention.fold(value), mask)
-
-    def attention_weights(
-        self,
-        embedded: Float[Tensor, "batch target embedding"],
-        hidden: Float[Tensor, "batch target hidden"],
-        memory: Memory,
-        step: Int[Tensor, "batch target"],
-    ) -> Attention:
-        """The weights of all heads. Q and K are those of the table above."""
-        if self.attention.score.location_based:
-            return self.attention.attention_weights(embedded, hidden, memory.mask, step)
-        return self.attention.attention_weights(hidden, memory.key, memory.mask, step)
-
-    def forward(
-        self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        """Outputs, the state after the last word, and the attention of each word, with its heads merged."""
-        raise NotImplementedError
-
-
-class Luong(Decoder):
-    """The GRU, then attention and the combine layer (Luong et al. 2015, equation 5, without input feeding).
-
-    `s_i = GRU(y_{i-1}, s_{i-1})`, `c_i = attend(s_i)`, output `tanh(combine([s_i; c_i]))`. No state depends on
-    attention, so the GRU runs over the whole target first, and attention is one product for all words.
+    This is the attentional vector of Luong et al. 2015, equation 5.
     """
 
     def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
         super().__init__(rule, sizes, dropout=dropout, partner=sizes.hidden, combined=sizes.embedding)
-        self.gru = GRU(sizes.embedding, sizes.hidden)
 
     def prepare_memory(
         self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
@@ -136,16 +47,63 @@ class Luong(Decoder):
         """Without values: the folded values are enough, and a search would copy both."""
         return super().prepare_memory(outputs, mask)._replace(value=outputs.new_empty(*mask.shape, 0))
 
+
+class Luong(AttentionalOutput):
+    """The GRU, then attention and the combine layer (Luong et al. 2015, equation 5, without input feeding).
+
+    `s_i = GRU(y_{i-1}, s_{i-1})`, `c_i = attend(s_i)`, output `tanh(combine([s_i; c_i]))`. No state depends on
+    attention, so the GRU runs over the whole target first, and attention is one product for all words.
+    """
+
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
+        super().__init__(rule, sizes, dropout=dropout)
+        self.gru = GRU(sizes.embedding, sizes.hidden)
+
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        step = _steps(state, embedded)
+        step = words_before(state, embedded)
         hidden, last = self.gru(embedded, state.hidden.unsqueeze(0))
         hidden = self.dropout(hidden)
         attention = self.attention_weights(embedded, hidden, memory, step)
         context = self.attention.mix_folded(attention.weights, memory.folded)
         outputs = torch.tanh(self.attention.project_partner(hidden) + context)
         return outputs, State(last.squeeze(0), step[:, -1] + 1), self.attention.merge_heads(attention)
+
+
+class LuongInputFeeding(AttentionalOutput):
+    """`Luong` whose GRU also reads the output for the last word (input feeding, Luong et al. 2015, section 3.3).
+
+    `s_i = GRU([y_{i-1}; o_{i-1}], s_{i-1})`, `c_i = attend(s_i)`, output `o_i = tanh(combine([s_i; c_i]))`, and `o_0`
+    is 0. The state depends on attention, so words are processed in a loop.
+    """
+
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
+        super().__init__(rule, sizes, dropout=dropout)
+        self.cell = nn.GRUCell(2 * sizes.embedding, sizes.hidden)
+
+    def start(self, final: Float[Tensor, "batch value"]) -> State:
+        """The bridge, and an output of zeros."""
+        return (
+            super().start(final)._replace(attentional=final.new_zeros(len(final), self.attention.linear.out_features))
+        )
+
+    def forward(
+        self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
+        step, hidden, output = words_before(state, embedded), state.hidden, state.attentional
+        assert output is not None
+        cell = loop_cell(self.cell)
+        project_partner, mix = self.combine_in_loop(embedded, hidden, memory)
+        outputs, attentions = [], []
+        for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
+            hidden = cell(torch.cat((word.squeeze(1), output), dim=1), hidden)
+            partner = self.dropout(hidden)
+            attentions.append(self.attention_weights(word, partner.unsqueeze(1), memory, word_step))
+            output = torch.tanh(project_partner(partner) + mix(attentions[-1].weights.flatten(1)))
+            outputs.append(output)
+        attention = self.attention.merge_heads(concatenate(attentions))
+        return torch.stack(outputs, dim=1), State(hidden, step[:, -1] + 1, output), attention
 
 
 class DeepOutput(Decoder):
@@ -168,10 +126,8 @@ class DeepOutput(Decoder):
         memory: Memory,
     ) -> tuple[Float[Tensor, "batch target embedding"], Attention]:
         """The outputs of all steps, and their attention with its heads merged."""
-        log_probabilities = [step.log_probability for step in attentions if step.log_probability is not None]
-        weights = torch.cat([step.weights for step in attentions], dim=1)
-        attention = Attention(weights, torch.cat(log_probabilities, dim=1) if log_probabilities else None)
-        context = self.attention.mix(weights, memory.value)
+        attention = concatenate(attentions)
+        context = self.attention.mix(attention.weights, memory.value)
         features = torch.cat((torch.stack(states, dim=1), embedded, context), dim=-1)
         return torch.tanh(self.readout(self.dropout(features))), self.attention.merge_heads(attention)
 
@@ -189,9 +145,9 @@ class Bahdanau(DeepOutput):
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        step, hidden = _steps(state, embedded), state.hidden
+        step, hidden = words_before(state, embedded), state.hidden
         combine = DeferredGradLinear(memory.folded, self.attention.project_partner(embedded))
-        cell = _loop_cell(self.cell)
+        cell = loop_cell(self.cell)
         states, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             attentions.append(self.attention_weights(word, hidden.unsqueeze(1), memory, word_step))
@@ -215,11 +171,9 @@ class Conditional(DeepOutput):
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        step, hidden = _steps(state, embedded), state.hidden
-        first, second = _loop_cell(self.first), _loop_cell(self.cell)
-        partner_weight = self.attention.linear.weight[:, : hidden.shape[1]]
-        project_partner = DeferredGradLinear.linear(partner_weight, self.attention.linear.bias, like=embedded)
-        mix = DeferredGradLinear(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
+        step, hidden = words_before(state, embedded), state.hidden
+        first, second = loop_cell(self.first), loop_cell(self.cell)
+        project_partner, mix = self.combine_in_loop(embedded, hidden, memory)
         states, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             between = first(word.squeeze(1), hidden)
@@ -231,18 +185,9 @@ class Conditional(DeepOutput):
         return outputs, State(hidden, step[:, -1] + 1), attention
 
 
-def _loop_cell(cell: nn.GRUCell | Int8GRUCell) -> Callable[[Tensor, Tensor], Tensor]:
-    """The form of the cell for a loop over words."""
-    return cell if isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell)
-
-
-def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:
-    """The number of target words before each of the embedded ones."""
-    return state.step.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
-
-
-DECODERS: dict[str, type[Bahdanau] | type[Luong] | type[Conditional]] = {
+DECODERS: dict[str, type[Bahdanau] | type[Luong] | type[LuongInputFeeding] | type[Conditional]] = {
     "bahdanau": Bahdanau,
     "luong": Luong,
+    "luong_input_feeding": LuongInputFeeding,
     "conditional": Conditional,
 }

@@ -8,7 +8,8 @@ from seq2seq.decoding.ensemble import Ensemble, Member
 from seq2seq.decoding.forced_decoding import best_tokens, force_targets
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.translator import Translator
-from seq2seq.nn.decoder import DECODERS, DecoderSizes
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs

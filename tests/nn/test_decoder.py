@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.nn.decoder import Decoder, DecoderSizes, Memory, State
+from seq2seq.nn.decoder import LuongInputFeeding
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State
 from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
 
 TARGET = 4
@@ -22,11 +23,10 @@ def inputs(decoder: Decoder, widths: DecoderSizes) -> tuple[Tensor, State, Memor
     torch.manual_seed(2)
     value = torch.randn(len(LENGTHS), SOURCE, VALUE)
     mask = torch.arange(SOURCE) < torch.tensor(LENGTHS).unsqueeze(1)
-    return (
-        torch.randn(len(LENGTHS), TARGET, EMBEDDING),
-        State(torch.randn(len(LENGTHS), widths.hidden).tanh(), torch.tensor([3, 0, 1])),
-        Decoder.prepare_memory(decoder, value, mask),  # with the values, which `Luong` leaves out
-    )
+    embedded, hidden = torch.randn(len(LENGTHS), TARGET, EMBEDDING), torch.randn(len(LENGTHS), widths.hidden).tanh()
+    output = torch.randn(len(LENGTHS), EMBEDDING).tanh() if isinstance(decoder, LuongInputFeeding) else None
+    state = State(hidden, torch.tensor([3, 0, 1]), output)
+    return embedded, state, Decoder.prepare_memory(decoder, value, mask)  # with the values, which `Luong` leaves out
 
 
 def gru(weights: dict[str, Tensor], vector: Tensor, state: Tensor) -> Tensor:
@@ -96,6 +96,33 @@ def test_luong_by_hand(rule: str) -> None:
         torch.testing.assert_close(weights[b, 0, :length], wanted)
         torch.testing.assert_close(after.hidden[b], hidden)
         torch.testing.assert_close(outputs[b, 0], torch.tanh(combined))
+
+
+@pytest.mark.parametrize("rule", [rule for place, rule in EVERY if place == "luong_input_feeding"])
+def test_luong_with_input_feeding_by_hand(rule: str) -> None:
+    """`s_i = GRU([y; o_{i-1}], s_{i-1})`, `c = attend(s_i)`, output `o_i = tanh(W [s_i; c] + b)`."""
+    decoder, widths = tiny_decoder("luong_input_feeding", rule)
+    embedded, state, memory = inputs(decoder, widths)
+    outputs, after, (weights, _) = decoder(embedded[:, :1], state, memory)
+    named = dict(decoder.named_parameters())
+    assert state.attentional is not None
+    assert after.attentional is not None
+    for b, length in enumerate(LENGTHS):
+        word = embedded[b, 0]
+        hidden = gru(cell(named, "cell"), torch.cat((word, state.attentional[b])), state.hidden[b])
+        context, wanted = mix(decoder, word, hidden, memory, b, length)
+        combined = named["attention.linear.weight"] @ torch.cat((hidden, context)) + named["attention.linear.bias"]
+        torch.testing.assert_close(weights[b, 0, :length], wanted)
+        torch.testing.assert_close(after.hidden[b], hidden)
+        torch.testing.assert_close(outputs[b, 0], torch.tanh(combined))
+        assert torch.equal(after.attentional[b], outputs[b, 0])
+
+
+def test_input_feeding_starts_with_zeros() -> None:
+    output = tiny_decoder("luong_input_feeding", "general")[0].start(torch.randn(3, VALUE)).attentional
+    assert output is not None
+    assert output.shape == (3, EMBEDDING)
+    assert not output.any()
 
 
 @pytest.mark.parametrize("rule", [rule for place, rule in EVERY if place == "conditional"])
