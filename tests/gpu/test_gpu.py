@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.attention.distributions import Hard, HardOptions
+from seq2seq.attention.guide import Guide
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.penalties import Penalties
 from seq2seq.decoding.search_model import for_search, next_token
@@ -27,7 +28,7 @@ from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.static_step import StaticBatch, StaticStep, collate_static, static_updates
 from seq2seq.training.step import Update, batch_loss
 from tests.support.programs import TEXT, choices, command, start
-from tests.support.static import padded, store
+from tests.support.static import linked_store, padded, store
 from tests.support.tiny import EVERYWHERE, PLACES, RULES, ragged_batch, tiny_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -124,14 +125,21 @@ def optimizer(model: Model) -> torch.optim.Optimizer:
 
 
 def trained(
-    place: str, distribution: str, *, graphs: bool, accumulate: int, device: torch.device
+    place: str,
+    distribution: str,
+    *,
+    graphs: bool,
+    accumulate: int,
+    device: torch.device,
+    guide: Guide | None = None,
 ) -> tuple[Any, StaticStep]:
     """The updates of 40 steps with dropout, their tensors on the CPU, and what trained."""
     model = tiny_model(place, "additive", distribution, dropout=0.3).to(device)
     torch.manual_seed(3)
     size, unit = 60, "tokens"
-    epochs = Epochs(store(90), size=size, unit=unit, accumulate=accumulate, seed=1, multiple=LENGTH_MULTIPLE)
-    step = StaticStep(model, optimizer(model), smoothing=0.1, clip=0.5, precision="float32", graphs=graphs)
+    text = store(90) if guide is None else linked_store(90)
+    epochs = Epochs(text, size=size, unit=unit, accumulate=accumulate, seed=1, multiple=LENGTH_MULTIPLE)
+    step = StaticStep(model, optimizer(model), smoothing=0.1, clip=0.5, precision="float32", graphs=graphs, guide=guide)
     groups = (
         [
             collate_static(epochs.store, indices, size=size, unit=unit, multiple=LENGTH_MULTIPLE, pin=True)
@@ -157,6 +165,19 @@ def test_graphs_train_as_single_operations_do(place: str, distribution: str, dev
     for one, other in zip(recorded, plain, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
     assert recorded[-1][0] != recorded[0][0]
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_graphs_guide_the_attention_as_single_operations_do(loss: str, device: torch.device) -> None:
+    """Also when guidance ends: a bucket then has another graph."""
+    guide = Guide(loss, weight=1.0, last_step=20)
+    (plain, _), (recorded, step) = (
+        trained("luong", "softmax", graphs=graphs, accumulate=2, device=device, guide=guide) for graphs in (False, True)
+    )
+    assert step.graphs.enabled, "a step could not be recorded"
+    assert {linked for _, linked in step.inputs} == {True, False}
+    for one, other in zip(recorded, plain, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
 
 
 def test_memory_that_does_not_suffice_is_told_and_survived(device: torch.device) -> None:
