@@ -5,7 +5,7 @@ from typing import Any
 # Options that were added later, with the values that training used before.
 _GUIDE = {
     **{"alignments": None, "alignment_units": "words"},
-    **{"loss": "cross_entropy", "weight": 1.0, "epochs": None},
+    **{"loss": "cross_entropy", "weight": 0.1, "epochs": None},
 }
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
