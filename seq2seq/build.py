@@ -18,13 +18,14 @@ from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
-from seq2seq.text.corpus import Corpus, Split, corpus_of_files
+from seq2seq.text.corpus import Corpus, Split
 from seq2seq.text.normalization import normalized
 from seq2seq.text.sources.built_in import built_in
-from seq2seq.text.sources.files import files
+from seq2seq.text.sources.files import aligned_files
 from seq2seq.text.sources.gettext import Gettext
 from seq2seq.text.sources.json_lines import JsonLines
 from seq2seq.text.sources.multi30k import ADDRESS, multi30k
+from seq2seq.text.sources.own_text import corpus_of_files
 from seq2seq.text.sources.tmx import Tmx
 from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Prepared, encode, prepare
@@ -34,29 +35,33 @@ from seq2seq.training.learning_rate import Schedule
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
     """The parallel text that the configuration names, normalised. It is read, and so checked, at first use."""
-    return normalized(_raw_corpus(dataset, download=download), dataset.normalization)
-
-
-def _raw_corpus(dataset: config.Dataset, *, download: bool) -> Corpus:
     languages = {"source": dataset.source, "target": dataset.target}
     match dataset:
         case config.Multi30k():
             address = ADDRESS if download else None
-            return multi30k(folder=dataset.folder, test=dataset.test, address=address, **languages)
-        case config.Files():
-            return files(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
-        case config.SingleFiles():
+            published = multi30k(folder=dataset.folder, test=dataset.test, address=address, **languages)
+            return normalized(published, dataset.normalization)
+        case config.OwnText():
             return corpus_of_files(
-                _reader(dataset), train=dataset.train, validation=dataset.validation, test=dataset.test, **languages
+                _reader(dataset),
+                train=dataset.train,
+                validation=dataset.validation,
+                test=dataset.test,
+                hold_out=dataset.hold_out,
+                normalization=dataset.normalization,
+                **languages,
             )
         case config.Grammar():
-            return built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
+            made = built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
+            return normalized(made, dataset.normalization)
 
 
-def _reader(dataset: config.SingleFiles) -> Callable[[Path, str], Split]:
+def _reader(dataset: config.OwnText) -> Callable[[Path, str], Split]:
     """What makes a split of a path and a name."""
     languages = (dataset.source, dataset.target)
     match dataset:
+        case config.Files():
+            return aligned_files(*languages)
         case config.Tsv():
             return partial(TabSeparated, columns=dataset.columns, quoting=dataset.quoting, header=dataset.header)
         case config.JsonLines():

@@ -17,6 +17,7 @@ ADDED: dict[str, dict[str, Any]] = {
     },
     "device": {"precision": "float32", "deterministic": False, "graphs": True},
 }
+ADDED_TO_OWN_TEXT: dict[str, Any] = {"hold_out": None}
 ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none", "header": False}
 
 
@@ -31,6 +32,8 @@ def upgrade(values: dict[str, Any]) -> dict[str, Any]:
             section = section.get(key) if isinstance(section, dict) else None
         if isinstance(section, dict):
             section.update({**added, **section})
+            if path == "dataset" and section.get("name") not in ("grammar", "multi30k"):
+                section.update({**ADDED_TO_OWN_TEXT, **section})
             if path == "dataset" and section.get("name") == "tsv":
                 section.update({**ADDED_TO_TSV, **section})
     return values

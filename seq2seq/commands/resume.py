@@ -104,7 +104,7 @@ def _check_current_folder(folder: Path, dataset: config.Dataset) -> None:
     """Raises InputError where relative paths of the dataset do not lead to text from the current folder."""
     if isinstance(dataset, config.Grammar):
         return
-    path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.validation
+    path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.paths_of("validation")[0]
     starts = start_folders(folder)
     if starts and not path.is_absolute() and find_path(path, dataset, []) is None:
         raise InputError(

@@ -10,7 +10,7 @@ from seq2seq import build, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.commands.fine_tuning import Source
 from seq2seq.commands.resume import check_text
-from seq2seq.commands.text_remarks import byte_remarks, scored_remarks, training_remarks
+from seq2seq.commands.text_remarks import byte_remarks, overlap_remarks, scored_remarks, training_remarks
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.annotations import LoadedSplit, load_split
@@ -78,6 +78,8 @@ def log_remarks(configuration: config.Train, text: RunText) -> None:
     """Logs what a person should know of the text."""
     dataset, tokenizers = configuration.dataset, text.prepared.tokenizers
     for line in training_remarks(dataset, text.corpus, text.fingerprints):
+        log.info("%s", line)
+    for line in overlap_remarks(text.corpus.train, text.scored.values()):
         log.info("%s", line)
     for line in byte_remarks(text.corpus.train, tokenizers) if configuration.init is not None else ():
         log.info("%s", line)

@@ -8,6 +8,7 @@ from seq2seq import build, config
 from seq2seq.commands.dataset_location import evaluated_dataset
 from seq2seq.commands.text_remarks import scored_remarks
 from seq2seq.config.schema import search_name
+from seq2seq.config.types import show_paths
 from seq2seq.evaluation.evaluator import Evaluator
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
@@ -144,7 +145,7 @@ def _load_split(options: config.Evaluate, configuration: config.Train) -> tuple[
         )
     test = load_split(corpus.test)
     if (other := options.dataset.test) is not None:
-        test = test._replace(name=str(other))
+        test = test._replace(name=show_paths(other))
     return "test", test, corpus.challenges
 
 

@@ -5,7 +5,8 @@ from itertools import chain, islice
 
 from seq2seq import config
 from seq2seq.text.annotations import LoadedSplit
-from seq2seq.text.corpus import Concatenated, Corpus, Split
+from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split
+from seq2seq.text.hold_out import Rest
 from seq2seq.text.normalization import describe_forms
 from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
 from seq2seq.text.tokenizer import Tokenizers
@@ -19,11 +20,17 @@ MANY_BYTES = 0.05
 
 def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mapping[str, str]) -> Iterator[str]:
     """Remarks on the training split; `fingerprints` are those of all splits, by name."""
-    if isinstance(text.train, Concatenated):
-        yield f"training pairs: {text.train.counts()}"
-        parts = [(split.fingerprint(), split.name) for split in text.train.splits]
+    whole = text.train.cut.split if isinstance(text.train, Rest) else text.train
+    if isinstance(whole, Concatenated):
+        yield f"training pairs: {whole.counts()}"
+        parts = [(split.fingerprint(), split.name) for split in whole.splits]
         if len({fingerprint for fingerprint, _ in parts}) < len(parts):
             yield "warning: the same corpus occurs twice in dataset.train, and counts twice"
+    if isinstance(text.train, Rest):
+        cut = text.train.cut
+        sizes = " and ".join(f"{cut.size:,} pairs for {name}" for name in cut.names)
+        repeated = f"; {cut.repeated:,} more pairs with the same sources are left out" if cut.repeated else ""
+        yield f"cut from the training text: {sizes}{repeated}"
     if same := [name for name in fingerprints if name != "train" and fingerprints[name] == fingerprints["train"]]:
         yield f"warning: {' and '.join(same)} and the training split are the same text: scores only show memorisation"
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):
@@ -46,6 +53,31 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
             f"warning: {', '.join(map(repr, absent))} of dataset.symbols "
             f"{'is' if len(absent) == 1 else 'are'} in none of the first {len(sample):,} training pairs"
         )
+
+
+def overlap_remarks(train: Split, scored: Iterable[LoadedSplit]) -> Iterator[str]:
+    """A remark for each scored split that has sentences of the training text. Reads the training text once."""
+    splits = [(split, [pair for pair in split.pairs if pair.has_both_sides]) for split in scored]
+    targets: dict[str, set[str]] = {}  # of each scored source
+    for _, pairs in splits:
+        for source, target in pairs:
+            targets.setdefault(source, set()).add(target)
+    same: set[Pair] = set()
+    translated: set[str] = set()
+    for source, target in train:
+        if source in targets and target.strip():
+            translated.add(source)
+            if target in targets[source]:
+                same.add(Pair(source, target))
+    for split, pairs in splits:
+        equal = sum(pair in same for pair in pairs)
+        others = sum(pair.source in translated for pair in pairs) - equal
+        parts = [f"{equal:,} of {len(pairs):,} pairs are in the training text, too"] if equal else []
+        if others:
+            of_all = "more" if equal else f"of {len(pairs):,}"
+            parts.append(f"{others:,} {of_all} sources are in the training text with other translations")
+        if parts:
+            yield f"{split.name}: {'; '.join(parts)}"
 
 
 def byte_remarks(train: Split, tokenizers: Tokenizers) -> Iterator[str]:

@@ -6,23 +6,18 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from seq2seq.config.schema import Device, Evaluation
-from seq2seq.config.types import PathOption, Paths, Section, one_of
-
-
-def as_tuple(paths: Path | tuple[Path, ...]) -> tuple[Path, ...]:
-    """One path or several, as a tuple."""
-    return (paths,) if isinstance(paths, Path) else paths
+from seq2seq.config.types import PathOption, Paths, Section, as_tuple, one_of, show_paths
 
 
 class DatasetPaths(Section):
     """Paths that replace those of the checkpoint's dataset; null keeps the path of the checkpoint.
 
-    `test` is another test split of the same kind of dataset.
+    `test` is another test split of the same kind of dataset; several paths are one split.
     """
 
     cache: PathOption
     folder: PathOption | None
-    test: PathOption | None
+    test: Paths | None
 
 
 class Evaluate(Section):
@@ -59,7 +54,9 @@ class Evaluate(Section):
             raise ValueError("split=validation: source=FILE and target=FILE would be scored in its place; set only one")
         if self.dataset.test is not None and (self.source is not None or self.split == "validation"):
             other = "split=validation" if self.source is None else "source=FILE and target=FILE"
-            raise ValueError(f"dataset.test={self.dataset.test}: {other} would be scored in its place; set only one")
+            raise ValueError(
+                f"dataset.test={show_paths(self.dataset.test)}: {other} would be scored in its place; set only one"
+            )
         return self
 
 
