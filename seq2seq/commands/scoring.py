@@ -1,7 +1,9 @@
 """What `evaluate.py` does: scores a checkpoint, prints a table, writes `evaluation.json` and the hypotheses."""
 
+import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from seq2seq import build, config
@@ -23,6 +25,8 @@ from seq2seq.text.normalization import normalized_split
 from seq2seq.text.sources.files import AlignedFiles
 from seq2seq.text.units import count_words, segments
 from seq2seq.trained_model import load_trained_model
+
+STANDARD_INPUT = Path("-")
 
 
 class Scored(NamedTuple):
@@ -132,8 +136,7 @@ def challenge_table(challenges: dict[str, Any]) -> str:
 def _load_split(options: config.Evaluate, configuration: config.Train) -> tuple[str, LoadedSplit, tuple[Split, ...]]:
     """The name of the split in file names and JSON, the split to score, and its challenge sets."""
     if options.source is not None and options.target is not None:
-        files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
-        return "files", load_split(normalized_split(files, configuration.dataset.normalization)), ()
+        return "files", _load_files(options.source, options.target, configuration.dataset.normalization), ()
     dataset = evaluated_dataset(options, configuration.dataset, run_folder_of(options.checkpoints[0]).path)
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
     if options.split == "validation":
@@ -147,6 +150,24 @@ def _load_split(options: config.Evaluate, configuration: config.Train) -> tuple[
     if (other := options.dataset.test) is not None:
         test = test._replace(name=show_paths(other))
     return "test", test, corpus.challenges
+
+
+def _load_files(source: Path, target: Path, normalization: str) -> LoadedSplit:
+    """A pair of files, in memory. `-` is standard input, which is copied to a file: text is read more than once."""
+    if STANDARD_INPUT not in (source, target):
+        files = AlignedFiles(source, target, name=f"{source}, {target}")
+        return load_split(normalized_split(files, normalization))
+    title = "standard input"
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / title
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        try:
+            paths = [copy if path == STANDARD_INPUT else path for path in (source, target)]
+            split = _load_files(paths[0], paths[1], normalization)
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), title)) from None
+        return split._replace(name=split.name.replace(str(copy), title))
 
 
 def _with_alignments(split: LoadedSplit, path: Path, units: str) -> LoadedSplit:

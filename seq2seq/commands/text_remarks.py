@@ -72,12 +72,12 @@ def overlap_remarks(train: Split, scored: Iterable[LoadedSplit]) -> Iterator[str
     for split, pairs in splits:
         equal = sum(pair in same for pair in pairs)
         others = sum(pair.source in translated for pair in pairs) - equal
-        parts = [f"{equal:,} of {len(pairs):,} pairs are in the training text, too"] if equal else []
-        if others:
-            of_all = "more" if equal else f"of {len(pairs):,}"
-            parts.append(f"{others:,} {of_all} sources are in the training text with other translations")
-        if parts:
-            yield f"{split.name}: {'; '.join(parts)}"
+        if equal or others:
+            sources = "source" if others == 1 else "sources"
+            yield (
+                f"{split.name}: of its {len(pairs):,} pairs, the training text has {equal:,}, and {others:,} {sources} "
+                "with other translations"
+            )
 
 
 def byte_remarks(train: Split, tokenizers: Tokenizers) -> Iterator[str]:

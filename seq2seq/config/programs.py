@@ -50,6 +50,8 @@ class Evaluate(Section):
             raise ValueError("output: not set; several checkpoints are an ensemble, whose scores go to output=FOLDER")
         if (self.source is None) != (self.target is None):
             raise ValueError("source=FILE and target=FILE must be set together")
+        if self.source is not None and self.source == self.target:
+            raise ValueError(f"source={self.source} and target={self.target}: the same text; set a file for each side")
         if self.source is not None and self.split == "validation":
             raise ValueError("split=validation: source=FILE and target=FILE would be scored in its place; set only one")
         if self.dataset.test is not None and (self.source is not None or self.split == "validation"):

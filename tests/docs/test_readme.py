@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 import seq2seq
 from seq2seq import config
 from seq2seq.commands.compare_request import parse_request
+from seq2seq.commands.composition import load_options
 from tests.support.programs import ROOT
 from tests.support.warm import Warm
 
@@ -57,7 +58,7 @@ COMMANDS = sorted(set().union(*map(commands, PAGES.values())))
 def check_configuration(program: str, words: list[str]) -> None:
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         values = compose(program, words)
-    config.load(KINDS[program], OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+    load_options(KINDS[program], values)
 
 
 @pytest.mark.parametrize(("program", "arguments"), [command for command in COMMANDS if command[0] in KINDS])
