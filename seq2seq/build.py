@@ -23,6 +23,7 @@ from seq2seq.text.normalization import normalized
 from seq2seq.text.sources.built_in import built_in
 from seq2seq.text.sources.files import aligned_files
 from seq2seq.text.sources.gettext import Gettext
+from seq2seq.text.sources.huggingface import HuggingFace
 from seq2seq.text.sources.json_lines import JsonLines
 from seq2seq.text.sources.multi30k import ADDRESS, multi30k
 from seq2seq.text.sources.own_text import corpus_of_files
@@ -66,6 +67,9 @@ def _reader(dataset: config.OwnText) -> Callable[[Path, str], Split]:
             return partial(TabSeparated, columns=dataset.columns, quoting=dataset.quoting, header=dataset.header)
         case config.JsonLines():
             return partial(JsonLines, fields=dataset.fields or languages)
+        case config.HuggingFace():
+            fields, path, subset, cache = dataset.fields or languages, dataset.path, dataset.subset, dataset.cache
+            return lambda split, name: HuggingFace(path, subset, str(split), name, fields, cache)
         case config.Tmx():
             return partial(Tmx, languages=languages)
         case _:

@@ -39,6 +39,10 @@ def evaluated_dataset(options: config.Evaluate, trained: config.Dataset, run: Pa
                 raise InputError(f"dataset.test: Multi30k has one test split at a time; {OWN_FILES}")
             test = trained.test if overrides.test is None else str(overrides.test)
             return trained.model_copy(update={"folder": folder, "test": test})
+        case config.HuggingFace():
+            path = find_path(Path(trained.path), trained, starts)  # None, if it is a name on the hub
+            changes = {} if path is None else {"path": str(path)}
+            return trained.model_copy(update=changes if overrides.test is None else {**changes, "test": overrides.test})
         case config.OwnText():
             if overrides.test is not None:
                 return trained.model_copy(update={"test": overrides.test})

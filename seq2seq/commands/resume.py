@@ -102,7 +102,7 @@ def _describe_missing(folder: Path) -> str:
 
 def _check_current_folder(folder: Path, dataset: config.Dataset) -> None:
     """Raises InputError where relative paths of the dataset do not lead to text from the current folder."""
-    if isinstance(dataset, config.Grammar):
+    if isinstance(dataset, config.Grammar | config.HuggingFace):  # a name on the hub is in no folder
         return
     path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.paths_of("validation")[0]
     starts = start_folders(folder)

@@ -11,6 +11,8 @@ from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.sources.tsv import QUOTINGS
 from seq2seq.text.tokenizer import check_symbols
 
+Fields = tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]]
+
 
 class Text(Section):
     """The options of every dataset: its languages, its tokenizers, and which pairs are left out.
@@ -122,7 +124,16 @@ class JsonLines(OwnText):
     """`fields` are the fields of source and target, `translation.de` one within another; null for the languages."""
 
     name: Literal["jsonl"]
-    fields: tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] | None
+    fields: Fields | None
+
+
+class HuggingFace(OwnText):
+    """`path` is a folder, a file, or a name on the hub. `train`, `validation` and `test` are names of its splits."""
+
+    name: Literal["huggingface"]
+    path: Annotated[str, BeforeValidator(as_text), Field(min_length=1)]
+    subset: Annotated[str, BeforeValidator(as_text)] | None
+    fields: Fields | None
 
 
 class Tmx(OwnText):
@@ -133,6 +144,8 @@ class Gettext(OwnText):
     name: Literal["gettext"]
 
 
-KINDS = (Grammar, Multi30k, Files, Tsv, JsonLines, Tmx, Gettext)
+KINDS = (Grammar, Multi30k, Files, Tsv, JsonLines, Tmx, Gettext, HuggingFace)
 DATASETS = {get_args(kind.model_fields["name"].annotation)[0] for kind in KINDS}
-Dataset = Annotated[Grammar | Multi30k | Files | Tsv | JsonLines | Tmx | Gettext, Field(discriminator="name")]
+Dataset = Annotated[
+    Grammar | Multi30k | Files | Tsv | JsonLines | Tmx | Gettext | HuggingFace, Field(discriminator="name")
+]

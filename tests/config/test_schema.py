@@ -169,7 +169,7 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("model.dropout", 1, ["less than 1"]),
         ("model.dropout", True, ["number", "found true"]),
         ("model.dropuot", 0.1, ["no such option", "did you mean model.dropout?"]),
-        ("dataset.name", "grammer", ["no such dataset", "files, gettext, grammar, jsonl, multi30k, tmx, tsv"]),
+        ("dataset.name", "grammer", ["no such dataset", "files, gettext, grammar, huggingface, jsonl, multi30k, tmx, tsv"]),
         ("dataset.target", False, ["found the boolean false and not text", '"TEXT" in YAML', "'KEY=\"TEXT\"'"]),
         ("dataset.cache", 1.1, ["found the number 1.1 and not text"]),
         ("dataset.source", "a b", ['found "a b"']),

@@ -90,7 +90,7 @@ def test_every_option_that_is_named_exists() -> None:
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         trained = [
             compose("train", ["encoder=self_attention", f"dataset={name}"])
-            for name in ("grammar", "tsv", "jsonl", "multi30k")
+            for name in ("grammar", "tsv", "huggingface", "multi30k")
         ]
         values = [*trained, compose("evaluate"), compose("translate"), compose("score"), compose("serve")]
     known = set().union(*(keys(OmegaConf.to_container(each)) for each in values))
