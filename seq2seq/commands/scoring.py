@@ -24,7 +24,7 @@ from seq2seq.text.corpus import Split
 from seq2seq.text.normalization import normalized_split
 from seq2seq.text.sources.files import AlignedFiles
 from seq2seq.text.units import count_words, segments
-from seq2seq.trained_model import load_trained_model
+from seq2seq.trained_model import checkpoint_folder, load_trained_model
 
 STANDARD_INPUT = Path("-")
 
@@ -42,7 +42,9 @@ class Scored(NamedTuple):
 
 def score(options: config.Evaluate) -> Scored:
     """Scores a checkpoint on a split of its dataset or on a pair of files; writes `evaluation.json` and hypotheses."""
-    trained = load_trained_model(options.checkpoints, device=options.device, search=options.search)
+    folders = tuple(map(checkpoint_folder, options.checkpoints))
+    options = options.model_copy(update={"checkpoint": folders})
+    trained = load_trained_model(folders, device=options.device, search=options.search)
     configuration, dataset = trained.configuration, trained.configuration.dataset
     name, split, challenges = _load_split(options, configuration)
     if options.alignments is not None:

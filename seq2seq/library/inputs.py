@@ -1,5 +1,6 @@
 """What a Python program passes to the library: checked, and read in groups."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any, TypedDict, TypeVar
@@ -111,6 +112,13 @@ def search_values(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[
         if name not in names:
             raise TypeError(f"unexpected keyword argument {name!r}, {near(name, names)}")
     return {names[name]: plain(value) for name, value in options.items() if value is not None}
+
+
+def in_python(error: InputError) -> InputError:
+    """The error in the words of Python's keyword arguments: `beam_size` for `search.size`."""
+    message = re.sub(r"\bsearch\.size\b", "beam_size", str(error))
+    message = re.sub(r"\bsearch\.(too_long|rank_by|method|length_form)=(\w+)", r"\1='\2'", message)
+    return InputError(re.sub(r"\bsearch=(\w+)", r"method='\1'", re.sub(r"\bsearch\.(?=\w)", "", message)))
 
 
 def text_line(text: object, name: str) -> str:

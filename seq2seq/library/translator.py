@@ -100,7 +100,7 @@ class Translator:
         with flushed_denormals():
             result = translator.search_tree(line, inputs.ids_of_prefix(translator, prefix, "the sentence"))
         if isinstance(result, decoding.TooLong):
-            raise InputError(f"the sentence has {result}")
+            raise inputs.in_python(InputError(f"the sentence has {result}"))
         hypotheses, nodes = result
         return SearchTree(nodes, self._searched(*hypotheses))
 
@@ -132,7 +132,10 @@ class Translator:
         values = inputs.search_values(options, names)
         if not values:
             return self._translator
-        search = config.search_as_given(values, self._search)
+        try:
+            search = config.search_as_given(values, self._search)
+        except InputError as error:
+            raise inputs.in_python(error) from None
         return self._translator.with_options(**search.model_dump())
 
     def _translate(
@@ -149,7 +152,7 @@ class Translator:
             results = translator(lines, starts)
         for i, result in enumerate(results):
             if isinstance(result, decoding.TooLong):
-                raise InputError(f"{name(i)} has {result}")
+                raise inputs.in_python(InputError(f"{name(i)} has {result}"))
             yield self._searched(*result)
 
     def _searched(self, best: decoding.Translation, *others: decoding.Translation) -> Translation:
@@ -199,7 +202,7 @@ class Translator:
             results = score_pairs(translator, sources, targets)
         for i, result in enumerate(results):
             if not isinstance(result, ScoredPair):
-                raise InputError(f"{name(i)} has {result}")
+                raise inputs.in_python(InputError(f"{name(i)} has {result}"))
             yield self._translation(result.translation, partial(tuple, result.log_probabilities.tolist()))
 
     def _translation(

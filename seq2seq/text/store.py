@@ -96,6 +96,8 @@ def prepare(
     }
 
     def tokenizers() -> Tokenizers:
+        if not any(pair.has_both_sides for pair in train):
+            raise InputError(f"no pair of {train.name} has text on both sides, so there is nothing to train on")
         return train_tokenizers(
             train, vocabulary_size=vocabulary_size, kind=kind, joint=joint, coverage=coverage, symbols=symbols
         )

@@ -41,8 +41,8 @@ class AlignedFiles:
 def aligned_files(source: str, target: str) -> Callable[[Path, str], AlignedFiles]:
     """What finds the files of a prefix: `/my/train` with languages de and en is `/my/train.de` and `/my/train.en`.
 
-    If `/my/train.de` does not exist, `/my/train.de.gz`, `.xz` or `.bz2` is read. It raises `InputError` where a file
-    does not exist, and where both languages have the same name.
+    If `/my/train.de` does not exist, `/my/train.de.gz` is read, or another of `SUFFIXES`. It raises `InputError` where
+    a file does not exist, and where both languages have the same name.
     """
 
     def find(prefix: Path, name: str) -> AlignedFiles:
@@ -69,4 +69,5 @@ def _find(prefix: Path, language: str) -> Path:
         return paths[0]
     plain = prefix.parent / f"{prefix.name}.{language}"
     advice = f"; {prefix} is one file, but expected the prefix of both, without .LANGUAGE" if prefix.is_file() else ""
-    raise InputError(f"found neither {plain} nor {plain}.gz, .xz or .bz2: one of them must exist{advice}")
+    others = f"{', '.join(SUFFIXES[1:-1])} or {SUFFIXES[-1]}"
+    raise InputError(f"found neither {plain} nor {plain}{others}: one of them must exist{advice}")

@@ -32,7 +32,8 @@ class JsonLines:
         try:
             values = json.loads(line)
         except ValueError as error:
-            raise InputError(f"{title}: no JSON: {error}; expected an object with a field for each side") from None
+            reason = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+            raise InputError(f"{title}: no JSON: {reason}; expected an object with a field for each side") from None
         except RecursionError:
             raise InputError(f"{title}: JSON that is nested too deeply") from None
         return Pair(*(field_text(values, field, title) for field in self.fields))
