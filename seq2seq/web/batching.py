@@ -10,8 +10,10 @@ FEWEST = 16
 """Sentences that a batch has at least before others are left to another thread that is free."""
 PAUSE = 0.01
 """Seconds. Under load, while no other batch is in work, a batch begins when nothing has arrived for so long."""
-LONGEST_PAUSE = 0.05
-"""Seconds after which a batch begins in any case."""
+LONGEST_PAUSE = 0.2
+"""Seconds after which a batch begins in any case, ..."""
+PAUSE_SHARE = 0.5
+"""... or this share of the time of the batch before: on a busy machine all takes longer, the next requests too."""
 POLL = 0.002
 """Seconds between two looks at what waits."""
 IDLE = 0.1
@@ -36,7 +38,7 @@ class Workers:
         self.number = self.free = number
         self._turn = asyncio.Semaphore(number)
         self._in_work: list[int] = []  # the numbers of sentences
-        self._ended = float("-inf")  # when the last batch ended
+        self._ended, self._seconds = float("-inf"), 0.0  # of the last batch: when it ended, how long it took
         self._threads = ThreadPoolExecutor(number, thread_name_prefix="model")
 
     async def run(self, next_batch: Callable[[], "_Batch | None"], number_waiting: Callable[[], int]) -> None:
@@ -49,6 +51,7 @@ class Workers:
                 return
             self.free -= 1
             self._in_work.append(len(batch.sentences))
+            began = loop.time()
             try:
                 batch.finish(await loop.run_in_executor(self._threads, batch.work, batch.sentences))
             except Exception as error:
@@ -57,6 +60,7 @@ class Workers:
                 self.free += 1
                 self._in_work.remove(len(batch.sentences))
                 self._ended = loop.time()
+                self._seconds = self._ended - began
 
     async def _pause(self, number_waiting: Callable[[], int]) -> None:
         """Under load, waits until as many sentences wait as another batch has: small batches take more time for each.
@@ -67,8 +71,8 @@ class Workers:
         started = arrived = now()
         if not self._in_work and started - self._ended >= IDLE:
             return
-        waiting = number_waiting()
-        while now() - started < LONGEST_PAUSE:
+        waiting, longest = number_waiting(), min(LONGEST_PAUSE, PAUSE_SHARE * self._seconds)
+        while now() - started < longest:
             if waiting >= min(self._in_work) if self._in_work else now() - arrived >= PAUSE:
                 return
             await asyncio.sleep(POLL)

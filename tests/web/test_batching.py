@@ -148,6 +148,7 @@ def test_a_job_that_is_given_up_leaves_the_queue() -> None:
 def test_under_load_a_batch_waits_for_what_arrives_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "PAUSE", 0.2)
     monkeypatch.setattr(batching, "LONGEST_PAUSE", 5.0)
+    monkeypatch.setattr(batching, "PAUSE_SHARE", 1e9)
     model = Model()
 
     async def run() -> None:
@@ -165,10 +166,13 @@ def test_under_load_a_batch_waits_for_what_arrives_soon(monkeypatch: pytest.Monk
 
 def test_under_load_a_batch_waits_until_it_is_as_large_as_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "LONGEST_PAUSE", 5.0)
+    monkeypatch.setattr(batching, "PAUSE_SHARE", 1e9)
     model = Model()
 
     async def run() -> None:
         batcher = Batcher(Workers(2), sentences=100, characters=1000)
+        await job(batcher, model, "before")
+        model.batches.clear()
         model.go.clear()
         tasks = [asyncio.create_task(job(batcher, model, "a", "b", "c"))]
         while not model.batches:
@@ -189,10 +193,13 @@ def test_under_load_a_batch_waits_until_it_is_as_large_as_the_other(monkeypatch:
 
 def test_a_batch_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(batching, "PAUSE_SHARE", 1e9)
     model = Model()
 
     async def run() -> None:
         batcher = Batcher(Workers(2), sentences=100, characters=1000)
+        await job(batcher, model, "before")
+        model.batches.clear()
         model.go.clear()
         first = asyncio.create_task(job(batcher, model, "a", "b", "c"))
         while not model.batches:
