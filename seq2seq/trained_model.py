@@ -27,7 +27,7 @@ class TrainedModel:
     """A checkpoint in memory, on its device, or an ensemble of several.
 
     `steps` are the training steps that the weights are from. `configuration` is that of the training run, of the first
-    one in an ensemble; `search` is what `translator` uses.
+    one in an ensemble; `search` and `precision` are what `translator` uses.
     """
 
     configuration: config.Train
@@ -37,6 +37,12 @@ class TrainedModel:
     translator: Translator
     device: torch.device
     steps: tuple[int, ...]
+    precision: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled for another process, which makes a translator of its own: packed 8-bit weights cannot be pickled."""
+        values = (self.configuration, self.search, self.tokenizers, self.model, self.device, self.steps, self.precision)
+        return _with_translator, values
 
     @property
     def step(self) -> int:
@@ -122,10 +128,21 @@ def load_on_device(
     trained = configurations[0]
     together = Ensemble(members) if len(members) > 1 else members[0].model
     options = config.search_as_given(search or {}, trained.search)
-    translator = build.translator(
-        options, together, first, device, normalization=trained.dataset.normalization, precision=precision
-    )
-    return TrainedModel(trained, options, first, together, translator, device, tuple(steps))
+    return _with_translator(trained, options, first, together, device, tuple(steps), precision)
+
+
+def _with_translator(
+    configuration: config.Train,
+    search: config.Search,
+    tokenizers: Tokenizers,
+    model: Model | Ensemble,
+    device: torch.device,
+    steps: tuple[int, ...],
+    precision: str,
+) -> TrainedModel:
+    normalization = configuration.dataset.normalization
+    translator = build.translator(search, model, tokenizers, device, normalization=normalization, precision=precision)
+    return TrainedModel(configuration, search, tokenizers, model, translator, device, steps, precision)
 
 
 def build_trained(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Model]:

@@ -45,9 +45,9 @@ def with_prefixes(step: Step[State, Memory]) -> Step[PrefixState[State], Memory]
         tokens: Int[Tensor, "rows"], state: PrefixState[State], memory: Memory
     ) -> tuple[Iterable[Float[Tensor, "_rows vocabulary"]], PrefixState[State], Float[Tensor, "rows source"]]:
         blocks, after, weights = step(tokens, state.state, memory)
-        if state.prefix.shape[1]:
-            blocks = _permitted(blocks, state.prefix[:, 0])
-        return blocks, PrefixState(after, state.prefix[:, 1:]), weights
+        if not state.prefix.shape[1]:
+            return blocks, PrefixState(after, state.prefix), weights
+        return _permitted(blocks, state.prefix[:, 0]), PrefixState(after, state.prefix[:, 1:]), weights
 
     return prefixed_step
 

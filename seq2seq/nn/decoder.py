@@ -238,7 +238,8 @@ def _loop_cell(cell: nn.GRUCell | Int8GRUCell) -> Callable[[Tensor, Tensor], Ten
 
 def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:
     """The number of target words before each of the embedded ones."""
-    return state.step.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
+    step = state.step.unsqueeze(1)
+    return step if embedded.shape[1] == 1 else step + torch.arange(embedded.shape[1], device=embedded.device)
 
 
 DECODERS: dict[str, type[Bahdanau] | type[Luong] | type[Conditional]] = {

@@ -73,7 +73,7 @@ class Model(nn.Module):
 
     def encode(self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]) -> tuple[Memory, State]:
         """The memory of the sources and the first state of the decoder."""
-        outputs, final = self.encoder(self.dropout(self.scale * self.source_embedding(source)), mask)
+        outputs, final = self.encoder(self.dropout(self._scaled(self.source_embedding(source))), mask)
         return self.decoder.prepare_memory(self.dropout(outputs), mask), self.decoder.start(final)
 
     def decode(
@@ -83,9 +83,12 @@ class Model(nn.Module):
 
         `target` has all words of the targets (teacher forcing) or the next word of each (search).
         """
-        embedded = self.dropout(self.scale * self.target_embedding(target))
+        embedded = self.dropout(self._scaled(self.target_embedding(target)))
         outputs, state, attention = self.decoder(embedded, state, memory)
         return self.dropout(outputs), state, attention
+
+    def _scaled(self, embedded: Float[Tensor, "batch tokens embedding"]) -> Float[Tensor, "batch tokens embedding"]:
+        return embedded if self.scale == 1 else self.scale * embedded
 
     def loss(
         self,

@@ -50,6 +50,9 @@ class GRU(nn.GRU):
         In each row of the mask, tokens come before padding, and there is at least one token.
         """
         directions = 2 if self.bidirectional else 1
+        if state is not None and mask is None and self._is_single_step(inputs):
+            hidden = torch.gru_cell(inputs[:, 0], state[0], *self._flat_weights)  # type: ignore[arg-type]
+            return hidden.unsqueeze(1), hidden.unsqueeze(0)
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], self.hidden_size)
         if has_static_shapes(inputs) or not torch.is_grad_enabled():
@@ -72,6 +75,11 @@ class GRU(nn.GRU):
             inputs = torch.cat((states[0], states[1].flip(0)), dim=-1) if self.bidirectional else states[0]
         outputs = inputs if padding is None else inputs.masked_fill(padding, 0.0)
         return outputs.transpose(0, 1), torch.cat(last)
+
+    def _is_single_step(self, inputs: Tensor) -> bool:
+        """Whether a cell can compute this, such as a step of a search: it has a third of the operations of a layer."""
+        is_cell = self.num_layers == 1 and not self.bidirectional
+        return is_cell and inputs.shape[1] == 1 and inputs.device.type == "cpu" and not torch.is_grad_enabled()
 
     def _stack_directions(self, steps: Tensor) -> Tensor:
         """(directions, steps, ...). The second direction has the steps in reverse order."""

@@ -81,6 +81,16 @@ def test_without_gradients_it_is_the_same(layers: int, bidirectional: bool, mask
 
 
 @many
+def test_a_single_step_without_gradients_is_the_same_to_the_bit(layers: int, bidirectional: bool) -> None:
+    ours, _ = pair(layers, bidirectional=bidirectional)
+    inputs, state = vectors(BATCH, 1, INPUT), vectors(layers * (1 + bidirectional), BATCH, HIDDEN)
+    with torch.no_grad():
+        results = ours(inputs, state)
+        expected = ours._forward_padded(inputs, state, None)
+    assert all(torch.equal(one, other) for one, other in zip(results, expected, strict=True))
+
+
+@many
 def test_its_gradient_is_that_of_the_function(layers: int, bidirectional: bool) -> None:
     ours, _ = pair(layers, bidirectional=bidirectional)
     mask = torch.arange(3) < torch.tensor([[3], [1]])

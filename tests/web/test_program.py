@@ -24,13 +24,13 @@ OLD = ROOT / "tests" / "data" / "old_run" / "run"
 SENTENCE = "Die Frau kauft dem Kind einen Apfel."
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[Process]:
+@pytest.fixture(params=[1, 2], ids=["one process", "worker processes"])
+def started(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Process]:
     """A server with two runs, in a folder that no answer may name."""
     for name in ("one", "two"):
         shutil.copytree(OLD, tmp_path / "secret" / name)
     runs = "checkpoint=[secret/one,secret/two/checkpoints/best]"
-    with server(runs, "limits.beam_size=30", folder=tmp_path) as process:
+    with server(runs, "limits.beam_size=30", folder=tmp_path, threads=request.param) as process:
         yield process
 
 
