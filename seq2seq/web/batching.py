@@ -136,16 +136,17 @@ class Batcher:
         job = _Job(key, work, sentences, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         if len(self._tasks) < self._workers.number:
-            task = asyncio.create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.add(asyncio.create_task(self._run()))
         results: list[Any] = await job.future
         return results
 
     async def _run(self) -> None:
         """Computes batch after batch until nothing waits. There are as many such tasks as threads."""
-        while self._waiting:
-            await self._workers.run(self._next_batch, self._number_waiting)
+        try:
+            while self._waiting:
+                await self._workers.run(self._next_batch, self._number_waiting)
+        finally:  # at once: a job that is submitted from now on needs another task
+            self._tasks.discard(asyncio.current_task())
 
     def _number_waiting(self) -> int:
         """The sentences that are in no batch yet."""

@@ -35,6 +35,8 @@ def loaded_models(options: config.Serve) -> Iterator[dict[str, ServedModel]]:
             name: (load_trained_model(folder, device=options.device, search=options.search), folder)
             for name, folder in zip(names, folders, strict=True)
         }
+        for name, (trained, _) in models.items():
+            check_search(name, trained.search)
         torch.set_num_threads(1)  # operations on small batches are too short for several threads
         if number > 1:
             processes.load(models)
@@ -48,6 +50,20 @@ def loaded_models(options: config.Serve) -> Iterator[dict[str, ServedModel]]:
             )
             for name, (trained, folder) in models.items()
         }
+
+
+def check_search(name: str, search: config.Search) -> None:
+    """Raises InputError for a search without the tree that the page shows."""
+    for key, value, only in (
+        ("method", search.method, "beam"),
+        ("rank_by", search.rank_by, "score"),
+        ("groups", search.groups, 1),
+    ):
+        if value != only:
+            raise InputError(
+                f"search.{key}={value}, of the model {name}: a server shows the tree of one beam search; give "
+                f"search.{key}={only}"
+            )
 
 
 def model_names(folders: Sequence[Path]) -> list[str]:

@@ -212,3 +212,14 @@ def test_a_batch_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None
 
     asyncio.run(run())
     assert model.batches == [["a", "b", "c"], ["d"]]
+
+
+def test_a_job_that_comes_as_another_ends_is_computed() -> None:
+    """The task of the first has nothing left to do by then, and the second needs another."""
+
+    async def run() -> list[list[Any]]:
+        batcher, model = Batcher(Workers(1), sentences=4, characters=1000), Model()
+        async with asyncio.timeout(10):
+            return [await job(batcher, model, str(i)) for i in range(3)]
+
+    assert asyncio.run(run()) == [["0"], ["1"], ["2"]]
