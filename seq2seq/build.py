@@ -28,6 +28,7 @@ from seq2seq.text.sources.multi30k import ADDRESS, multi30k
 from seq2seq.text.sources.tmx import Tmx
 from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Prepared, encode, prepare
+from seq2seq.text.subword_sampling import SideOptions, SubwordSampler
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training.learning_rate import Schedule
 
@@ -84,6 +85,24 @@ def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
 def encoded(dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, *, longest_source: int | None) -> Prepared:
     """The training split, encoded by the tokenizers of a checkpoint. A longer source is left out (see `encode`)."""
     return encode(text.train, tokenizers, folder=dataset.cache, longest=dataset.longest, longest_source=longest_source)
+
+
+def subword_sampler(
+    configuration: config.Train, train: Split, prepared: Prepared, *, longest_source: int | None
+) -> SubwordSampler | None:
+    """What draws the subwords of each epoch, None without sampling. `longest_source` is the model's, with EOS."""
+    options, longest = configuration.training.sample_subwords, configuration.dataset.longest
+    if not options.on:
+        return None
+    return SubwordSampler(
+        train,
+        prepared,
+        source=SideOptions(options.source, min(longest, (longest_source or longest + 1) - 1)),
+        target=SideOptions(options.target, longest),
+        kind=configuration.dataset.tokenizer,
+        symbols=configuration.dataset.symbols,
+        seed=configuration.training.seed,
+    )
 
 
 def rule(attention: config.Attention) -> Rule:

@@ -6,7 +6,10 @@ from typing import Any
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}, "init": None},
-    "training": {"save_every": None, "freeze": [], "average": None},
+    "training": {
+        **{"save_every": None, "freeze": [], "average": None},
+        **{"sample_subwords": {"source": None, "target": None}},
+    },
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
     "attention": _HARD,
     "encoder.attention": _HARD,
