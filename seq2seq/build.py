@@ -144,6 +144,7 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         embedding_scale=sizes.embedding_scale,
         tie=sizes.tie,
         dropout=sizes.dropout,
+        word_dropout=(sizes.source_word_dropout, sizes.target_word_dropout),
         positions=positions,
     )
 

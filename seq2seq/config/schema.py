@@ -73,7 +73,7 @@ class Encoder(Section):
 
 
 class Model(Section):
-    """Widths of the layers. `encoder_hidden` is the width of one direction; encoder outputs are twice as wide."""
+    """Widths of the layers, and dropout. `encoder_hidden` is the width of one direction; outputs are twice as wide."""
 
     embedding: Width
     embedding_scale: Positive
@@ -81,6 +81,8 @@ class Model(Section):
     decoder_hidden: Width
     tie: Annotated[str, one_of(TIES)]
     dropout: Fraction
+    source_word_dropout: Fraction
+    target_word_dropout: Fraction
 
 
 class Device(Section):

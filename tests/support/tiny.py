@@ -72,6 +72,7 @@ def tiny_model(
     *,
     tie: str = "none",
     dropout: float = 0.0,
+    word_dropout: tuple[float, float] = (0.0, 0.0),
     seed: int = 1,
 ) -> Model:
     """A model with fresh weights that the seed decides; in place `self_attention` the rule is the encoder's."""
@@ -92,6 +93,7 @@ def tiny_model(
         embedding_scale=3.0,
         tie=tie,
         dropout=dropout,
+        word_dropout=word_dropout,
         positions=POSITIONS,
     )
 
