@@ -128,13 +128,19 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         hidden_size=sizes.encoder_hidden,
         layers=configuration.encoder.layers,
         dropout=sizes.dropout,
+        recurrent_dropout=sizes.recurrent_dropout,
     )
     attention = configuration.encoder.attention
     encoder = gru if attention is None else SelfAttentionEncoder(gru, rule(attention), positions=positions)
     decoder_sizes = DecoderSizes(
         embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
     )
-    decoder = DECODERS[configuration.decoder.place](rule(configuration.attention), decoder_sizes, dropout=sizes.dropout)
+    decoder = DECODERS[configuration.decoder.place](
+        rule(configuration.attention),
+        decoder_sizes,
+        dropout=sizes.dropout,
+        recurrent_dropout=sizes.recurrent_dropout,
+    )
     return Model(
         encoder,
         decoder,

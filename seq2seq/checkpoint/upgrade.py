@@ -10,7 +10,7 @@ ADDED: dict[str, dict[str, Any]] = {
         **{"save_every": None, "freeze": [], "average": None},
         **{"sample_subwords": {"source": None, "target": None}},
     },
-    "model": {"source_word_dropout": 0.0, "target_word_dropout": 0.0},
+    "model": {"recurrent_dropout": 0.0, "source_word_dropout": 0.0, "target_word_dropout": 0.0},
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
     "attention": _HARD,
     "encoder.attention": _HARD,

@@ -81,6 +81,7 @@ class Model(Section):
     decoder_hidden: Width
     tie: Annotated[str, one_of(TIES)]
     dropout: Fraction
+    recurrent_dropout: Fraction
     source_word_dropout: Fraction
     target_word_dropout: Fraction
 

@@ -46,6 +46,20 @@ class WordDropout(nn.Module):
         return embedded * self.dropout(embedded.new_ones(*embedded.shape[:2], 1))
 
 
+class RecurrentDropout(nn.Module):
+    """The mask of a recurrent state, the same for all steps of a sentence (Gal and Ghahramani 2016, section 4)."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.dropout = Dropout(probability)
+
+    def forward(self, state: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"] | None:
+        """Factors of 0 or `1 / (1 - p)` for each entry of the state; None where nothing is dropped."""
+        if not self.training or self.dropout.probability == 0:
+            return None
+        return self.dropout(torch.ones_like(state))
+
+
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, dropped: int) -> Tensor:

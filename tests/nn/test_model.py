@@ -193,9 +193,10 @@ def test_where_weights_start(place: str) -> None:
                 assert 0.5 * bound < matrix.abs().max().item() <= bound
 
 
+@pytest.mark.parametrize("chance", ["dropout", "recurrent_dropout"])
 @pytest.mark.parametrize("place", PLACES)
-def test_dropout_is_off_when_evaluating(place: str) -> None:
-    model, plain, batch = tiny_model(place, dropout=0.5), tiny_model(place), ragged_batch()
+def test_dropout_is_off_when_evaluating(place: str, chance: str) -> None:
+    model, plain, batch = tiny_model(place, **{chance: 0.5}), tiny_model(place), ragged_batch()
     given = batch.source, batch.source_mask, batch.target_input
     assert not torch.equal(model(*given)[0], model(*given)[0])
     model.eval()

@@ -219,7 +219,7 @@ class _RefusesToWait(TorchDispatchMode):
 
 @pytest.mark.parametrize(("place", "rule", "distribution"), EVERYWHERE)
 def test_nothing_in_a_step_waits_for_the_device(place: str, rule: str, distribution: str) -> None:
-    model = tiny_model(place, rule, distribution, dropout=0.3, word_dropout=(0.1, 0.2)).train()
+    model = tiny_model(place, rule, distribution, dropout=0.3, word_dropout=(0.1, 0.2), recurrent_dropout=0.2)
     batch = padded([3, 11, 7, 20]).ids
     with _RefusesToWait(), static_shapes():
         loss = batch_loss(model, StaticBatch.from_ids(batch), smoothing=0.1)
