@@ -58,6 +58,7 @@ class Training(Section):
     decay: Annotated[str, one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
     label_smoothing: Fraction
     clip: Positive | None
+    r_drop: Annotated[float, Field(ge=0, le=1000)]
     average: Annotated[float, Field(gt=0, lt=1)] | None
     validate_every: PositiveInt | Literal["epoch"]
     metric: Annotated[str, one_of(("bleu", "chrf", "exact", "loss"))]

@@ -200,6 +200,7 @@ def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedu
             schedule=schedule,
             smoothing=options.label_smoothing,
             clip=options.clip,
+            r_drop=options.r_drop,
             precision=precision,
             start=start,
         )
@@ -208,6 +209,7 @@ def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedu
         run.optimizer,
         smoothing=options.label_smoothing,
         clip=options.clip,
+        r_drop=options.r_drop,
         precision=precision,
         graphs=run.configuration.device.graphs,
     )
