@@ -30,6 +30,7 @@ from seq2seq.text.sources.own_text import corpus_of_files
 from seq2seq.text.sources.tmx import Tmx
 from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Prepared, encode, prepare
+from seq2seq.text.subword_sampling import SideOptions, SubwordSampler
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training.learning_rate import Schedule
 
@@ -95,6 +96,24 @@ def encoded(dataset: config.Dataset, text: Corpus, tokenizers: Tokenizers, *, lo
     return encode(text.train, tokenizers, folder=dataset.cache, longest=dataset.longest, longest_source=longest_source)
 
 
+def subword_sampler(
+    configuration: config.Train, train: Split, prepared: Prepared, *, longest_source: int | None
+) -> SubwordSampler | None:
+    """What draws the subwords of each epoch, None without sampling. `longest_source` is the model's, with EOS."""
+    options, longest = configuration.training.sample_subwords, configuration.dataset.longest
+    if not options.on:
+        return None
+    return SubwordSampler(
+        train,
+        prepared,
+        source=SideOptions(options.source, min(longest, (longest_source or longest + 1) - 1)),
+        target=SideOptions(options.target, longest),
+        kind=configuration.dataset.tokenizer,
+        symbols=configuration.dataset.symbols,
+        seed=configuration.training.seed,
+    )
+
+
 def rule(attention: config.Attention) -> Rule:
     """The score and the distribution that the configuration names, with their options."""
     return Rule(
@@ -118,13 +137,19 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         hidden_size=sizes.encoder_hidden,
         layers=configuration.encoder.layers,
         dropout=sizes.dropout,
+        recurrent_dropout=sizes.recurrent_dropout,
     )
     attention = configuration.encoder.attention
     encoder = gru if attention is None else SelfAttentionEncoder(gru, rule(attention), positions=positions)
     decoder_sizes = DecoderSizes(
         embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
     )
-    decoder = DECODERS[configuration.decoder.place](rule(configuration.attention), decoder_sizes, dropout=sizes.dropout)
+    decoder = DECODERS[configuration.decoder.place](
+        rule(configuration.attention),
+        decoder_sizes,
+        dropout=sizes.dropout,
+        recurrent_dropout=sizes.recurrent_dropout,
+    )
     return Model(
         encoder,
         decoder,
@@ -134,6 +159,7 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         embedding_scale=sizes.embedding_scale,
         tie=sizes.tie,
         dropout=sizes.dropout,
+        word_dropout=(sizes.source_word_dropout, sizes.target_word_dropout),
         positions=positions,
     )
 

@@ -6,7 +6,11 @@ from typing import Any
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}, "init": None},
-    "training": {"save_every": None, "freeze": [], "average": None},
+    "training": {
+        **{"save_every": None, "freeze": [], "average": None},
+        **{"r_drop": 0.0, "sample_subwords": {"source": None, "target": None}},
+    },
+    "model": {"recurrent_dropout": 0.0, "source_word_dropout": 0.0, "target_word_dropout": 0.0},
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
     "attention": _HARD,
     "encoder.attention": _HARD,

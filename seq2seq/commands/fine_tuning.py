@@ -32,7 +32,15 @@ TOKENIZERS = tuple(
 DECIDED = (*MODEL, *TOKENIZERS)
 """The sections and options that the checkpoint decides."""
 
-FREE = ("dropout", "estimator", "temperature", "soft")
+FREE = (
+    "dropout",
+    "recurrent_dropout",
+    "source_word_dropout",
+    "target_word_dropout",
+    "estimator",
+    "temperature",
+    "soft",
+)
 """Names of options of the model that concern training only: a run may set them, else they are the checkpoint's."""
 
 LANGUAGES = ("dataset.source", "dataset.target")

@@ -49,7 +49,9 @@ def load_text(configuration: config.Train, resumed: Checkpoint | None, source: S
         earlier = resumed if source is None else source.checkpoint
         if configuration.init is None or earlier is None:
             prepared = build.prepared(dataset, corpus)
-            positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
+            sampled = configuration.training.sample_subwords.source is not None
+            longest = dataset.longest if sampled else int(prepared.store.source.lengths.max())
+            positions = longest + 1  # EOS takes one
         else:
             positions, tokenizers = earlier.positions, earlier.tokenizers
             limit = trained_outline(earlier, folder)[1].longest_source

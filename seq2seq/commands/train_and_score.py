@@ -103,7 +103,8 @@ def train(
     _seed_rank(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     average = None if options.average is None else WeightAverage(model, options.average)
-    run = Run(configuration, prepared, model, optimizer, partial(build.schedule, options), device, average)
+    resample = build.subword_sampler(configuration, text.corpus.train, prepared, longest_source=model.longest_source)
+    run = Run(configuration, prepared, model, optimizer, partial(build.schedule, options), device, average, resample)
     start = restore(run, folder, resumed, state)
     assert start.training is not None
     origin = start.training.state.init

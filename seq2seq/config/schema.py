@@ -73,7 +73,7 @@ class Encoder(Section):
 
 
 class Model(Section):
-    """Widths of the layers. `encoder_hidden` is the width of one direction; encoder outputs are twice as wide."""
+    """Widths of the layers, and dropout. `encoder_hidden` is the width of one direction; outputs are twice as wide."""
 
     embedding: Width
     embedding_scale: Positive
@@ -81,6 +81,9 @@ class Model(Section):
     decoder_hidden: Width
     tie: Annotated[str, one_of(TIES)]
     dropout: Fraction
+    recurrent_dropout: Fraction
+    source_word_dropout: Fraction
+    target_word_dropout: Fraction
 
 
 class Device(Section):
@@ -187,6 +190,12 @@ class Train(Init):
     def _check_widths(self) -> "Train":
         if self.model.tie == "all" and not self.dataset.joint:
             raise ValueError("model.tie=all needs one vocabulary for both languages: dataset.joint=true")
+        chances = ("dropout", "recurrent_dropout", "source_word_dropout", "target_word_dropout")
+        if self.training.r_drop and not any(getattr(self.model, chance) for chance in chances):
+            raise ValueError(
+                f"training.r_drop={self.training.r_drop} compares two dropout masks, but nothing is dropped: set "
+                "model.dropout=0.1, for instance"
+            )
         if self.device.precision == "int8":
             raise ValueError("device.precision=int8 is for translating and scoring: train with auto or float32")
         value = 2 * self.model.encoder_hidden

@@ -22,6 +22,22 @@ class Batch(Section):
     unit: Annotated[str, one_of(("tokens", "sentences"))]
 
 
+class SampleSubwords(Section):
+    """The strength of sampling on each side, null for none (see `Tokenizer.sample_batch`).
+
+    With `tokenizer=unigram` it is the exponent of a segmentation's probability: less is stronger. With `bpe` it is the
+    probability that a merge is skipped: more is stronger.
+    """
+
+    source: Annotated[float, Field(gt=0, le=1)] | None
+    target: Annotated[float, Field(gt=0, le=1)] | None
+
+    @property
+    def on(self) -> bool:
+        """Whether a side is sampled."""
+        return self.source is not None or self.target is not None
+
+
 class Training(Section):
     """`freeze` are parts of the model that stay as they are (see `PARTS`).
 
@@ -33,6 +49,7 @@ class Training(Section):
     steps: PositiveInt | None
     batch: Batch
     accumulate: PositiveInt
+    sample_subwords: SampleSubwords
     freeze: tuple[Annotated[str, one_of(PARTS)], ...]
     learning_rate: Positive
     betas: tuple[Fraction, Fraction]
@@ -41,6 +58,7 @@ class Training(Section):
     decay: Annotated[str, one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
     label_smoothing: Fraction
     clip: Positive | None
+    r_drop: Annotated[float, Field(ge=0, le=1000)]
     average: Annotated[float, Field(gt=0, lt=1)] | None
     validate_every: PositiveInt | Literal["epoch"]
     metric: Annotated[str, one_of(("bleu", "chrf", "exact", "loss"))]

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
-from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.dropout import Dropout, RecurrentDropout
 from seq2seq.nn.int8 import Int8GRUCell
 from seq2seq.nn.recurrence import GRU
 
@@ -126,9 +126,9 @@ class Luong(Decoder):
     attention, so the GRU runs over the whole target first, and attention is one product for all words.
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
         super().__init__(rule, sizes, dropout=dropout, partner=sizes.hidden, combined=sizes.embedding)
-        self.gru = GRU(sizes.embedding, sizes.hidden)
+        self.gru = GRU(sizes.embedding, sizes.hidden, recurrent_dropout=recurrent_dropout)
 
     def prepare_memory(
         self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
@@ -155,10 +155,17 @@ class DeepOutput(Decoder):
     context, the output is `tanh(W [s; y; c] + b)`: a deep output as in Pascanu et al. 2014, with tanh for maxout.
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, partner: int) -> None:
+    def __init__(
+        self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float, partner: int
+    ) -> None:
         super().__init__(rule, sizes, dropout=dropout, partner=partner, combined=sizes.hidden)
+        self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
         self.cell = nn.GRUCell(sizes.hidden, sizes.hidden)
         self.readout = nn.Linear(sizes.hidden + sizes.embedding + sizes.value, sizes.embedding)
+
+    def loop_cell(self, cell: nn.GRUCell | Int8GRUCell, state: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """The form of the cell for a loop over words, with its mask of recurrent dropout. `state` is the first one."""
+        return cell if isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell, self.recurrent_dropout(state))
 
     def read(
         self,
@@ -183,15 +190,15 @@ class Bahdanau(DeepOutput):
     notes this is attention "as the decoder's input".
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
-        super().__init__(rule, sizes, dropout=dropout, partner=sizes.embedding)
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
+        super().__init__(rule, sizes, dropout=dropout, recurrent_dropout=recurrent_dropout, partner=sizes.embedding)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = _steps(state, embedded), state.hidden
         combine = DeferredGradLinear(memory.folded, self.attention.project_partner(embedded))
-        cell = _loop_cell(self.cell)
+        cell = self.loop_cell(self.cell, hidden)
         states, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             attentions.append(self.attention_weights(word, hidden.unsqueeze(1), memory, word_step))
@@ -208,15 +215,15 @@ class Conditional(DeepOutput):
     on the previous word. In the paper the second GRU reads the context only.
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
-        super().__init__(rule, sizes, dropout=dropout, partner=sizes.hidden)
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
+        super().__init__(rule, sizes, dropout=dropout, recurrent_dropout=recurrent_dropout, partner=sizes.hidden)
         self.first = nn.GRUCell(sizes.embedding, sizes.hidden)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = _steps(state, embedded), state.hidden
-        first, second = _loop_cell(self.first), _loop_cell(self.cell)
+        first, second = self.loop_cell(self.first, hidden), self.loop_cell(self.cell, hidden)
         partner_weight = self.attention.linear.weight[:, : hidden.shape[1]]
         project_partner = DeferredGradLinear.linear(partner_weight, self.attention.linear.bias, like=embedded)
         mix = DeferredGradLinear(memory.folded, hidden.new_zeros(()).expand(*embedded.shape[:2], hidden.shape[1]))
@@ -229,11 +236,6 @@ class Conditional(DeepOutput):
             states.append(hidden)
         outputs, attention = self.read(states, embedded, attentions, memory)
         return outputs, State(hidden, step[:, -1] + 1), attention
-
-
-def _loop_cell(cell: nn.GRUCell | Int8GRUCell) -> Callable[[Tensor, Tensor], Tensor]:
-    """The form of the cell for a loop over words."""
-    return cell if isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell)
 
 
 def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:

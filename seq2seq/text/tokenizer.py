@@ -72,10 +72,10 @@ class Tokenizer:
         """`encode` for each text, on all cores where there are many. Raises TypeError for a single string."""
         if isinstance(texts, str):
             raise TypeError(f"expected a list of texts, found the string {texts[:40]!r}: put it into a list")
-        encodable = [_encodable(text) for text in texts]
+        lines = [encodable(text) for text in texts]
         if len(texts) <= FEW:
-            return [self._processor.encode(text) for text in encodable]
-        ids: list[list[int]] = self._processor.encode(encodable)
+            return [self._processor.encode(line) for line in lines]
+        ids: list[list[int]] = self._processor.encode(lines)
         return ids
 
     def count_bytes(self, texts: Sequence[str]) -> list[int]:
@@ -95,6 +95,15 @@ class Tokenizer:
         """The subwords as SentencePiece writes them: "▁" is a space, "<0x0A>" a byte."""
         pieces: list[str] = self._processor.id_to_piece(ids)
         return pieces
+
+    def text_ids(self) -> list[int]:
+        """The ids of all pieces that stand for characters: neither special ones nor bytes."""
+        return [index for index in range(EOS + 1, len(self)) if index not in self._bytes]
+
+    def scores(self) -> list[float]:
+        """The score of each id: log-probabilities of a unigram model; of a BPE model, higher is merged first."""
+        scores: list[float] = self._processor.get_score(list(range(len(self))))
+        return scores
 
     def ids(self, pieces: Sequence[str]) -> list[int]:
         """The ids of subwords: the inverse of `pieces`."""
@@ -176,9 +185,9 @@ def _sample(lines: Iterable[str], size: int) -> list[str]:
     sample: list[str] = []
     for position, line in enumerate(lines):
         if position < size:
-            sample.append(_encodable(line))
+            sample.append(encodable(line))
         elif (index := int(draw() * (position + 1))) < size:
-            sample[index] = _encodable(line)
+            sample[index] = encodable(line)
     return sample
 
 
@@ -210,7 +219,7 @@ def _fitting_coverage(sample: Sequence[str], size: int) -> float | None:
     return next((coverage for coverage, characters in needed.items() if characters <= size), None)
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text with U+FFFD in place of lone surrogates."""
     try:
         text.encode()

@@ -19,7 +19,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import Epochs
-from seq2seq.text.store import Prepared
+from seq2seq.text.store import Prepared, Store
 from seq2seq.training.average import WeightAverage
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import tensors_to_resume
@@ -39,7 +39,10 @@ log = logging.getLogger(__name__)
 
 
 class Run(NamedTuple):
-    """The objects of a training run. `schedule` makes the learning rate schedule of a run from its number of steps."""
+    """The objects of a training run. `schedule` makes the learning rate schedule of a run from its number of steps.
+
+    `resample` makes the encoded training corpus of an epoch (see `seq2seq.text.batches.Epochs`).
+    """
 
     configuration: config.Train
     prepared: Prepared
@@ -48,6 +51,7 @@ class Run(NamedTuple):
     schedule: Callable[[int], Schedule]
     device: torch.device
     average: WeightAverage | None = None
+    resample: Callable[[int], Store] | None = None
 
     def checkpoint(self, step: int, state: State, scores: dict[str, float]) -> Checkpoint:
         """A checkpoint of the current state. It shares its tensors with the run: later steps change them."""
@@ -93,6 +97,8 @@ def steps(
         multiple=start.training.state.length_multiple,
         rank=distributed.rank(),
         processes=distributed.world_size(),
+        resample=run.resample,
+        step_counts=start.training.state.step_counts,
     )
     total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
     validation_interval = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
@@ -148,6 +154,7 @@ def steps(
                     "counts": progress.counts(),
                     "standing": ranking,
                     "average": average,
+                    "step_counts": epochs.step_counts if run.resample else [],
                 }
             )
             with watch.part("checkpoints"):
@@ -193,6 +200,7 @@ def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedu
             schedule=schedule,
             smoothing=options.label_smoothing,
             clip=options.clip,
+            r_drop=options.r_drop,
             precision=precision,
             start=start,
         )
@@ -201,14 +209,12 @@ def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedu
         run.optimizer,
         smoothing=options.label_smoothing,
         clip=options.clip,
+        r_drop=options.r_drop,
         precision=precision,
         graphs=run.configuration.device.graphs,
     )
-    collate = partial(
-        collate_static, run.prepared.store, size=batch.size, unit=batch.unit, multiple=epochs.multiple, pin=True
-    )
-    groups = ([collate(indices) for indices in group] for group in epochs.indices(end, start=start))
-    return static_updates(step, groups, schedule=schedule, start=start)
+    collate = partial(collate_static, size=batch.size, unit=batch.unit, multiple=epochs.multiple, pin=True)
+    return static_updates(step, epochs.collated(collate, end, start=start), schedule=schedule, start=start)
 
 
 def _save(latest: Checkpoint, folder: RunFolder) -> None:

@@ -113,10 +113,11 @@ class StaticStep:
         clip: float | None,
         precision: str,
         graphs: bool,
+        r_drop: float = 0.0,
     ) -> None:
         """With `graphs`, operations are recorded as CUDA graphs. The other options are those of `updates`."""
         self.model, self.optimizer = model, optimizer
-        self.smoothing, self.clip, self.precision = smoothing, clip, precision
+        self.smoothing, self.clip, self.precision, self.r_drop = smoothing, clip, precision, r_drop
         self.graphs = CudaGraphs(enabled=graphs)
         self.parameters = trainable(model)
         self.device = self.parameters[0].device
@@ -139,7 +140,8 @@ class StaticStep:
 
     def _add_gradient(self, ids: Tensor) -> None:
         with static_shapes(), products(self.precision, self.device):
-            loss = batch_loss(self.model, StaticBatch.from_ids(ids), smoothing=self.smoothing)
+            batch = StaticBatch.from_ids(ids)
+            loss = batch_loss(self.model, batch, smoothing=self.smoothing, r_drop=self.r_drop)
             (loss.smoothed / self.tokens).backward()
         self.losses += torch.stack([value.detach() for value in loss])
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from seq2seq.nn.cross_entropy import Loss
+from seq2seq.nn.cross_entropy import Loss, symmetric_divergence
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.memory import memory_or
@@ -38,14 +38,45 @@ class Update(NamedTuple):
     finite: Tensor
 
 
-def batch_loss(model: Model, batch: PaddedPairs, *, smoothing: float) -> Loss:
-    """The loss of a batch under teacher forcing."""
+class _Pairs(NamedTuple):
+    """See `PaddedPairs`."""
+
+    source: Tensor
+    source_mask: Tensor
+    target_input: Tensor
+    target_output: Tensor
+    target_mask: Tensor
+
+    @classmethod
+    def twice(cls, batch: PaddedPairs) -> "_Pairs":
+        """All rows of the batch, and then all rows again."""
+        return cls(*(getattr(batch, name).repeat(2, 1) for name in cls._fields))
+
+
+def batch_loss(model: Model, batch: PaddedPairs, *, smoothing: float, r_drop: float = 0.0) -> Loss:
+    """The loss of a batch under teacher forcing.
+
+    With `r_drop`, the alpha of R-Drop (Liang et al. 2021, equation 4), each sentence is in the batch twice, with two
+    dropout masks. The loss is half of the paper's, so that a token counts as much as without:
+    `(L_1 + L_2) / 2 + alpha / 2 * (KL(p_1 || p_2) + KL(p_2 || p_1)) / 2`, with the distributions p_1 and p_2 of the
+    next word under the two masks.
+    """
+    if r_drop == 0:
+        return _loss(model, batch, smoothing=smoothing)[0]
+    loss, outputs = _loss(model, _Pairs.twice(batch), smoothing=smoothing)
+    one, other = outputs.chunk(2)
+    divergence = symmetric_divergence(model.output, one, other, batch.target_mask)
+    return Loss(loss.smoothed / 2 + r_drop / 4 * divergence, loss.negative_log_likelihood / 2)
+
+
+def _loss(model: Model, batch: PaddedPairs, *, smoothing: float) -> tuple[Loss, Tensor]:
+    """The loss of a batch, and the decoder's outputs."""
     outputs, attention = model(batch.source, batch.source_mask, batch.target_input)
     loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=smoothing)
     if attention.log_probability is not None:
         reinforce = _reinforce(model, outputs, attention.log_probability, batch)
         loss = loss._replace(smoothed=loss.smoothed + reinforce)
-    return loss
+    return loss, outputs
 
 
 def _reinforce(model: Model, outputs: Tensor, log_probability: Tensor, batch: PaddedPairs) -> Tensor:
@@ -71,14 +102,15 @@ def updates(
     schedule: Schedule,
     smoothing: float,
     clip: float | None,
+    r_drop: float = 0.0,
     precision: str = "float32",
     start: int = 0,
 ) -> Iterator[Update]:
     """Makes one optimiser step for each group of batches, as if the group were one batch.
 
     The summed loss of each batch is divided by the number of target tokens of the whole group, so each token has the
-    same weight. Gradients are clipped to the norm `clip`, or not if it is None. `precision` is one of
-    `seq2seq.runtime.precision.PRECISIONS`. The first step has the number `start + 1`.
+    same weight. Gradients are clipped to the norm `clip`, or not if it is None. For `r_drop` see `batch_loss`.
+    `precision` is one of `seq2seq.runtime.precision.PRECISIONS`. The first step has the number `start + 1`.
 
     With several processes each has its own groups, and the groups of all processes together make a step. At the end of
     an epoch a group may be empty. Raises InputError if a batch needs more memory than there is.
@@ -91,7 +123,7 @@ def updates(
         for batch in group:
             (rows, source), target = batch.source.shape, batch.target_input.shape[1]
             with memory_or(too_large(rows, source, target, step)), products(precision, batch.source.device):
-                loss = batch_loss(model, batch, smoothing=smoothing)
+                loss = batch_loss(model, batch, smoothing=smoothing, r_drop=r_drop)
                 (loss.smoothed / tokens).backward()
             losses.append(Loss(*(value.detach() for value in loss)))
         total = Loss(*(torch.stack(values).sum() for values in zip(*losses or [zero], strict=True)))

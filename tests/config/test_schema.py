@@ -214,6 +214,9 @@ def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: ob
     ("changes", "words"),
     [
         ({"dataset.joint": False}, ["model.tie=all", "dataset.joint=true"]),
+        ({"training.r_drop": 5.0}, ["training.r_drop=5.0", "nothing is dropped", "model.dropout"]),
+        ({"training.sample_subwords.source": 1.5}, ["training.sample_subwords.source", "1.5"]),
+        ({"training.sample_subwords.target": 0.0}, ["training.sample_subwords.target", "greater than 0"]),
         ({"search.n_best": 6}, ["search.n_best=6", "search.size=5"]),
         ({"attention.score": "dot", "model.decoder_hidden": 99}, ["model.decoder_hidden", "192", "not 99"]),
         ({"dataset.normalization": "nfkc", "dataset.symbols": ["\ufb01"]}, ["dataset.symbols", "nfkc", '"fi"']),
@@ -315,7 +318,7 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
     [
         ("training.epoch", "did you mean training.epochs?"),
         ("epochs", "did you mean training.epochs?"),
-        ("target", "did you mean dataset.target?"),
+        ("target", "did you mean dataset.target or training.sample_subwords.target?"),
         ("seed", "did you mean dataset.seed or search.seed or training.seed?"),
         ("trianing.epochs", "did you mean training.epochs?"),
         ("atention", "did you mean attention?"),
