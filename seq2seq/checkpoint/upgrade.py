@@ -7,7 +7,7 @@ _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}, "init": None},
     "training": {"save_every": None, "freeze": [], "average": None},
-    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
+    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1},
     "attention": _HARD,
     "encoder.attention": _HARD,
     "search": {

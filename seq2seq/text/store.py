@@ -16,7 +16,8 @@ import sentencepiece
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Split
-from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
+from seq2seq.text.tokenizer import Tokenizer, Tokenizers
+from seq2seq.text.tokenizer_kinds import read_tokenizer, train_tokenizers
 
 FORMAT = 1  # raise it when the same text and options give different files
 CHUNK = 10_000  # pairs that are encoded together
@@ -74,6 +75,7 @@ def prepare(
     longest: int,
     coverage: float = 1.0,
     symbols: Sequence[str] = (),
+    min_frequency: int = 1,
 ) -> Prepared:
     """Trains the tokenizers on the split and encodes it; later calls open the entry that this made in `folder`.
 
@@ -93,11 +95,18 @@ def prepare(
         "longest": longest,
         "coverage": coverage,
         "symbols": list(symbols),
+        "min_frequency": min_frequency,
     }
 
     def tokenizers() -> Tokenizers:
         return train_tokenizers(
-            train, vocabulary_size=vocabulary_size, kind=kind, joint=joint, coverage=coverage, symbols=symbols
+            train,
+            vocabulary_size=vocabulary_size,
+            kind=kind,
+            joint=joint,
+            coverage=coverage,
+            symbols=symbols,
+            min_frequency=min_frequency,
         )
 
     return _prepare(train, tokenizers, options, folder=folder, longest=(longest, longest))
@@ -231,7 +240,7 @@ def _open(entry: Path) -> Prepared | None:
         description = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
         if any((entry / name).stat().st_size != size for name, size in description["sizes"].items()):
             return None
-        models = [Tokenizer((entry / f"{side}.model").read_bytes()) for side in _sides(description["joint"])]
+        models = [read_tokenizer((entry / f"{side}.model").read_bytes()) for side in _sides(description["joint"])]
         tokenizers = Tokenizers(models[0], models[-1])
         filtered = Filtered(empty=description["empty"], too_long=description["too_long"])
         source = _sequences(entry, "source", tokenizers.source)

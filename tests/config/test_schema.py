@@ -19,7 +19,8 @@ from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.sources.files import AlignedFiles
-from seq2seq.text.tokenizer import Tokenizers, train_tokenizers
+from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizer_kinds import train_tokenizers
 from tests.support.programs import CONFIGS, choices
 
 GROUPS = ("attention", "dataset", "decoder", "device", "encoder", "experiment", "model", "search")
