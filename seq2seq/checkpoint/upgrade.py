@@ -8,6 +8,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}, "init": None},
     "training": {"save_every": None, "freeze": [], "average": None},
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1},
+    "model": {"embeddings": {"source": None, "target": None}},
     "attention": _HARD,
     "encoder.attention": _HARD,
     "search": {

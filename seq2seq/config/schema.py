@@ -11,7 +11,7 @@ from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.dataset import Dataset
 from seq2seq.config.training import Init, Training
-from seq2seq.config.types import Fraction, Positive, Section, Width, one_of
+from seq2seq.config.types import Fraction, PathOption, Positive, Section, Width, one_of
 from seq2seq.decoding.minimum_bayes_risk import UTILITIES
 from seq2seq.decoding.penalties import LENGTH_FORMS
 from seq2seq.evaluation.metrics import TOKENIZERS
@@ -72,10 +72,18 @@ class Encoder(Section):
         return self
 
 
+class Embeddings(Section):
+    """Files of pretrained vectors, which embeddings begin with."""
+
+    source: PathOption | None
+    target: PathOption | None
+
+
 class Model(Section):
     """Widths of the layers. `encoder_hidden` is the width of one direction; encoder outputs are twice as wide."""
 
     embedding: Width
+    embeddings: Embeddings
     embedding_scale: Positive
     encoder_hidden: Width
     decoder_hidden: Width
@@ -187,6 +195,12 @@ class Train(Init):
     def _check_widths(self) -> "Train":
         if self.model.tie == "all" and not self.dataset.joint:
             raise ValueError("model.tie=all needs one vocabulary for both languages: dataset.joint=true")
+        source, target = self.model.embeddings.source, self.model.embeddings.target
+        if self.model.tie == "all" and None not in (source, target) and source != target:
+            raise ValueError(
+                f"model.embeddings.source={source} and target={target} are two files for one matrix, since model.tie="
+                "all: set model.tie=target, or give one file"
+            )
         if self.device.precision == "int8":
             raise ValueError("device.precision=int8 is for translating and scoring: train with auto or float32")
         value = 2 * self.model.encoder_hidden
