@@ -61,6 +61,10 @@ class Vocabulary:
             raise InputError(f"the {len(model)} bytes of the tokenizer are not a vocabulary") from error
         return cls(tokens, kind=kind, symbols=symbols)
 
+    def __reduce__(self) -> tuple[Callable[[bytes], "Vocabulary"], tuple[bytes]]:
+        """A copy or a pickle, such as another process gets, is made from the `model`."""
+        return (Vocabulary.read, (self.model,))
+
     def __len__(self) -> int:
         return len(self._tokens)
 

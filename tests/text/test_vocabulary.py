@@ -1,6 +1,7 @@
 """Vocabularies of words and characters: what is a word, what is unknown, what comes back."""
 
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -184,5 +185,7 @@ def test_every_kind_of_tokenizer_keeps_to_the_interface(kind: str) -> None:
         assert isinstance(tokenizer, SubwordTokenizer if kind in ("unigram", "bpe") else Vocabulary)
         assert len(tokenizer) <= 330
         assert type(read_tokenizer(tokenizer.model)) is type(tokenizer)
+        sent = pickle.loads(pickle.dumps(tokenizer))  # as to another process
+        assert (sent.model, sent.encode("unde Ä")) == (tokenizer.model, tokenizer.encode("unde Ä"))
         with pytest.raises(TypeError, match="put it into a list"):
             tokenizer.encode_batch("text")
