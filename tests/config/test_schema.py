@@ -312,7 +312,7 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
     [
         ("training.epoch", "did you mean training.epochs?"),
         ("epochs", "did you mean training.epochs?"),
-        ("target", "did you mean dataset.target?"),
+        ("target", "did you mean dataset.target or model.embeddings.target?"),
         ("seed", "did you mean dataset.seed or search.seed or training.seed?"),
         ("trianing.epochs", "did you mean training.epochs?"),
         ("atention", "did you mean attention?"),
