@@ -87,7 +87,7 @@ class Vocabulary:
         return [self.encode(text) for text in texts]
 
     def _encode_part(self, part: str) -> tuple[int, ...]:
-        return tuple(map(self._id, split(part, self.kind, self._symbols)))
+        return tuple(map(self._id, _split(part, self.kind, self._symbols)))
 
     def _id(self, token: str) -> int:
         """The id of a token; for a word also of its other form, with or without "▁"."""
@@ -104,7 +104,7 @@ class Vocabulary:
 
     def unknown(self, text: str) -> list[str]:
         """The words or characters of a text that are not in the vocabulary."""
-        tokens = [token for part in _parts(text, self.kind) for token in split(part, self.kind, self._symbols)]
+        tokens = [token for part in _parts(text, self.kind) for token in _split(part, self.kind, self._symbols)]
         return [token.removeprefix(META_SPACE) for token in tokens if self._id(token) in self.unknown_ids]
 
     def decode(self, ids: list[int]) -> str:
@@ -135,7 +135,7 @@ def train_vocabulary(
         parts.update(_parts(line, kind))
     counts: Counter[str] = Counter()
     for part, count in parts.items():
-        for token in split(part, kind, pattern):
+        for token in _split(part, kind, pattern):
             counts[token] += count
     first = _first(kind, symbols)
     frequent = {token: count for token, count in counts.items() if count >= min_frequency and token not in first}
@@ -173,7 +173,7 @@ def _parts(text: str, kind: str) -> list[str]:
     return spaced
 
 
-def split(part: str, kind: str, symbols: re.Pattern[str] | None) -> list[str]:
+def _split(part: str, kind: str, symbols: re.Pattern[str] | None) -> list[str]:
     """The words or characters of a part of a text. The first word takes the "▁" that the part begins with."""
     if kind == "char":
         return _split_at(part, symbols, list)
