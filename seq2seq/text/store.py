@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,30 +85,22 @@ def prepare(
 
     Raises `InputError` if the text cannot be read or cannot give the vocabulary, or if `folder` cannot be written.
     """
-    options = {
-        "format": FORMAT,
-        "sentencepiece": sentencepiece.__version__,
-        "text": train.fingerprint(),
+    how: dict[str, Any] = {
         "vocabulary_size": vocabulary_size,
         "kind": kind,
         "joint": joint,
-        "longest": longest,
         "coverage": coverage,
         "symbols": list(symbols),
         "min_frequency": min_frequency,
     }
-
-    def tokenizers() -> Tokenizers:
-        return train_tokenizers(
-            train,
-            vocabulary_size=vocabulary_size,
-            kind=kind,
-            joint=joint,
-            coverage=coverage,
-            symbols=symbols,
-            min_frequency=min_frequency,
-        )
-
+    options = {
+        "format": FORMAT,
+        "sentencepiece": sentencepiece.__version__,
+        "text": train.fingerprint(),
+        "longest": longest,
+        **how,
+    }
+    tokenizers = partial(train_tokenizers, train, **how)
     return _prepare(train, tokenizers, options, folder=folder, longest=(longest, longest))
 
 
