@@ -86,6 +86,7 @@ def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
         kind=dataset.tokenizer,
         coverage=dataset.character_coverage,
         symbols=dataset.symbols,
+        min_frequency=dataset.min_frequency,
         joint=dataset.joint,
         longest=dataset.longest,
     )

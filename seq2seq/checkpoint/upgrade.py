@@ -10,8 +10,11 @@ ADDED: dict[str, dict[str, Any]] = {
         **{"save_every": None, "freeze": [], "average": None},
         **{"r_drop": 0.0, "sample_subwords": {"source": None, "target": None}},
     },
-    "model": {"recurrent_dropout": 0.0, "source_word_dropout": 0.0, "target_word_dropout": 0.0},
-    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
+    "model": {
+        **{"recurrent_dropout": 0.0, "source_word_dropout": 0.0, "target_word_dropout": 0.0},
+        "embeddings": {"source": None, "target": None},
+    },
+    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1},
     "attention": _HARD,
     "encoder.attention": _HARD,
     "search": {

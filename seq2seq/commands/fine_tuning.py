@@ -27,7 +27,8 @@ from seq2seq.trained_model import checkpoint_folder, trained_configuration
 
 MODEL = ("attention", "decoder", "encoder", "model")
 TOKENIZERS = tuple(
-    f"dataset.{name}" for name in ("normalization", "vocabulary", "tokenizer", "character_coverage", "symbols", "joint")
+    f"dataset.{name}"
+    for name in ("normalization", "vocabulary", "tokenizer", "min_frequency", "character_coverage", "symbols", "joint")
 )
 DECIDED = (*MODEL, *TOKENIZERS)
 """The sections and options that the checkpoint decides."""

@@ -11,6 +11,7 @@ from seq2seq.checkpoint import Checkpoint
 from seq2seq.commands.fine_tuning import Source
 from seq2seq.commands.resume import check_text
 from seq2seq.commands.text_remarks import byte_remarks, overlap_remarks, scored_remarks, training_remarks
+from seq2seq.commands.vocabulary_remarks import training_unknown
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.annotations import LoadedSplit, load_split
@@ -85,6 +86,8 @@ def log_remarks(configuration: config.Train, text: RunText) -> None:
         log.info("%s", line)
     for line in byte_remarks(text.corpus.train, tokenizers) if configuration.init is not None else ():
         log.info("%s", line)
+    if shares := training_unknown(text.prepared.store, tokenizers, text.scored.values()):
+        log.info("%s", shares)
     for split in text.scored.values():
         for line in scored_remarks(split, tokenizers, normalization=dataset.normalization):
             log.info("%s", line)

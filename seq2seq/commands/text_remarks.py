@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from seq2seq import config
+from seq2seq.commands.vocabulary_remarks import scored_unknown
 from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split
 from seq2seq.text.hold_out import Rest
 from seq2seq.text.normalization import describe_forms
 from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
-from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizer import SubwordTokenizer, Tokenizers
 
 SAMPLE = 10_000
 """The number of training pairs that are examined."""
@@ -84,8 +85,8 @@ def byte_remarks(train: Split, tokenizers: Tokenizers) -> Iterator[str]:
     """A remark for each side of the training split that the tokenizers of another text write in bytes."""
     sample = list(islice(train, SAMPLE))
     for name, tokenizer, texts in zip(("source", "target"), tokenizers, zip(*sample, strict=True), strict=True):
-        share = sum(tokenizer.count_bytes(texts)) / max(1, sum(map(len, tokenizer.encode_batch(texts))))
-        if share > MANY_BYTES:
+        share = sum(tokenizer.count_fallbacks(texts)) / max(1, sum(map(len, tokenizer.encode_batch(texts))))
+        if share > MANY_BYTES and isinstance(tokenizer, SubwordTokenizer):
             yield (
                 f"warning: {share:.0%} of the {name} subwords are bytes, since the tokenizer of the checkpoint lacks "
                 "their characters: sentences are long and hard to learn; training without init= makes new tokenizers"
@@ -109,5 +110,7 @@ def scored_remarks(split: LoadedSplit, tokenizers: Tokenizers, *, normalization:
             f"warning: {split.name}: {blank:,} of {len(split.pairs):,} pairs have an empty side and are scored all "
             "the same: an empty translation of an empty reference counts as correct; leave them out of the files"
         )
+    if shares := scored_unknown(split, tokenizers):
+        yield shares
     if normalization == "none" and (sentence := describe_forms(split.pairs, tokenizers, split.name)):
         yield f"warning: {sentence}"

@@ -15,6 +15,7 @@ from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.fine_tuning import Source
+from seq2seq.commands.pretrained_vectors import load_vectors
 from seq2seq.commands.resume import restore
 from seq2seq.commands.run_text import fingerprint, load_text, log_remarks
 from seq2seq.config.loading import flat
@@ -94,6 +95,9 @@ def train(
     model = build.model(configuration, tokenizers, positions=text.positions).to(device)
     if source is not None:
         load_weights(model, source.checkpoint, source.folder)
+    elif resumed is None and distributed.is_rank0():  # the other processes get the weights of the first
+        for line in load_vectors(model, configuration, prepared):
+            log.info("%s", line)
     freeze(model, options.freeze)
     log.info("run folder %s", folder)
     _log_sizes(prepared, model, device)

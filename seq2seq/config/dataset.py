@@ -10,6 +10,8 @@ from seq2seq.config.types import Column, Language, PathOption, Paths, Section, S
 from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.sources.tsv import QUOTINGS
 from seq2seq.text.tokenizer import check_symbols
+from seq2seq.text.tokenizer_kinds import KINDS as TOKENIZERS
+from seq2seq.text.tokenizer_kinds import SUBWORDS
 
 Fields = tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]]
 
@@ -17,6 +19,8 @@ Fields = tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_len
 class Text(Section):
     """The options of every dataset: its languages, its tokenizers, and which pairs are left out.
 
+    `vocabulary` is the number of subwords, or the greatest number of words or characters. Words or characters that
+    occur less than `min_frequency` times in the training text are unknown.
     `character_coverage` is the share of the training text's characters that have a piece; the others become bytes.
     `symbols` are pieces that are never split. `longest` is the maximum number of subwords of a side in training; longer
     pairs are left out and counted.
@@ -26,12 +30,27 @@ class Text(Section):
     target: Language
     normalization: Annotated[str, one_of(NORMALIZATIONS)]
     vocabulary: Annotated[int, Field(ge=8, le=1_000_000)]
-    tokenizer: Annotated[str, one_of(("unigram", "bpe"))]
+    tokenizer: Annotated[str, one_of(TOKENIZERS)]
+    min_frequency: PositiveInt
     character_coverage: Annotated[float, Field(ge=0.98, le=1)]  # SentencePiece's limits
     symbols: Annotated[tuple[Symbol, ...], AfterValidator(check_symbols)]
     joint: bool
     longest: PositiveInt
     cache: PathOption
+
+    @model_validator(mode="after")
+    def _check_rare_text(self) -> "Text":
+        if self.tokenizer in SUBWORDS and self.min_frequency > 1:
+            raise ValueError(
+                f"dataset.min_frequency={self.min_frequency} is for dataset.tokenizer=word and char, and "
+                f"dataset.tokenizer={self.tokenizer} splits rare words into subwords: leave it out"
+            )
+        if self.tokenizer not in SUBWORDS and self.character_coverage < 1:
+            raise ValueError(
+                f"dataset.character_coverage={self.character_coverage} is for dataset.tokenizer=unigram and bpe; with "
+                f"dataset.tokenizer={self.tokenizer} use dataset.min_frequency or dataset.vocabulary"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_symbols_are_normalized(self) -> "Text":

@@ -11,7 +11,7 @@ from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.dataset import Dataset
 from seq2seq.config.training import Init, Training
-from seq2seq.config.types import Fraction, Positive, Section, Width, one_of
+from seq2seq.config.types import Fraction, PathOption, Positive, Section, Width, one_of
 from seq2seq.decoding.minimum_bayes_risk import UTILITIES
 from seq2seq.decoding.penalties import LENGTH_FORMS
 from seq2seq.evaluation.metrics import TOKENIZERS
@@ -19,6 +19,7 @@ from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
 from seq2seq.runtime.device import DEVICES
 from seq2seq.runtime.precision import PRECISIONS
+from seq2seq.text.tokenizer_kinds import SUBWORDS
 
 MOST_HYPOTHESES = 2**17  # limit of beam size times sentences in a batch
 
@@ -72,10 +73,18 @@ class Encoder(Section):
         return self
 
 
+class Embeddings(Section):
+    """Files of pretrained vectors, which embeddings begin with."""
+
+    source: PathOption | None
+    target: PathOption | None
+
+
 class Model(Section):
     """Widths of the layers, and dropout. `encoder_hidden` is the width of one direction; outputs are twice as wide."""
 
     embedding: Width
+    embeddings: Embeddings
     embedding_scale: Positive
     encoder_hidden: Width
     decoder_hidden: Width
@@ -195,6 +204,17 @@ class Train(Init):
             raise ValueError(
                 f"training.r_drop={self.training.r_drop} compares two dropout masks, but nothing is dropped: set "
                 "model.dropout=0.1, for instance"
+            )
+        if self.dataset.tokenizer not in SUBWORDS and any(dict(self.training.sample_subwords).values()):
+            raise ValueError(
+                f"training.sample_subwords draws subwords; dataset.tokenizer={self.dataset.tokenizer} has none: set "
+                f"dataset.tokenizer={SUBWORDS[0]}"
+            )
+        source, target = self.model.embeddings.source, self.model.embeddings.target
+        if self.model.tie == "all" and None not in (source, target) and source != target:
+            raise ValueError(
+                f"model.embeddings.source={source} and target={target} are two files for one matrix, since model.tie="
+                "all: set model.tie=target, or give one file"
             )
         if self.device.precision == "int8":
             raise ValueError("device.precision=int8 is for translating and scoring: train with auto or float32")

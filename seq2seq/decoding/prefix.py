@@ -66,9 +66,11 @@ def _permitted(
 def prefix_ids(prefix: str | Sequence[str], tokenizer: Tokenizer, title: str) -> list[int]:
     """The ids of a prefix: a text, whose spaces at the end belong to the next word, or subwords.
 
-    Raises InputError for a subword that the vocabulary does not have, and for EOS. `title` names the prefix.
+    Raises InputError for a subword or word that the vocabulary does not have, and for EOS. `title` names the prefix.
     """
     if isinstance(prefix, str):
+        if unknown := tokenizer.unknown(prefix.rstrip()):
+            raise InputError(f"{title} has {unknown[0]!r}, which is not in the target vocabulary")
         return tokenizer.encode(prefix.rstrip())
     ids = tokenizer.ids(prefix)
     for subword, index in zip(prefix, ids, strict=True):

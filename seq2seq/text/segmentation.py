@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seq2seq.text.tokenizer import META_SPACE, Tokenizer, encodable
+from seq2seq.text.lines import encodable
+from seq2seq.text.tokenizer import META_SPACE, SubwordTokenizer
 
 
 class Draw(NamedTuple):
@@ -37,7 +38,7 @@ class Unit(NamedTuple):
 class Pieces:
     """The pieces that text is segmented into. `symbols` are pieces that stay whole."""
 
-    def __init__(self, tokenizer: Tokenizer, symbols: Sequence[str]) -> None:
+    def __init__(self, tokenizer: SubwordTokenizer, symbols: Sequence[str]) -> None:
         text_ids = tokenizer.text_ids()
         texts = zip(tokenizer.pieces(text_ids), text_ids, strict=True)
         self.ids = {text: index for text, index in texts if text not in symbols}

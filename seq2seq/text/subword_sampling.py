@@ -9,7 +9,7 @@ import numpy as np
 from seq2seq.text.corpus import Pair, Split
 from seq2seq.text.segmentation import SEGMENTERS, Pieces, Segmenter
 from seq2seq.text.store import CHUNK, Prepared, Sequences, Store
-from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.tokenizer import SubwordTokenizer, Tokenizer
 
 
 class SideOptions(NamedTuple):
@@ -97,7 +97,10 @@ class _Side:
 
 
 def _segmenter(tokenizer: Tokenizer, strength: float | None, *, kind: str, symbols: Sequence[str]) -> Segmenter | None:
-    return None if strength is None else SEGMENTERS[kind](Pieces(tokenizer, symbols), strength)
+    if strength is None:
+        return None
+    assert isinstance(tokenizer, SubwordTokenizer), kind
+    return SEGMENTERS[kind](Pieces(tokenizer, symbols), strength)
 
 
 def _join(sentences: list[np.ndarray], *, like: Sequences) -> Sequences:

@@ -219,7 +219,7 @@ def test_what_is_older_than_an_option_does_what_it_did(tmp_path: Path, tokenizer
         assert section == {**attention, "estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
     for name, more in (("files", {}), ("tsv", {"columns": None, "quoting": "none", "header": False})):
         checkpoint.store(trained(tokenizers)._replace(configuration={"dataset": {"name": name}}), tmp_path / "best")
-        added = {"normalization": "none", "character_coverage": 1.0, "symbols": []}
+        added = {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1}
         assert checkpoint.load(tmp_path / "best").configuration["dataset"] == {"name": name, **added, **more}
     kept = {**older, "encoder": {"attention": None}, "device": {"precision": "auto"}}
     checkpoint.store(trained(tokenizers)._replace(configuration=kept), tmp_path / "best")

@@ -397,4 +397,4 @@ def test_rare_characters_can_be_bytes(warm: Warm, tmp_path: Path) -> None:
     assert "or dataset.character_coverage=0.9995, which writes rare characters as bytes" in found
     train(warm, tmp_path, "run", *TEXT, "dataset.vocabulary=340", "dataset.character_coverage=0.9995")
     tokenizer = checkpoint.load(tmp_path / "run/checkpoints/best").tokenizers.source
-    assert tokenizer.count_bytes(["Das Mädchen.", "\u4e05"]) == [0, 3]
+    assert tokenizer.count_fallbacks(["Das Mädchen.", "\u4e05"]) == [0, 3]

@@ -19,7 +19,8 @@ from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.sources.files import AlignedFiles
-from seq2seq.text.tokenizer import Tokenizers, train_tokenizers
+from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizer_kinds import train_tokenizers
 from tests.support.programs import CONFIGS, choices
 
 GROUPS = ("attention", "dataset", "decoder", "device", "encoder", "experiment", "model", "search")
@@ -318,7 +319,7 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
     [
         ("training.epoch", "did you mean training.epochs?"),
         ("epochs", "did you mean training.epochs?"),
-        ("target", "did you mean dataset.target or training.sample_subwords.target?"),
+        ("target", "did you mean dataset.target or model.embeddings.target or training.sample_subwords.target?"),
         ("seed", "did you mean dataset.seed or search.seed or training.seed?"),
         ("trianing.epochs", "did you mean training.epochs?"),
         ("atention", "did you mean attention?"),

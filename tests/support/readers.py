@@ -32,7 +32,7 @@ from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.sources.own_text import corpus_of_files
 from seq2seq.text.sources.tmx import Tmx
 from seq2seq.text.sources.tsv import TabSeparated
-from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizer
+from seq2seq.text.tokenizer import SubwordTokenizer, Tokenizers, train_tokenizer
 from seq2seq.trained_model import build_trained
 from seq2seq.training.optimizer import make_optimizer, tensors_to_resume
 from tests.support.programs import CONFIGS, SUBJECTS, VERBS
@@ -145,7 +145,7 @@ def read_tokenizer(example: Any, folder: Path) -> None:
     model = whole_checkpoint()["source.model"]
     for edit in edits:
         model = with_field(model, edit)
-    tokenizer = Tokenizer(model)
+    tokenizer = SubwordTokenizer(model)
     ids = tokenizer.encode(text)
     assert all(0 <= index < len(tokenizer) for index in ids)
     tokenizer.pieces(ids)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.text.segmentation import BPESegmenter, Pieces, Segmenter, UnigramSegmenter
-from seq2seq.text.tokenizer import EOS, Tokenizer, train_tokenizer
+from seq2seq.text.tokenizer import EOS, SubwordTokenizer, train_tokenizer
 from tests.support.lines import made_up_text
 
 SYMBOLS = ("{0}", "gem", "<b>", "<b")
@@ -37,11 +37,11 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(kind: str) -> Tokenizer:
+def tokenizer(kind: str) -> SubwordTokenizer:
     return train_tokenizer(made_up_text(800), vocabulary_size=500, kind=kind, symbols=SYMBOLS)
 
 
-def segmenter(kind: str, tokenizer: Tokenizer, strength: float) -> Segmenter:
+def segmenter(kind: str, tokenizer: SubwordTokenizer, strength: float) -> Segmenter:
     return SEGMENTERS[kind](Pieces(tokenizer, SYMBOLS), strength)
 
 
@@ -54,32 +54,32 @@ def draws(segmenter: Segmenter, texts: list[str], seed: int = 1) -> list[list[in
 
 @pytest.mark.parametrize("strength", [1e-3, 0.1, 1.0])
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\u2581")))
-def test_a_draw_is_the_same_text(kind: str, tokenizer: Tokenizer, strength: float, text: str) -> None:
+def test_a_draw_is_the_same_text(kind: str, tokenizer: SubwordTokenizer, strength: float, text: str) -> None:
     texts = [text, *made_up_text(9), *OTHER_TEXT, text]
     sentences = draws(segmenter(kind, tokenizer, strength), texts)
     assert [tokenizer.decode(ids) for ids in sentences] == texts
     assert all(EOS < index < len(tokenizer) for ids in sentences for index in ids)
 
 
-def test_what_utf8_cannot_encode_is_replaced(kind: str, tokenizer: Tokenizer) -> None:
+def test_what_utf8_cannot_encode_is_replaced(kind: str, tokenizer: SubwordTokenizer) -> None:
     sentences = draws(segmenter(kind, tokenizer, 0.1), ["a\ud800b", "a\u2581b"])
     assert [tokenizer.decode(ids) for ids in sentences] == ["a\ufffdb", "a b"]
 
 
-def test_no_text_has_no_subwords(kind: str, tokenizer: Tokenizer) -> None:
+def test_no_text_has_no_subwords(kind: str, tokenizer: SubwordTokenizer) -> None:
     for texts in ([], [""], ["", ""]):
         ids, lengths = segmenter(kind, tokenizer, 0.1).draw(texts, np.random.default_rng(1))
         assert (len(ids), lengths.tolist()) == (0, [0] * len(texts))
 
 
-def test_without_chance_it_is_the_usual_segmentation(kind: str, tokenizer: Tokenizer) -> None:
+def test_without_chance_it_is_the_usual_segmentation(kind: str, tokenizer: SubwordTokenizer) -> None:
     """A high exponent leaves the most probable segmentation, a dropout of 0 all merges."""
     texts = [*made_up_text(300), *OTHER_TEXT]
     sharp = segmenter(kind, tokenizer, 1e4 if kind == "unigram" else 0.0)
     assert draws(sharp, texts) == tokenizer.encode_batch(texts)
 
 
-def test_a_draw_depends_on_the_generator_only(kind: str, tokenizer: Tokenizer) -> None:
+def test_a_draw_depends_on_the_generator_only(kind: str, tokenizer: SubwordTokenizer) -> None:
     """Not on earlier draws, nor on the process."""
     texts = made_up_text(40)
     one = segmenter(kind, tokenizer, 0.1)
@@ -87,8 +87,8 @@ def test_a_draw_depends_on_the_generator_only(kind: str, tokenizer: Tokenizer) -
     assert draws(one, texts, seed=2) != first
     assert draws(one, texts) == draws(segmenter(kind, tokenizer, 0.1), texts) == first != tokenizer.encode_batch(texts)
     program = (
-        "import sys; from seq2seq.text.tokenizer import Tokenizer; from tests.text.test_segmentation import *;"
-        f"print(draws(segmenter('{kind}', Tokenizer(sys.stdin.buffer.read()), 0.1), made_up_text(40)))"
+        "import sys; from seq2seq.text.tokenizer import SubwordTokenizer; from tests.text.test_segmentation import *;"
+        f"print(draws(segmenter('{kind}', SubwordTokenizer(sys.stdin.buffer.read()), 0.1), made_up_text(40)))"
     )
     command = [sys.executable, "-c", program]
     other = subprocess.run(command, input=tokenizer.model, capture_output=True, cwd=Path(__file__).parents[2])
@@ -156,7 +156,7 @@ def test_dropping_all_merges_leaves_characters_and_symbols() -> None:
     assert tokenizer.pieces(ids) == ["\u2581", "a", "gem", *"\u2581sole"]
 
 
-def test_symbols_stay_whole(kind: str, tokenizer: Tokenizer) -> None:
+def test_symbols_stay_whole(kind: str, tokenizer: SubwordTokenizer) -> None:
     """Where symbols overlap, the leftmost and longest; no piece reaches into a symbol."""
     texts = ["xgemgem<b>{0}", "gemx <b ge", *[f"a{symbol}le" for symbol in SYMBOLS]]
     wanted = [["gem", "gem", "<b>", "{0}"], ["gem", "<b"], *[[symbol] for symbol in SYMBOLS]]
