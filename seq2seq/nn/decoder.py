@@ -232,8 +232,9 @@ class Conditional(DeepOutput):
 
 
 def _loop_cell(cell: nn.GRUCell | Int8GRUCell) -> Callable[[Tensor, Tensor], Tensor]:
-    """The form of the cell for a loop over words."""
-    return cell if isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell)
+    """The form of the cell for a loop over words. While ONNX traces the model it is PyTorch's, which ONNX can hold."""
+    is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return cell if isinstance(cell, Int8GRUCell) or is_traced else DeferredGradGRUCell(cell)
 
 
 def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:
