@@ -3,7 +3,7 @@
 python scripts/export.py runs/NAME output=FOLDER
 
 A run folder stands for its best checkpoint. The new folder has the encoder and one step of the decoder as ONNX, both
-SentencePiece models, and model.json with the names and shapes of inputs and outputs. ONNX Runtime must compute what
+SentencePiece models, and model.json with the names of inputs and outputs. ONNX Runtime must compute what
 PyTorch computes, up to rounding, before the folder is written.
 """
 
