@@ -13,7 +13,8 @@ from plain_model import RULES, PlainModel
 from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
-from seq2seq.nn.decoder import DECODERS, DecoderSizes
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, Epochs, round_up

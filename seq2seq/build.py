@@ -13,7 +13,8 @@ from seq2seq.attention.scores import SCORES
 from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.translator import Translator
-from seq2seq.nn.decoder import DECODERS, DecoderSizes
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.model import Model

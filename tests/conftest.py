@@ -27,7 +27,16 @@ settings.load_profile("shared machine")
 PROGRAMS = ("commands", "packaging", "scripts")
 """Folders of tests that start the real programs."""
 HOSTILE = ("test_hostile", "test_strangers", "test_fuzz")
-SLOW = ("test_built_in", "test_corpus", "test_import", "test_lock", "test_python_page", "test_readme", "test_train")
+SLOW = (
+    "test_built_in",
+    "test_corpus",
+    "test_import",
+    "test_lock",
+    "test_onnx_graphs",
+    "test_python_page",
+    "test_readme",
+    "test_train",
+)
 """They generate corpora, train, or start Python again and again."""
 
 

@@ -33,7 +33,7 @@ def average(paths: Sequence[Path], output: Path) -> Checkpoint:
     if len(paths) < 2:
         raise InputError(f"expected two checkpoints or more, found {len(paths)}: give runs/NAME/checkpoints/best ...")
     folders = [checkpoint_folder(path) for path in paths]
-    _check_output(output, folders)
+    check_output(output, folders)
     resolved = [folder.resolve() for folder in folders]
     if repeated := [folder for i, folder in enumerate(folders) if resolved[i] in resolved[:i]]:
         raise InputError(f"{repeated[0]}: the checkpoint is given twice, and would count twice; give each once")
@@ -52,7 +52,7 @@ def average(paths: Sequence[Path], output: Path) -> Checkpoint:
     return mean
 
 
-def _check_output(output: Path, folders: Sequence[Path]) -> None:
+def check_output(output: Path, folders: Sequence[Path]) -> None:
     """Raises InputError where the output exists, lies inside a checkpoint, or has a name that training uses."""
     if output.exists() or output.is_symlink():
         raise InputError(f"output={output}: it exists already, and nothing is replaced: name a new folder")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seq2seq.attention.distributions import Attention
 from seq2seq.nn.cross_entropy import Loss
-from seq2seq.nn.decoder import Memory, State
+from seq2seq.nn.decoder_base import Memory, State
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import Tokenizer

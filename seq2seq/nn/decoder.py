@@ -20,103 +20,18 @@ so training and search cannot differ.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, words_before
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
-from seq2seq.nn.dropout import Dropout, RecurrentDropout
+from seq2seq.nn.dropout import RecurrentDropout
 from seq2seq.nn.int8 import Int8GRUCell
 from seq2seq.nn.recurrence import GRU
-
-
-class Memory(NamedTuple):
-    """Encoded sources, which a decoder attends to. They are the same at every step.
-
-    `key` and `value` are prepared for the rule. `folded` is `AttentionLayer.fold(value)`.
-    """
-
-    key: Float[Tensor, "batch source key"]
-    value: Float[Tensor, "batch source value"]
-    folded: Float[Tensor, "batch heads_source output"]
-    mask: Bool[Tensor, "batch source"]
-
-    def select(self, rows: Int[Tensor, "rows"]) -> "Memory":
-        """The memory of these rows, in this order. A row may occur more than once."""
-        return Memory(*(field.index_select(0, rows) for field in self))
-
-
-class State(NamedTuple):
-    """The state of a decoder between two steps. `step` is the number of target words read."""
-
-    hidden: Float[Tensor, "batch hidden"]
-    step: Int[Tensor, "batch"]
-
-    def select(self, rows: Int[Tensor, "rows"]) -> "State":
-        """The state of these rows, in this order. A row may occur more than once."""
-        return State(*(field.index_select(0, rows) for field in self))
-
-
-class DecoderSizes(NamedTuple):
-    """The widths of embedded words, encoder outputs and states, and the greatest source length in tokens."""
-
-    embedding: int
-    value: int
-    hidden: int
-    positions: int
-
-
-class Decoder(nn.Module):
-    """The parts that all decoder kinds share: the bridge from the encoder, the choice of Q and K, the attention layer.
-
-    Outputs are as wide as an embedding, so the output layer can share its weight with the embeddings.
-    """
-
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, partner: int, combined: int) -> None:
-        """`partner` is the width of P in the table above, `combined` that of the combine layer's output."""
-        super().__init__()
-        query, key = (
-            (sizes.embedding, sizes.hidden) if rule.score.location_based else (sizes.hidden, sizes.value)
-        )  # see the table above
-        self.attention = rule.layer(
-            query=query, key=key, value=sizes.value, positions=sizes.positions, partner=partner, output=combined
-        )
-        self.bridge = nn.Linear(sizes.value, sizes.hidden)
-        self.dropout = Dropout(dropout)
-
-    def start(self, final: Float[Tensor, "batch value"]) -> State:
-        """The bridge: the first state of the decoder, `tanh(W final + b)`, from the final state of the encoder."""
-        step = torch.zeros(final.shape[0], dtype=torch.long, device=final.device)
-        return State(torch.tanh(self.bridge(final)), step)
-
-    def prepare_memory(
-        self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
-    ) -> Memory:
-        """The part of attention that does not depend on queries, from the encoder outputs."""
-        value = self.attention.score.prepare_value(outputs)
-        return Memory(self.attention.score.prepare(outputs), value, self.attention.fold(value), mask)
-
-    def attention_weights(
-        self,
-        embedded: Float[Tensor, "batch target embedding"],
-        hidden: Float[Tensor, "batch target hidden"],
-        memory: Memory,
-        step: Int[Tensor, "batch target"],
-    ) -> Attention:
-        """The weights of all heads. Q and K are those of the table above."""
-        if self.attention.score.location_based:
-            return self.attention.attention_weights(embedded, hidden, memory.mask, step)
-        return self.attention.attention_weights(hidden, memory.key, memory.mask, step)
-
-    def forward(
-        self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
-    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        """Outputs, the state after the last word, and the attention of each word, with its heads merged."""
-        raise NotImplementedError
 
 
 class Luong(Decoder):
@@ -139,7 +54,7 @@ class Luong(Decoder):
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        step = _steps(state, embedded)
+        step = words_before(state, embedded)
         hidden, last = self.gru(embedded, state.hidden.unsqueeze(0))
         hidden = self.dropout(hidden)
         attention = self.attention_weights(embedded, hidden, memory, step)
@@ -164,8 +79,14 @@ class DeepOutput(Decoder):
         self.readout = nn.Linear(sizes.hidden + sizes.embedding + sizes.value, sizes.embedding)
 
     def loop_cell(self, cell: nn.GRUCell | Int8GRUCell, state: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        """The form of the cell for a loop over words, with its mask of recurrent dropout. `state` is the first one."""
-        return cell if isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell, self.recurrent_dropout(state))
+        """The form of the cell for a loop over words, with its mask of recurrent dropout. `state` is the first one.
+
+        While ONNX traces the model it is PyTorch's, which ONNX can hold.
+        """
+        is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if isinstance(cell, Int8GRUCell) or is_traced:
+            return cell
+        return DeferredGradGRUCell(cell, self.recurrent_dropout(state))
 
     def read(
         self,
@@ -196,7 +117,7 @@ class Bahdanau(DeepOutput):
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        step, hidden = _steps(state, embedded), state.hidden
+        step, hidden = words_before(state, embedded), state.hidden
         combine = DeferredGradLinear(memory.folded, self.attention.project_partner(embedded))
         cell = self.loop_cell(self.cell, hidden)
         states, attentions = [], []
@@ -222,7 +143,7 @@ class Conditional(DeepOutput):
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        step, hidden = _steps(state, embedded), state.hidden
+        step, hidden = words_before(state, embedded), state.hidden
         first, second = self.loop_cell(self.first, hidden), self.loop_cell(self.cell, hidden)
         partner_weight = self.attention.linear.weight[:, : hidden.shape[1]]
         project_partner = DeferredGradLinear.linear(partner_weight, self.attention.linear.bias, like=embedded)
@@ -236,12 +157,6 @@ class Conditional(DeepOutput):
             states.append(hidden)
         outputs, attention = self.read(states, embedded, attentions, memory)
         return outputs, State(hidden, step[:, -1] + 1), attention
-
-
-def _steps(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:
-    """The number of target words before each of the embedded ones."""
-    step = state.step.unsqueeze(1)
-    return step if embedded.shape[1] == 1 else step + torch.arange(embedded.shape[1], device=embedded.device)
 
 
 DECODERS: dict[str, type[Bahdanau] | type[Luong] | type[Conditional]] = {

@@ -121,7 +121,8 @@ class DeferredGradLinear:
     ) -> None:
         self._inputs: list[Tensor] = []
         self._matrix = matrix.detach()
-        biases = _MatrixGradient.apply(biases, matrix, self._inputs)  # type: ignore[no-untyped-call]
+        if torch.is_grad_enabled():
+            biases = _MatrixGradient.apply(biases, matrix, self._inputs)  # type: ignore[no-untyped-call]
         self._biases: Iterator[Tensor] = iter(biases.unbind(1))
 
     @classmethod
@@ -136,7 +137,7 @@ class DeferredGradLinear:
         bias = next(self._biases)
         if self._matrix.dim() == 2:
             return torch.addmm(bias, vector, self._matrix)
-        bias, rows = (tensor.unflatten(0, (len(self._matrix), -1)) for tensor in (bias, vector))
+        bias, rows = (tensor.unflatten(0, (self._matrix.shape[0], -1)) for tensor in (bias, vector))
         return torch.baddbmm(bias, rows, self._matrix).flatten(0, 1)
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from seq2seq.attention.distributions import Attention
 from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy, padded_linear_cross_entropy
-from seq2seq.nn.decoder import Decoder, Memory, State
+from seq2seq.nn.decoder_base import Decoder, Memory, State
 from seq2seq.nn.dropout import Dropout, WordDropout
 from seq2seq.nn.encoder import Encoder, SelfAttentionEncoder
 from seq2seq.nn.initialization import initialize

@@ -15,7 +15,7 @@ from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.nn.model import Model
 from seq2seq.reporting.tensorboard import Board
 from seq2seq.runtime import distributed
-from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.errors import DivergenceError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import Epochs
@@ -83,7 +83,7 @@ def steps(
 
     The caller has saved `start` in `folder` and loaded it into the model. A run that was interrupted and then resumed
     from the last checkpoint in `folder` has the same weights, curves and scores as a run without interruption.
-    Raises InputError if training diverges, TrainingStopped after a signal.
+    Raises DivergenceError if training diverges, TrainingStopped after a signal.
     """
     assert start.training is not None
     options = run.configuration.training
@@ -237,10 +237,10 @@ def _log_validation(title: str, values: Mapping[str, float], *, best: bool) -> N
 
 
 def _check_finite(update: Update, progress: Progress) -> None:
-    """Raises InputError after `MAX_SKIPPED` skipped steps in a row: training will not recover."""
+    """Raises DivergenceError after `MAX_SKIPPED` skipped steps in a row: training will not recover."""
     skipped = int(progress.skipped[1])
     if skipped >= MAX_SKIPPED:
-        raise InputError(
+        raise DivergenceError(
             f"step {update.step}: training diverged: in {skipped} steps in a row the loss or its gradient was infinite "
             "or NaN; lower training.learning_rate, set training.clip, or raise training.warmup (checkpoints/last is of "
             "an earlier step)"

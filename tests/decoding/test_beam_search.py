@@ -13,7 +13,7 @@ from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.best_words import PART, best_words
 from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.decoding.penalties import Penalties
-from seq2seq.nn.decoder import Memory, State
+from seq2seq.nn.decoder_base import Memory, State
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS, EOS

@@ -9,7 +9,8 @@ from seq2seq.decoding.forced_decoding import best_tokens, force_targets
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.pair_scores import ScoredPair, score_pairs
 from seq2seq.decoding.translator import Translator
-from seq2seq.nn.decoder import DECODERS, DecoderSizes
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.nn.model import Model

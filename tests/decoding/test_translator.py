@@ -11,7 +11,8 @@ from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.printable import printable
 from seq2seq.decoding.search_model import for_search
 from seq2seq.decoding.translator import TooLong, Translation, Translator
-from seq2seq.nn.decoder import DECODERS, DecoderSizes
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs

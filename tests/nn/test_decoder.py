@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.nn.decoder import Decoder, DecoderSizes, Memory, State
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State
 from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
 
 TARGET = 4

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from seq2seq.nn.decoder import DECODERS, Memory, State
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.decoder_base import Memory, State
 from seq2seq.nn.int8 import Int8GRU, Int8GRUCell, Int8Linear, check_int8, use_int8_weights
 from seq2seq.nn.model import Model
 from seq2seq.nn.recurrence import GRU

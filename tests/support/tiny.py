@@ -10,7 +10,8 @@ import torch
 from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
-from seq2seq.nn.decoder import DECODERS, Decoder, DecoderSizes
+from seq2seq.nn.decoder import DECODERS
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes
 from seq2seq.nn.encoder import Encoder, GRUEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, batch_pairs

@@ -1,0 +1,105 @@
+"""What all decoders share: the memory of the sources, the state between two steps, and the parts of every kind.
+
+`nn/decoder.py` has the kinds.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seq2seq.attention.distributions import Attention
+from seq2seq.attention.layer import Rule
+from seq2seq.nn.dropout import Dropout
+
+
+class Memory(NamedTuple):
+    """Encoded sources, which a decoder attends to. They are the same at every step.
+
+    `key` and `value` are prepared for the rule. `folded` is `AttentionLayer.fold(value)`.
+    """
+
+    key: Float[Tensor, "batch source key"]
+    value: Float[Tensor, "batch source value"]
+    folded: Float[Tensor, "batch heads_source output"]
+    mask: Bool[Tensor, "batch source"]
+
+    def select(self, rows: Int[Tensor, "rows"]) -> "Memory":
+        """The memory of these rows, in this order. A row may occur more than once."""
+        return Memory(*(field.index_select(0, rows) for field in self))
+
+
+class State(NamedTuple):
+    """The state of a decoder between two steps. `step` is the number of target words read."""
+
+    hidden: Float[Tensor, "batch hidden"]
+    step: Int[Tensor, "batch"]
+
+    def select(self, rows: Int[Tensor, "rows"]) -> "State":
+        """The state of these rows, in this order. A row may occur more than once."""
+        return State(*(field.index_select(0, rows) for field in self))
+
+
+class DecoderSizes(NamedTuple):
+    """The widths of embedded words, encoder outputs and states, and the greatest source length in tokens."""
+
+    embedding: int
+    value: int
+    hidden: int
+    positions: int
+
+
+class Decoder(nn.Module):
+    """The parts that all decoder kinds share: the bridge from the encoder, the choice of Q and K, the attention layer.
+
+    Outputs are as wide as an embedding, so the output layer can share its weight with the embeddings.
+    """
+
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, partner: int, combined: int) -> None:
+        """`partner` is the width of P in the table above, `combined` that of the combine layer's output."""
+        super().__init__()
+        query, key = (
+            (sizes.embedding, sizes.hidden) if rule.score.location_based else (sizes.hidden, sizes.value)
+        )  # see the table above
+        self.attention = rule.layer(
+            query=query, key=key, value=sizes.value, positions=sizes.positions, partner=partner, output=combined
+        )
+        self.bridge = nn.Linear(sizes.value, sizes.hidden)
+        self.dropout = Dropout(dropout)
+
+    def start(self, final: Float[Tensor, "batch value"]) -> State:
+        """The bridge: the first state of the decoder, `tanh(W final + b)`, from the final state of the encoder."""
+        step = torch.zeros(final.shape[0], dtype=torch.long, device=final.device)
+        return State(torch.tanh(self.bridge(final)), step)
+
+    def prepare_memory(
+        self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
+    ) -> Memory:
+        """The part of attention that does not depend on queries, from the encoder outputs."""
+        value = self.attention.score.prepare_value(outputs)
+        return Memory(self.attention.score.prepare(outputs), value, self.attention.fold(value), mask)
+
+    def attention_weights(
+        self,
+        embedded: Float[Tensor, "batch target embedding"],
+        hidden: Float[Tensor, "batch target hidden"],
+        memory: Memory,
+        step: Int[Tensor, "batch target"],
+    ) -> Attention:
+        """The weights of all heads. Q and K are those of the table above."""
+        if self.attention.score.location_based:
+            return self.attention.attention_weights(embedded, hidden, memory.mask, step)
+        return self.attention.attention_weights(hidden, memory.key, memory.mask, step)
+
+    def forward(
+        self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
+    ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
+        """Outputs, the state after the last word, and the attention of each word, with its heads merged."""
+        raise NotImplementedError
+
+
+def words_before(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:
+    """The number of target words before each of the embedded ones."""
+    step = state.step.unsqueeze(1)
+    return step if embedded.shape[1] == 1 else step + torch.arange(embedded.shape[1], device=embedded.device)
