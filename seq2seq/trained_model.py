@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from seq2seq import build, checkpoint, config
+from seq2seq.attention.interventions import INTERVENTIONS, InterventionOptions
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.decoding.ensemble import Ensemble, Member
+from seq2seq.decoding.interventions import AttentionTransfer, intervene
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.model import Model
 from seq2seq.runtime.device import choose_device, set_up_device
@@ -45,7 +48,7 @@ class TrainedModel:
 
     def attention_note(self) -> str | None:
         """What the attention of an ensemble is; None for one model."""
-        if not isinstance(self.model, Ensemble):
+        if not isinstance(self.model, Ensemble) or len(self.steps) == 1:
             return None
         same = sum(self.model.shares_source)
         if same == len(self.steps):
@@ -54,6 +57,46 @@ class TrainedModel:
         if same == 1:
             return f"attention is that of the first model: {others}"
         return f"attention is the mean of {same} of the {len(self.steps)} models: {others}"
+
+
+def intervened(trained: TrainedModel, name: str, values: config.InterventionValues) -> TrainedModel:
+    """The model with an intervention in its attention, by its name in the options of the programs.
+
+    In an ensemble each model has the same intervention. Raises InputError where it is not possible with this model.
+    """
+    if name == "checkpoint":
+        assert values.checkpoint is not None
+        return _with_attention_of(checkpoint_folder(values.checkpoint), trained)
+    options = InterventionOptions(**values.of(name))
+    if name == "head":
+        models = trained.model.members if isinstance(trained.model, Ensemble) else [trained]
+        heads = min(each.model.decoder.attention.score.heads for each in models)
+        if heads == 1:
+            raise InputError("attention.intervene=head is for attention=multihead, and this model's rule has one head")
+        if options.head >= heads:
+            raise InputError(f"attention.head={options.head}: the heads of this model are 0 to {heads - 1}")
+    change = partial(intervene, intervention=INTERVENTIONS[name](options))
+    translator = trained.translator.with_model(change(trained.translator.model))
+    return replace(trained, model=change(trained.model), translator=translator)
+
+
+def _with_attention_of(folder: Path, trained: TrainedModel) -> TrainedModel:
+    """The model with the attention weights of the checkpoint in `folder`."""
+    if isinstance(trained.model, Ensemble):
+        raise InputError("attention.intervene=checkpoint is for one model, and this is an ensemble or has it already")
+    donor = load_on_device(folder, trained.device)
+    for side, own, other in zip(("source", "target"), trained.tokenizers, donor.tokenizers, strict=True):
+        if own.model != other.model:
+            raise InputError(
+                f"attention.checkpoint={folder} has another {side} vocabulary, so its weights are for other subwords: "
+                "give a model that was trained on the same text with the same dataset options"
+            )
+
+    def transfer(*models: Any) -> AttentionTransfer:
+        return AttentionTransfer([Member(model, trained.tokenizers.source, str) for model in models])
+
+    translator = trained.translator.with_model(transfer(trained.translator.model, donor.translator.model))
+    return replace(trained, model=transfer(trained.model, donor.model), translator=translator)
 
 
 def checkpoint_folder(path: str | os.PathLike[str]) -> Path:

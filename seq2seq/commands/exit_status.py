@@ -220,6 +220,8 @@ def _suggest_key(key: str, kind: type[Section]) -> str:
     """What follows "no such option" in the message: similar options, or why the option is not there."""
     if key.startswith("hydra."):
         return "`--cfg hydra` shows those of Hydra"
+    if inner := [name for name in keys(kind) if name.startswith(f"{key}.")]:  # such as attention=dot for translate.py
+        return f"its values are {', '.join(inner)}"
     if key in keys(kind):  # such as dataset.folder with a dataset that has no folder
         group = key.partition(".")[0]
         return f"because of the {group} chosen: another {group}=CHOICE has it"

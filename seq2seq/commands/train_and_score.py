@@ -130,7 +130,7 @@ def train(
             "best": {"step": best.step, "metric": validator.metric, **best.scores},
             "train": timing,
         }
-        evaluator = Evaluator(model, translator(configuration.search), metrics)
+        evaluator = Evaluator(model, translator(configuration.search), metrics, configuration.dataset.target)
         for name, split in text.scored.items():
             with watch.part("scoring"):
                 results[name], hypotheses = evaluator.evaluate(split)

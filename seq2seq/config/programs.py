@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
+from seq2seq.config.intervention import Intervention, Interventions
 from seq2seq.config.schema import Device, Evaluation
 from seq2seq.config.types import PathOption, Paths, Section, one_of
 
@@ -41,6 +42,7 @@ class Evaluate(Section):
     output: PathOption | None
     dataset: DatasetPaths
     evaluation: Evaluation
+    attention: Interventions
     search: dict[str, Any]
     device: Device
 
@@ -75,6 +77,7 @@ class Translate(Section):
     units: bool
     plot: PathOption | None
     prefix: PathOption | None
+    attention: Intervention
     search: dict[str, Any]
     device: Device
 
@@ -104,6 +107,7 @@ class Score(Section):
     alignments: bool
     units: bool
     tokens: bool
+    attention: Intervention
     search: ScoreSearch
     device: Device
 
