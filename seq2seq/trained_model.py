@@ -69,8 +69,9 @@ def intervened(trained: TrainedModel, name: str, values: config.InterventionValu
         return _with_attention_of(checkpoint_folder(values.checkpoint), trained)
     options = InterventionOptions(**values.of(name))
     if name == "head":
-        models = trained.model.members if isinstance(trained.model, Ensemble) else [trained]
-        heads = min(each.model.decoder.attention.score.heads for each in models)
+        model = trained.model
+        models = [member.model for member in model.members] if isinstance(model, Ensemble) else [model]
+        heads = min(each.decoder.attention.score.heads for each in models)
         if heads == 1:
             raise InputError("attention.intervene=head is for attention=multihead, and this model's rule has one head")
         if options.head >= heads:
