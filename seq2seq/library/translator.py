@@ -25,8 +25,8 @@ class Translator:
     """A trained model that translates: see `seq2seq.load`. Several threads may use it at the same time.
 
     `checkpoint` is its folder, `step` the training step of its weights, `languages` are those of source and target.
-    An ensemble has several `checkpoints` and `steps`; the first are `checkpoint` and `step`. `interventions` names those
-    of `intervene`.
+    An ensemble has several `checkpoints` and `steps`, the first of which are `checkpoint` and `step`.
+    `interventions` are the changes that `intervene` made.
     """
 
     def __init__(self, trained: TrainedModel, *folders: Path) -> None:
@@ -81,9 +81,8 @@ class Translator:
         score, log-probability and attention include the prefix. For a list of texts it is a list with a prefix or None
         for each. A text as prefix should end with a whole word; spaces at its end are left out.
 
-        `attention` replaces attention weights: a row for each target subword from the first on, a column for each source
-        subword and EOS. Rows are normalised. After the last row the model attends by itself.
-
+        `attention` replaces weights: a row, to be normalised, for each target subword from the first on, a column for
+        each source subword and EOS. After the last row the model attends by itself.
         The options are those of `search` in the programs: `beam_size` is `search.size`, and None is as trained.
         Raises InputError where a value is not possible, where a prefix is longer than a translation can be, and where a
         text is too long, unless `too_long="truncate"`. Raises TypeError for anything but text.
@@ -141,7 +140,7 @@ class Translator:
         return translation
 
     def intervene(self, name: str, **values: Any) -> "Translator":
-        """The same model with an intervention in its attention, by its name in the programs, such as "permute".
+        """The same model with an intervention in its attention, such as "permute" (`docs/interventions.md`).
 
         `values` are `seed`, `shift`, `head`, `temperature` or `checkpoint`, as far as it uses them. Raises InputError.
         """
