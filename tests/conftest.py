@@ -58,7 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.stem in HOSTILE:
             item.add_marker(pytest.mark.hostile)
         values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        combination = tuple(values.get(name) for name in ("place", "rule", "distribution"))
+        last = "intervention" if "intervention" in values else "distribution"
+        combination = tuple(values.get(name) for name in ("place", "rule", last))
         if None not in combination and combination not in PAIRWISE:
             left_out.append(item)
     if not config.getoption("--all"):

@@ -221,8 +221,8 @@ def _suggest_key(key: str, kind: type[Section]) -> str:
     if key.startswith("hydra."):
         return "`--cfg hydra` shows those of Hydra"
     options = [name for name in keys(kind) if name.startswith(f"{key}.")]
-    if kind is not Train and "." not in key and options:
-        return f"since this program has no choices of {key}; give its options one by one, such as {options[0]}=VALUE"
+    if kind is not Train and "." not in key and options:  # such as attention=dot for translate.py
+        return f"give its values one by one: {', '.join(options)}"
     if kind is Translate and key in ("source", "input", "target", "output"):
         how = f"{program('translate')} ... < SOURCE > TARGET"
         return f"since translations go from standard input to standard output: `{how}`"

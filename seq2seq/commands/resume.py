@@ -18,7 +18,7 @@ from seq2seq.config import Train
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
-from seq2seq.trained_model import load_weights, trained_configuration
+from seq2seq.trained_model import trained_configuration
 from seq2seq.training.loop import Run
 from seq2seq.training.optimizer import load_tensors
 
@@ -179,7 +179,7 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     assert resumed.training is not None
     if resumed.training.state.text != fresh.text:
         raise InputError(f"resume={folder}: the text, or how it is prepared, has changed since this run was started")
-    load_weights(run.model, resumed, folder)
+    checkpoint.load_weights(run.model, resumed, folder)
     tensors = resumed.training.tensors
     load_tensors(run.model, run.optimizer, tensors if run.average is None else run.average.restore(tensors))
     log.info("resumed after step %d", resumed.step)

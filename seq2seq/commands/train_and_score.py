@@ -34,7 +34,6 @@ from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.store import Prepared
-from seq2seq.trained_model import load_weights
 from seq2seq.training.average import WeightAverage
 from seq2seq.training.freezing import freeze, freezing_remarks
 from seq2seq.training.loop import Run, steps
@@ -94,7 +93,7 @@ def train(
     torch.manual_seed(options.seed)
     model = build.model(configuration, tokenizers, positions=text.positions).to(device)
     if source is not None:
-        load_weights(model, source.checkpoint, source.folder)
+        checkpoint.load_weights(model, source.checkpoint, source.folder)
     elif resumed is None and distributed.is_rank0():  # the other processes get the weights of the first
         for line in load_vectors(model, configuration, prepared):
             log.info("%s", line)
@@ -128,14 +127,14 @@ def train(
         with redirected, watch.part("training"):
             timing = steps(run, start, validator, folder, board, watch, bar=bar)
         best = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(run_folder.best))
-        load_weights(model, best, folder)
+        checkpoint.load_weights(model, best, folder)
         results: dict[str, Any] = {
             **({} if origin is None else {"init": origin.model_dump()}),
             "parameters": _count_parameters(model),
             "best": {"step": best.step, "metric": validator.metric, **best.scores},
             "train": timing,
         }
-        evaluator = Evaluator(model, translator(configuration.search), metrics)
+        evaluator = Evaluator(model, translator(configuration.search), metrics, configuration.dataset.target)
         for name, split in text.scored.items():
             with watch.part("scoring"):
                 results[name], hypotheses = evaluator.evaluate(split)

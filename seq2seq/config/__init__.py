@@ -13,6 +13,7 @@ from seq2seq.config.dataset import (
     Tmx,
     Tsv,
 )
+from seq2seq.config.intervention import Intervention, InterventionValues
 from seq2seq.config.loading import keys, load, search_as_given
 from seq2seq.config.programs import Evaluate, Score, Translate
 from seq2seq.config.schema import Attention, Device, Search, Train
@@ -32,6 +33,8 @@ __all__ = [
     "Grammar",
     "HuggingFace",
     "Init",
+    "Intervention",
+    "InterventionValues",
     "JsonLines",
     "Limits",
     "Multi30k",

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import model_validator
 
+from seq2seq.config.intervention import Intervention, Interventions
 from seq2seq.config.schema import Device, Evaluation
 from seq2seq.config.types import PathOption, Paths, Section, as_tuple, one_of, show_paths
 
@@ -36,6 +37,7 @@ class Evaluate(Section):
     output: PathOption | None
     dataset: DatasetPaths
     evaluation: Evaluation
+    attention: Interventions
     search: dict[str, Any]
     device: Device
 
@@ -74,6 +76,7 @@ class Translate(Section):
     units: bool
     plot: PathOption | None
     prefix: PathOption | None
+    attention: Intervention
     search: dict[str, Any]
     device: Device
 
@@ -103,6 +106,7 @@ class Score(Section):
     alignments: bool
     units: bool
     tokens: bool
+    attention: Intervention
     search: ScoreSearch
     device: Device
 

@@ -68,7 +68,7 @@ class Ensemble(nn.Module):
 
     def with_models(self, change: Callable[[Model], Model]) -> "Ensemble":
         """The ensemble of the changed models."""
-        return Ensemble([member._replace(model=change(member.model)) for member in self.members])
+        return type(self)([member._replace(model=change(member.model)) for member in self.members])
 
     @property
     def longest_source(self) -> int | None:

@@ -16,7 +16,7 @@ OLD = ROOT / "tests" / "data" / "old_run"
 """See its README.md. `best` and `last` are of format 2."""
 
 ADDED = {"tokenizer", "min_length", "no_repeat_ngram", "length_form", "coverage_penalty"}
-ADDED |= {"method", "temperature", "top_k", "top_p", "seed", "rank_by", "groups", "diversity"}
+ADDED |= {"method", "temperature", "top_k", "top_p", "seed", "rank_by", "groups", "diversity", "word_recall"}
 """Keys that the older version did not write."""
 DIFFERENT = ("_interval", "signature", "seconds", "_per_second")
 """Keys whose values may differ: intervals are computed in another way since, a signature has sacreBLEU's version."""

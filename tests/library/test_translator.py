@@ -13,7 +13,7 @@ import torch
 
 import seq2seq
 from seq2seq.commands.stream import translate_stream
-from seq2seq.config import Translate, load
+from seq2seq.config import Intervention, Translate, load
 from seq2seq.library import inputs
 from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.text.alignment import Link, format_pharaoh
@@ -54,6 +54,7 @@ def test_a_text_is_translated_as_the_program_does(
         "units": True,
         "plot": None,
         "prefix": None,
+        "attention": dict.fromkeys(Intervention.model_fields),
     }
     options = load(Translate, {**values, "search": {"n_best": 2, "size": 3}, "device": CPU})
     with (OLD_RUN / "sentences.de").open("rb") as source, (tmp_path / "out").open("w+", encoding="utf-8") as target:

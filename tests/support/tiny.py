@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
+from seq2seq.attention.interventions import INTERVENTIONS
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS
@@ -44,8 +45,15 @@ def _pairwise(combinations: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
     return chosen
 
 
-PAIRWISE = _pairwise(EVERYWHERE)
-"""Of `EVERYWHERE`, enough for every pair of a place, a rule and a distribution."""
+INTERVENED = [
+    (place, rule, intervention)
+    for (place, rule), intervention in itertools.product(EVERY, INTERVENTIONS)
+    if intervention != "head" or rule == "multihead"
+]
+"""Each rule in each place of the decoder with each intervention."""
+
+PAIRWISE = _pairwise(EVERYWHERE) | _pairwise(INTERVENED)
+"""Of `EVERYWHERE` and `INTERVENED`, enough for every pair of a place, a rule and a distribution or intervention."""
 
 EMBEDDING, VALUE, HIDDEN, POSITIONS = 10, 12, 14, 16
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
