@@ -217,7 +217,7 @@ WRONG_TYPES = {
     "translator.score([7])": "pair 0: expected a source and a target, (TEXT, TEXT), found 7 of type int",
     "translator.attend('Ja.', 3)": "the pair, target: expected text, found 3 of type int",
     "translator.translate('Ja.', n_best=numpy.int64(0))": "n_best: should be greater than 0, found 0",
-    "translator.translate('Ja.', beam_size='3')": 'search.size: should be a valid integer, found "3"',
+    "translator.translate('Ja.', beam_size='3')": 'beam_size: should be a valid integer, found "3"',
     "translator.translate('Ja.', prefix=5)": "the prefix of the sentence: expected text or a list of subwords, "
     "found 5 of type int",
     "translator.translate('Ja.', prefix=['A', 7])": "the prefix of the sentence: expected text or a list of subwords, "
