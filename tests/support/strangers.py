@@ -10,7 +10,7 @@ from tests.support.spoil import reseal
 
 Spoil = Callable[[Path], object]
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", "hold_out")
 
 
 def listing(folder: Path) -> dict[str, str]:

@@ -146,7 +146,10 @@ class Page {
 
   /** Says which numbers a field takes where it holds another. */
   checkNumbers() {
-    const ranges = { beam: `Beam size: a whole number from 1 to ${this.limits.beam_size}.`, penalty: "Length penalty: a number from 0 to 10." };
+    const ranges = {
+      beam: `Beam size: a whole number from 1 to ${this.limits.beam_size}.`,
+      penalty: "Length penalty: a number from 0 to 10.",
+    };
     const wrong = Object.keys(ranges).filter((name) => !byId(name).checkValidity());
     byId("numbers").textContent = wrong.map((name) => ranges[name]).join(" ");
     byId("numbers").hidden = !wrong.length;

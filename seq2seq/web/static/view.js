@@ -4,7 +4,7 @@
 const END = "</s>";
 
 /**
- * `source` and `target` are units as text. `weights[t][s]` is the weight of target unit t on source unit s, and `end[t]`
+ * `source` and `target` are units as text. `weights[t][s]` is the weight of target unit t on source unit s. `end[t]` is
  * that on the end of the source, where it is no unit.
  * `probabilities[t]` is that of the unit after the source and all units before it. `first[t]` is its first subword,
  * by its index. `spaced[t]` says whether a space stands before it, `forced[t]` whether it belongs to the forced start.
