@@ -130,9 +130,13 @@ def checkpoint_folder(path: str | os.PathLike[str]) -> Path:
 def load_trained_model(
     folder: Path | Sequence[Path], *, device: config.Device, search: Mapping[str, Any] | None = None
 ) -> TrainedModel:
-    """Sets up the device for this process, and loads one checkpoint or several (see `load_on_device`)."""
+    """Sets up the device for this process, and loads one checkpoint or several (see `load_on_device`).
+
+    A run folder stands for its best checkpoint (see `checkpoint_folder`).
+    """
+    folders = [checkpoint_folder(path) for path in ([folder] if isinstance(folder, Path) else folder)]
     set_up_device(device.threads, deterministic=device.deterministic)
-    return load_on_device(folder, choose_device(device.kind), search=search, precision=device.precision)
+    return load_on_device(folders, choose_device(device.kind), search=search, precision=device.precision)
 
 
 def load_on_device(

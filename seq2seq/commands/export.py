@@ -7,7 +7,6 @@ SentencePiece models, and model.json with the names of inputs and outputs. ONNX 
 PyTorch computes, up to rounding, before the folder is written.
 """
 
-import argparse
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,11 +14,10 @@ from typing import Any
 
 from seq2seq import __version__, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
-from seq2seq.commands.average import check_output
+from seq2seq.commands.output_folder import check_output, parse_paths
 from seq2seq.nn.model import Model
 from seq2seq.runtime.errors import InputError, print_errors
 from seq2seq.runtime.files import new_folder, write_json
-from seq2seq.runtime.program_name import program
 from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer
 from seq2seq.trained_model import build_trained, checkpoint_folder
 
@@ -81,20 +79,14 @@ def main() -> None:
 
 def run(arguments: list[str]) -> None:
     """Writes the folder, and prints its name. Raises what `export` raises."""
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        prog=program("export"),
-        usage=f"{program('export')} CHECKPOINT output=FOLDER",
-        description=__doc__.replace("python scripts/export.py", program("export")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    paths, output = parse_paths(
+        arguments,
+        name="export",
+        usage="CHECKPOINT output=FOLDER",
+        description=__doc__,
+        advice="the new folder once, output=FOLDER",
     )
-    parser.add_argument("words", nargs="*", metavar="CHECKPOINT", help="a checkpoint or a run folder; output=FOLDER")
-    words: list[str] = parser.parse_args(arguments).words
-    outputs = [word.removeprefix("output=") for word in words if word.startswith("output=")]
-    if len(outputs) != 1 or not outputs[0]:
-        raise InputError("output: give the new folder once, output=FOLDER")
-    paths = [Path(word) for word in words if not word.startswith("output=")]
     if len(paths) != 1:
         raise InputError(f"expected one checkpoint, found {len(paths)}: give runs/NAME, or runs/NAME/checkpoints/best")
-    export(paths[0], Path(outputs[0]))
-    print(f"{outputs[0]}: encoder.onnx, decoder.onnx, source.model, target.model, model.json")
+    export(paths[0], Path(output))
+    print(f"{output}: encoder.onnx, decoder.onnx, source.model, target.model, model.json")

@@ -10,7 +10,7 @@ from seq2seq.commands.stream import alignment_columns, apply_intervention, decod
 from seq2seq.decoding.pair_scores import ScoredPair, score_pairs
 from seq2seq.text.sources.files import AlignedFiles
 from seq2seq.text.tokenizer import EOS, SPECIAL
-from seq2seq.trained_model import checkpoint_folder, load_trained_model
+from seq2seq.trained_model import load_trained_model
 
 GROUP = 512
 """Pairs of files that are read and scored together."""
@@ -31,7 +31,7 @@ def score_given(options: config.Score, standard_input: int, output: TextIO) -> i
     the error stream.
     """
     search = options.search.model_dump()
-    trained = load_trained_model([*map(checkpoint_folder, options.checkpoints)], device=options.device, search=search)
+    trained = load_trained_model(options.checkpoints, device=options.device, search=search)
     trained = apply_intervention(trained, options.attention)
     if (options.alignments or options.units) and (note := trained.attention_note()):
         print(note, file=sys.stderr)

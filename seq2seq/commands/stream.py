@@ -19,7 +19,7 @@ from seq2seq.text.encodings import check_stream
 from seq2seq.text.lines import BYTE_ORDER_MARK, LONGEST_LINE
 from seq2seq.text.normalization import ADVICE, better_forms
 from seq2seq.text.tokenizer import Tokenizer
-from seq2seq.trained_model import TrainedModel, checkpoint_folder, intervened, load_trained_model
+from seq2seq.trained_model import TrainedModel, intervened, load_trained_model
 
 
 def translate_stream(options: config.Translate, source: int, target: TextIO) -> int:
@@ -31,9 +31,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
         check_format(options.plot)
         if not options.plot.parent.is_dir():
             raise InputError(f"plot={options.plot}: there is no folder {options.plot.parent}")
-    trained = load_trained_model(
-        [*map(checkpoint_folder, options.checkpoints)], device=options.device, search=options.search
-    )
+    trained = load_trained_model(options.checkpoints, device=options.device, search=options.search)
     trained = apply_intervention(trained, options.attention)
     dataset = trained.configuration.dataset
     if (options.alignments or options.units or options.plot is not None) and (note := trained.attention_note()):

@@ -1,13 +1,12 @@
 """The options of the programs that use a checkpoint: `evaluate.py`, `translate.py` and `score.py`."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import model_validator
 
 from seq2seq.config.intervention import Intervention, Interventions
 from seq2seq.config.schema import Device, Evaluation
-from seq2seq.config.types import PathOption, Paths, Section, as_tuple, one_of, show_paths
+from seq2seq.config.types import PathOption, Paths, Section, WithCheckpoints, one_of, show_paths
 
 
 class DatasetPaths(Section):
@@ -21,14 +20,13 @@ class DatasetPaths(Section):
     test: Paths | None
 
 
-class Evaluate(Section):
+class Evaluate(WithCheckpoints):
     """A checkpoint to score, or an ensemble of several, on a split of its own dataset, or on a pair of files.
 
     Options of `search` and `evaluation` that are null have the values of the training run (see `search_as_given`).
     `alignment_units` is the unit of the positions in the gold links of `alignments`.
     """
 
-    checkpoint: Paths
     split: Annotated[str, one_of(("validation", "test"))]
     source: PathOption | None
     target: PathOption | None
@@ -40,11 +38,6 @@ class Evaluate(Section):
     attention: Interventions
     search: dict[str, Any]
     device: Device
-
-    @property
-    def checkpoints(self) -> tuple[Path, ...]:
-        """The folders of the models; several are an ensemble."""
-        return as_tuple(self.checkpoint)
 
     @model_validator(mode="after")
     def _check_one_text(self) -> "Evaluate":
@@ -64,13 +57,12 @@ class Evaluate(Section):
         return self
 
 
-class Translate(Section):
+class Translate(WithCheckpoints):
     """The options of translation from standard input to standard output.
 
     `prefix` is a file with the start of the translation of each line; it is empty where a line has none.
     """
 
-    checkpoint: Paths
     scores: bool
     alignments: bool
     units: bool
@@ -79,11 +71,6 @@ class Translate(Section):
     attention: Intervention
     search: dict[str, Any]
     device: Device
-
-    @property
-    def checkpoints(self) -> tuple[Path, ...]:
-        """The folders of the models; several are an ensemble."""
-        return as_tuple(self.checkpoint)
 
 
 class ScoreSearch(Section):
@@ -96,10 +83,9 @@ class ScoreSearch(Section):
     too_long: str | None
 
 
-class Score(Section):
+class Score(WithCheckpoints):
     """The options of scoring given translations: those of two files, or pairs from standard input."""
 
-    checkpoint: Paths
     source: PathOption | None
     target: PathOption | None
     scores: bool
@@ -109,11 +95,6 @@ class Score(Section):
     attention: Intervention
     search: ScoreSearch
     device: Device
-
-    @property
-    def checkpoints(self) -> tuple[Path, ...]:
-        """The folders of the models; several are an ensemble."""
-        return as_tuple(self.checkpoint)
 
     @model_validator(mode="after")
     def _check_both_sides(self) -> "Score":

@@ -78,3 +78,14 @@ def as_tuple(paths: Path | tuple[Path, ...]) -> tuple[Path, ...]:
 def show_paths(paths: Path | tuple[Path, ...]) -> str:
     """One path or several, for a message."""
     return ", ".join(map(str, as_tuple(paths)))
+
+
+class WithCheckpoints(Section):
+    """The options of a program that uses a checkpoint, or several."""
+
+    checkpoint: Paths
+
+    @property
+    def checkpoints(self) -> tuple[Path, ...]:
+        """The paths of the models."""
+        return as_tuple(self.checkpoint)

@@ -24,8 +24,7 @@ def loaded_models(options: config.Serve) -> Iterator[dict[str, ServedModel]]:
     On a CPU with several threads there are worker processes, each with one thread; then the process of the server does
     not compute. Batches on a GPU would wait for one another.
     """
-    paths = options.checkpoint if isinstance(options.checkpoint, tuple) else (options.checkpoint,)
-    folders = [checkpoint_folder(path) for path in paths]
+    folders = [checkpoint_folder(path) for path in options.checkpoints]
     names = model_names(folders)
     set_up_device(options.device.threads)
     is_cpu = device_of_kind(options.device.kind).type == "cpu"
