@@ -23,7 +23,8 @@ from workload import (
 )
 
 from seq2seq.runtime import device
-from seq2seq.text.batches import Batch, Epochs, batch_pairs
+from seq2seq.text.batches import Batch, batch_pairs
+from seq2seq.text.epochs import Epochs
 
 Row = dict[str, Any]
 MEGA = 1e6

@@ -89,9 +89,8 @@ def sentence(settings: Settings) -> Iterator[Row]:
     else:
         corpus = multi30k(folder=settings.folder, source="de", target="en")
         options += ["dataset=multi30k", f"dataset.folder={settings.folder}", f"dataset.cache={CACHE}"]
-    options += (
-        ["model=tiny", "dataset.vocabulary=1000"] if settings.quick else ["model=base", "dataset.vocabulary=4000"]
-    )
+    vocabulary = 1000 if settings.quick else 2000 if settings.folder is None else 4000
+    options += [f"model={'tiny' if settings.quick else 'base'}", f"dataset.vocabulary={vocabulary}"]
     lines = [source for source, _ in islice(corpus.validation, number)]
     with tempfile.TemporaryDirectory() as folder:
         seq2seq.train(*options, folder=Path(folder) / "run", progress=False)

@@ -17,7 +17,8 @@ from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
 from seq2seq.nn.model import Model
-from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, Epochs, round_up
+from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, round_up
+from seq2seq.text.epochs import Epochs
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
 from seq2seq.text.tokenizer import PAD

@@ -21,50 +21,60 @@ from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.annotations import AnnotatedSplit
-from seq2seq.text.corpus import Corpus, Split, corpus_of_files
+from seq2seq.text.corpus import Corpus, Split
 from seq2seq.text.link_store import Alignments, alignments_of_files, gold_alignments, with_links
 from seq2seq.text.normalization import normalized
 from seq2seq.text.sources.built_in import built_in
-from seq2seq.text.sources.files import files
+from seq2seq.text.sources.files import aligned_files
 from seq2seq.text.sources.gettext import Gettext
+from seq2seq.text.sources.huggingface import HuggingFace
 from seq2seq.text.sources.json_lines import JsonLines
 from seq2seq.text.sources.multi30k import ADDRESS, multi30k
+from seq2seq.text.sources.own_text import corpus_of_files
 from seq2seq.text.sources.tmx import Tmx
 from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Prepared, encode, prepare
+from seq2seq.text.subword_sampling import SideOptions, SubwordSampler
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training.learning_rate import Schedule
 
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
     """The parallel text that the configuration names, normalised. It is read, and so checked, at first use."""
-    return normalized(_raw_corpus(dataset, download=download), dataset.normalization)
-
-
-def _raw_corpus(dataset: config.Dataset, *, download: bool) -> Corpus:
     languages = {"source": dataset.source, "target": dataset.target}
     match dataset:
         case config.Multi30k():
             address = ADDRESS if download else None
-            return multi30k(folder=dataset.folder, test=dataset.test, address=address, **languages)
-        case config.Files():
-            return files(train=dataset.train, validation=dataset.validation, test=dataset.test, **languages)
-        case config.SingleFiles():
+            published = multi30k(folder=dataset.folder, test=dataset.test, address=address, **languages)
+            return normalized(published, dataset.normalization)
+        case config.OwnText():
             return corpus_of_files(
-                _reader(dataset), train=dataset.train, validation=dataset.validation, test=dataset.test, **languages
+                _reader(dataset),
+                train=dataset.train,
+                validation=dataset.validation,
+                test=dataset.test,
+                hold_out=dataset.hold_out,
+                normalization=dataset.normalization,
+                **languages,
             )
         case config.Grammar():
-            return built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
+            made = built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
+            return normalized(made, dataset.normalization)
 
 
-def _reader(dataset: config.SingleFiles) -> Callable[[Path, str], Split]:
+def _reader(dataset: config.OwnText) -> Callable[[Path, str], Split]:
     """What makes a split of a path and a name."""
     languages = (dataset.source, dataset.target)
     match dataset:
+        case config.Files():
+            return aligned_files(*languages)
         case config.Tsv():
             return partial(TabSeparated, columns=dataset.columns, quoting=dataset.quoting, header=dataset.header)
         case config.JsonLines():
             return partial(JsonLines, fields=dataset.fields or languages)
+        case config.HuggingFace():
+            fields, path, subset, cache = dataset.fields or languages, dataset.path, dataset.subset, dataset.cache
+            return lambda split, name: HuggingFace(path, subset, str(split), name, fields, cache)
         case config.Tmx():
             return partial(Tmx, languages=languages)
         case _:
@@ -80,6 +90,7 @@ def prepared(dataset: config.Dataset, text: Corpus) -> Prepared:
         kind=dataset.tokenizer,
         coverage=dataset.character_coverage,
         symbols=dataset.symbols,
+        min_frequency=dataset.min_frequency,
         joint=dataset.joint,
         longest=dataset.longest,
     )
@@ -107,6 +118,24 @@ def linked(configuration: config.Train, train: Split, prepared: Prepared, alignm
     return with_links(prepared, train, alignments, folder=configuration.dataset.cache, units=units)
 
 
+def subword_sampler(
+    configuration: config.Train, train: Split, prepared: Prepared, *, longest_source: int | None
+) -> SubwordSampler | None:
+    """What draws the subwords of each epoch, None without sampling. `longest_source` is the model's, with EOS."""
+    options, longest = configuration.training.sample_subwords, configuration.dataset.longest
+    if not options.on:
+        return None
+    return SubwordSampler(
+        train,
+        prepared,
+        source=SideOptions(options.source, min(longest, (longest_source or longest + 1) - 1)),
+        target=SideOptions(options.target, longest),
+        kind=configuration.dataset.tokenizer,
+        symbols=configuration.dataset.symbols,
+        seed=configuration.training.seed,
+    )
+
+
 def rule(attention: config.Attention) -> Rule:
     """The score and the distribution that the configuration names, with their options."""
     return Rule(
@@ -130,13 +159,19 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         hidden_size=sizes.encoder_hidden,
         layers=configuration.encoder.layers,
         dropout=sizes.dropout,
+        recurrent_dropout=sizes.recurrent_dropout,
     )
     attention = configuration.encoder.attention
     encoder = gru if attention is None else SelfAttentionEncoder(gru, rule(attention), positions=positions)
     decoder_sizes = DecoderSizes(
         embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
     )
-    decoder = DECODERS[configuration.decoder.place](rule(configuration.attention), decoder_sizes, dropout=sizes.dropout)
+    decoder = DECODERS[configuration.decoder.place](
+        rule(configuration.attention),
+        decoder_sizes,
+        dropout=sizes.dropout,
+        recurrent_dropout=sizes.recurrent_dropout,
+    )
     return Model(
         encoder,
         decoder,
@@ -146,6 +181,7 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         embedding_scale=sizes.embedding_scale,
         tie=sizes.tie,
         dropout=sizes.dropout,
+        word_dropout=(sizes.source_word_dropout, sizes.target_word_dropout),
         positions=positions,
     )
 

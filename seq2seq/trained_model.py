@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from seq2seq import build, checkpoint, config
+from seq2seq.attention.interventions import INTERVENTIONS, InterventionOptions
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.decoding.ensemble import Ensemble, Member
+from seq2seq.decoding.interventions import AttentionTransfer, intervene
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.model import Model
 from seq2seq.runtime.device import choose_device, set_up_device
@@ -27,7 +30,7 @@ class TrainedModel:
     """A checkpoint in memory, on its device, or an ensemble of several.
 
     `steps` are the training steps that the weights are from. `configuration` is that of the training run, of the first
-    one in an ensemble; `search` is what `translator` uses.
+    one in an ensemble; `search` and `precision` are what `translator` uses.
     """
 
     configuration: config.Train
@@ -37,6 +40,12 @@ class TrainedModel:
     translator: Translator
     device: torch.device
     steps: tuple[int, ...]
+    precision: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled for another process, which makes a translator of its own: packed 8-bit weights cannot be pickled."""
+        values = (self.configuration, self.search, self.tokenizers, self.model, self.device, self.steps, self.precision)
+        return _with_translator, values
 
     @property
     def step(self) -> int:
@@ -45,7 +54,7 @@ class TrainedModel:
 
     def attention_note(self) -> str | None:
         """What the attention of an ensemble is; None for one model."""
-        if not isinstance(self.model, Ensemble):
+        if not isinstance(self.model, Ensemble) or len(self.steps) == 1:
             return None
         same = sum(self.model.shares_source)
         if same == len(self.steps):
@@ -54,6 +63,47 @@ class TrainedModel:
         if same == 1:
             return f"attention is that of the first model: {others}"
         return f"attention is the mean of {same} of the {len(self.steps)} models: {others}"
+
+
+def intervened(trained: TrainedModel, name: str, values: config.InterventionValues) -> TrainedModel:
+    """The model with an intervention in its attention, by its name in the options of the programs.
+
+    In an ensemble each model has the same intervention. Raises InputError where it is not possible with this model.
+    """
+    if name == "checkpoint":
+        assert values.checkpoint is not None
+        return _with_attention_of(checkpoint_folder(values.checkpoint), trained)
+    options = InterventionOptions(**values.of(name))
+    if name == "head":
+        model = trained.model
+        models = [member.model for member in model.members] if isinstance(model, Ensemble) else [model]
+        heads = min(each.decoder.attention.score.heads for each in models)
+        if heads == 1:
+            raise InputError("attention.intervene=head is for attention=multihead, and this model's rule has one head")
+        if options.head >= heads:
+            raise InputError(f"attention.head={options.head}: the heads of this model are 0 to {heads - 1}")
+    change = partial(intervene, intervention=INTERVENTIONS[name](options))
+    translator = trained.translator.with_model(change(trained.translator.model))
+    return replace(trained, model=change(trained.model), translator=translator)
+
+
+def _with_attention_of(folder: Path, trained: TrainedModel) -> TrainedModel:
+    """The model with the attention weights of the checkpoint in `folder`."""
+    if isinstance(trained.model, Ensemble):
+        raise InputError("attention.intervene=checkpoint is for one model, and this is an ensemble or has it already")
+    donor = load_on_device(folder, trained.device)
+    for side, own, other in zip(("source", "target"), trained.tokenizers, donor.tokenizers, strict=True):
+        if own.model != other.model:
+            raise InputError(
+                f"attention.checkpoint={folder} has another {side} vocabulary, so its weights are for other subwords: "
+                "give a model that was trained on the same text with the same dataset options"
+            )
+
+    def transfer(*models: Any) -> AttentionTransfer:
+        return AttentionTransfer([Member(model, trained.tokenizers.source, str) for model in models])
+
+    translator = trained.translator.with_model(transfer(trained.translator.model, donor.translator.model))
+    return replace(trained, model=transfer(trained.model, donor.model), translator=translator)
 
 
 def checkpoint_folder(path: str | os.PathLike[str]) -> Path:
@@ -80,9 +130,13 @@ def checkpoint_folder(path: str | os.PathLike[str]) -> Path:
 def load_trained_model(
     folder: Path | Sequence[Path], *, device: config.Device, search: Mapping[str, Any] | None = None
 ) -> TrainedModel:
-    """Sets up the device for this process, and loads one checkpoint or several (see `load_on_device`)."""
+    """Sets up the device for this process, and loads one checkpoint or several (see `load_on_device`).
+
+    A run folder stands for its best checkpoint (see `checkpoint_folder`).
+    """
+    folders = [checkpoint_folder(path) for path in ([folder] if isinstance(folder, Path) else folder)]
     set_up_device(device.threads, deterministic=device.deterministic)
-    return load_on_device(folder, choose_device(device.kind), search=search, precision=device.precision)
+    return load_on_device(folders, choose_device(device.kind), search=search, precision=device.precision)
 
 
 def load_on_device(
@@ -122,10 +176,21 @@ def load_on_device(
     trained = configurations[0]
     together = Ensemble(members) if len(members) > 1 else members[0].model
     options = config.search_as_given(search or {}, trained.search)
-    translator = build.translator(
-        options, together, first, device, normalization=trained.dataset.normalization, precision=precision
-    )
-    return TrainedModel(trained, options, first, together, translator, device, tuple(steps))
+    return _with_translator(trained, options, first, together, device, tuple(steps), precision)
+
+
+def _with_translator(
+    configuration: config.Train,
+    search: config.Search,
+    tokenizers: Tokenizers,
+    model: Model | Ensemble,
+    device: torch.device,
+    steps: tuple[int, ...],
+    precision: str,
+) -> TrainedModel:
+    normalization = configuration.dataset.normalization
+    translator = build.translator(search, model, tokenizers, device, normalization=normalization, precision=precision)
+    return TrainedModel(configuration, search, tokenizers, model, translator, device, steps, precision)
 
 
 def build_trained(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Model]:
@@ -133,7 +198,7 @@ def build_trained(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Model
     configuration = trained_configuration(loaded, folder)
     with _SkipInitialization():
         model = build.model(configuration, loaded.tokenizers, positions=loaded.positions).float()
-    load_weights(model, loaded, folder)
+    checkpoint.load_weights(model, loaded, folder)
     return configuration, model
 
 
@@ -157,34 +222,8 @@ def trained_outline(loaded: Checkpoint, folder: Path) -> tuple[config.Train, Mod
             model = build.model(configuration, loaded.tokenizers, positions=loaded.positions).float()
     except (RuntimeError, OverflowError, TypeError) as error:
         raise InputError(f"checkpoint {folder} describes a model of impossible size: {error}") from None
-    check_weights(model, loaded, folder)
+    checkpoint.check_weights(model, loaded, folder)
     return configuration, model
-
-
-@torch.no_grad()
-def load_weights(model: Model, loaded: Checkpoint, folder: Path) -> None:
-    """Copies a checkpoint's weights into the model. Raises InputError where they do not fit."""
-    check_weights(model, loaded, folder)
-    for name, parameter in model.named_parameters():
-        parameter.copy_(loaded.weights[name])
-
-
-def check_weights(model: Model, loaded: Checkpoint, folder: Path) -> None:
-    """Raises InputError where a name, shape or type of a weight differs from the model's, or a number is not finite."""
-    expected = {name: _describe(parameter) for name, parameter in model.named_parameters()}
-    actual = {name: _describe(weight) for name, weight in loaded.weights.items()}
-    if expected != actual:
-        name = min(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
-        raise InputError(
-            f"checkpoint {folder} does not fit its own configuration: {name} is {actual.get(name)} "
-            f"where the model has {expected.get(name)}"
-        )
-    if not all(weight.isfinite().all() for weight in loaded.weights.values()):
-        raise InputError(f"checkpoint {folder} is damaged: a weight is not a finite number")
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
 class _SkipInitialization(TorchFunctionMode):

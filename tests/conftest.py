@@ -27,7 +27,16 @@ settings.load_profile("shared machine")
 PROGRAMS = ("commands", "packaging", "scripts")
 """Folders of tests that start the real programs."""
 HOSTILE = ("test_hostile", "test_strangers", "test_fuzz")
-SLOW = ("test_built_in", "test_corpus", "test_import", "test_lock", "test_python_page", "test_readme", "test_train")
+SLOW = (
+    "test_built_in",
+    "test_corpus",
+    "test_import",
+    "test_lock",
+    "test_onnx_graphs",
+    "test_python_page",
+    "test_readme",
+    "test_train",
+)
 """They generate corpora, train, or start Python again and again."""
 
 
@@ -49,7 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.stem in HOSTILE:
             item.add_marker(pytest.mark.hostile)
         values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        combination = tuple(values.get(name) for name in ("place", "rule", "distribution"))
+        last = "intervention" if "intervention" in values else "distribution"
+        combination = tuple(values.get(name) for name in ("place", "rule", last))
         if None not in combination and combination not in PAIRWISE:
             left_out.append(item)
     if not config.getoption("--all"):

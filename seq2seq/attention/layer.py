@@ -91,7 +91,7 @@ class AttentionLayer(nn.Module):
         weights, rows = _regroup(weights, value.shape[0]), weights.shape[0]
         if self.score.heads == 1:
             return _regroup(weights @ value, rows)
-        weights, value = weights.unflatten(1, (-1, self.score.heads)), value.unflatten(2, (self.score.heads, -1))
+        weights, value = self._split_heads(weights), self._split_width(value)
         return _regroup(torch.einsum("bths,bshv->bthv", weights, value).flatten(2), rows)
 
     def merge_heads(self, attention: Attention) -> Attention:
@@ -104,7 +104,7 @@ class AttentionLayer(nn.Module):
             return attention
         if log_probability is not None:
             log_probability = log_probability.unflatten(1, (-1, self.score.heads)).sum(dim=2)
-        return Attention(weights.unflatten(1, (-1, self.score.heads)).mean(dim=2), log_probability)
+        return Attention(self._split_heads(weights).mean(dim=2), log_probability)
 
     def combine(
         self, partner: Float[Tensor, "batch target partner"], context: Float[Tensor, "batch target value"]
@@ -119,8 +119,7 @@ class AttentionLayer(nn.Module):
         `combine(P, mix(w, V)) = project_partner(P) + mix_folded(w, fold(V))`.
         """
         matrix = self.linear.weight[:, -value.shape[-1] :].unflatten(1, (self.score.heads, -1))
-        value = value.unflatten(2, (self.score.heads, -1))
-        return torch.einsum("bshv,ohv->bhso", value, matrix).flatten(1, 2)
+        return torch.einsum("bshv,ohv->bhso", self._split_width(value), matrix).flatten(1, 2)
 
     def project_partner(self, partner: Float[Tensor, "batch target partner"]) -> Float[Tensor, "batch target output"]:
         """`A P + b`: the part of the combine layer that does not depend on the context."""
@@ -130,8 +129,14 @@ class AttentionLayer(nn.Module):
         self, weights: Float[Tensor, "rows heads_target source"], folded: Float[Tensor, "batch heads_source output"]
     ) -> Float[Tensor, "rows target output"]:
         """`w (B V)`, summed over heads. `folded` is a result of `fold`."""
-        head_weights = weights.unflatten(1, (-1, self.score.heads)).flatten(2)
+        head_weights = self._split_heads(weights).flatten(2)
         return _regroup(_regroup(head_weights, folded.shape[0]) @ folded, weights.shape[0])
+
+    def _split_heads(self, weights: Tensor) -> Float[Tensor, "rows target heads source"]:
+        return weights.reshape(weights.shape[0], -1, self.score.heads, weights.shape[2])
+
+    def _split_width(self, value: Tensor) -> Float[Tensor, "batch source heads value"]:
+        return value.reshape(*value.shape[:2], self.score.heads, -1)
 
     def forward(
         self,

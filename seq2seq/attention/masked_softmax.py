@@ -50,7 +50,23 @@ def masked_entmax(scores: Scores, mask: Mask, alpha: float) -> Weights:
     """alpha-entmax over the positions where the mask is True; exactly 0 elsewhere. `alpha` is 2 (sparsemax) or 1.5."""
     empty_row = ~mask.any(dim=-1, keepdim=True)
     token_scores = scores.masked_fill(~(mask | empty_row), float("-inf"))
-    return _Entmax.apply(token_scores, alpha).masked_fill(~mask, 0.0)  # type: ignore[no-untyped-call]
+    entmax = _Entmax.apply if torch.is_grad_enabled() else _entmax
+    return entmax(token_scores, alpha).masked_fill(~mask, 0.0)
+
+
+def _entmax(scores: Tensor, alpha: float) -> Tensor:
+    # Scaled scores more than 1 below the best have weight 0. So -2 replaces -inf, which cannot be summed.
+    scores = ((alpha - 1) * (scores - scores.amax(dim=-1, keepdim=True))).clamp(min=-2.0)
+    ordered = scores.sort(dim=-1, descending=True).values
+    count = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
+    mean = ordered.cumsum(dim=-1) / count
+    if alpha == 2:
+        thresholds = mean - 1 / count
+    else:
+        squared_deviation = ordered.square().cumsum(dim=-1) - count * mean.square()
+        thresholds = mean - ((1 - squared_deviation) / count).clamp(min=0).sqrt()
+    support_size = (thresholds < ordered).sum(dim=-1, keepdim=True)
+    return (scores - thresholds.gather(-1, support_size - 1)).clamp(min=0) ** (1 / (alpha - 1))
 
 
 class _Entmax(torch.autograd.Function):
@@ -63,18 +79,7 @@ class _Entmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, alpha: float) -> Tensor:
-        # Scaled scores more than 1 below the best have weight 0. So -2 replaces -inf, which cannot be summed.
-        scores = ((alpha - 1) * (scores - scores.amax(dim=-1, keepdim=True))).clamp(min=-2.0)
-        ordered = scores.sort(dim=-1, descending=True).values
-        count = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
-        mean = ordered.cumsum(dim=-1) / count
-        if alpha == 2:
-            thresholds = mean - 1 / count
-        else:
-            squared_deviation = ordered.square().cumsum(dim=-1) - count * mean.square()
-            thresholds = mean - ((1 - squared_deviation) / count).clamp(min=0).sqrt()
-        support_size = (thresholds < ordered).sum(dim=-1, keepdim=True)
-        weights = (scores - thresholds.gather(-1, support_size - 1)).clamp(min=0) ** (1 / (alpha - 1))
+        weights = _entmax(scores, alpha)
         ctx.alpha = alpha
         ctx.save_for_backward(weights)
         return weights

@@ -199,7 +199,9 @@ class Multihead(Score):
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source query"]
     ) -> Float[Tensor, "batch rows source"]:
-        queries, keys = (vectors.unflatten(2, (self.heads, -1)).transpose(1, 2) for vectors in (self.query(query), key))
+        queries, keys = (
+            vectors.reshape(*vectors.shape[:2], self.heads, -1).transpose(1, 2) for vectors in (self.query(query), key)
+        )
         scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[-1])  # batch, heads, target, source
         return scores.transpose(1, 2).flatten(1, 2)
 

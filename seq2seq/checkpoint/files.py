@@ -30,7 +30,8 @@ from seq2seq.checkpoint.state import State
 from seq2seq.checkpoint.upgrade import upgrade
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import sync_folder
-from seq2seq.text.tokenizer import Tokenizer, Tokenizers
+from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizer_kinds import read_tokenizer
 
 FORMAT = 3  # raise it when the meaning of a name changes
 DESCRIPTION = "checkpoint.json"
@@ -138,8 +139,8 @@ def read(folder: Path, training: bool) -> Checkpoint:
         )
     try:
         _check_files(folder, description, training)
-        source = Tokenizer((folder / SOURCE).read_bytes())
-        target = Tokenizer((folder / TARGET).read_bytes()) if (folder / TARGET).exists() else source
+        source = read_tokenizer((folder / SOURCE).read_bytes())
+        target = read_tokenizer((folder / TARGET).read_bytes()) if (folder / TARGET).exists() else source
         return Checkpoint(
             configuration=description.configuration,
             tokenizers=Tokenizers(source, target),

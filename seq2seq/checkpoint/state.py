@@ -54,6 +54,7 @@ class State(Numbers):
     - `standing`: the ranking of the validations
     - `average`: the scores of the averaged weights at this step, if they are better than those of the weights
     - `init`: the checkpoint that the run started from; None for a run from random weights
+    - `step_counts`: with sampled subwords, the number of steps of each epoch so far (see `seq2seq.text.epochs.Epochs`)
     """
 
     text: str
@@ -65,3 +66,4 @@ class State(Numbers):
     standing: ValidationRanking = ValidationRanking()
     average: dict[str, float] = Field(default_factory=dict)
     init: Origin | None = None
+    step_counts: list[NonNegativeInt] = Field(default_factory=list)

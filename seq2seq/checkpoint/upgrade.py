@@ -10,8 +10,15 @@ _GUIDE = {
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}, "init": None},
-    "training": {"save_every": None, "freeze": [], "average": None, "guide": _GUIDE},
-    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": []},
+    "training": {
+        **{"save_every": None, "freeze": [], "average": None, "guide": _GUIDE},
+        **{"r_drop": 0.0, "sample_subwords": {"source": None, "target": None}},
+    },
+    "model": {
+        **{"recurrent_dropout": 0.0, "source_word_dropout": 0.0, "target_word_dropout": 0.0},
+        "embeddings": {"source": None, "target": None},
+    },
+    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1},
     "attention": _HARD,
     "encoder.attention": _HARD,
     "search": {
@@ -21,6 +28,7 @@ ADDED: dict[str, dict[str, Any]] = {
     },
     "device": {"precision": "float32", "deterministic": False, "graphs": True},
 }
+ADDED_TO_OWN_TEXT: dict[str, Any] = {"hold_out": None}
 ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none", "header": False}
 
 
@@ -35,6 +43,8 @@ def upgrade(values: dict[str, Any]) -> dict[str, Any]:
             section = section.get(key) if isinstance(section, dict) else None
         if isinstance(section, dict):
             section.update({**added, **section})
+            if path == "dataset" and section.get("name") not in ("grammar", "multi30k"):
+                section.update({**ADDED_TO_OWN_TEXT, **section})
             if path == "dataset" and section.get("name") == "tsv":
                 section.update({**ADDED_TO_TSV, **section})
     return values

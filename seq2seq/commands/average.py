@@ -6,7 +6,6 @@ Train with training.keep_best=5 to have best to best-5. A run folder stands for 
 must have the same model and the same tokenizers. The result is a checkpoint like any other.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from pathlib import Path
 from seq2seq import checkpoint
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.commands.fine_tuning import FREE, MODEL, differing_keys, value_at
+from seq2seq.commands.output_folder import check_output, parse_paths
 from seq2seq.runtime.errors import InputError, print_errors
-from seq2seq.runtime.program_name import program
 from seq2seq.trained_model import checkpoint_folder, trained_configuration
 
 COMPARED = (*MODEL, "dataset.normalization")
@@ -33,7 +32,7 @@ def average(paths: Sequence[Path], output: Path) -> Checkpoint:
     if len(paths) < 2:
         raise InputError(f"expected two checkpoints or more, found {len(paths)}: give runs/NAME/checkpoints/best ...")
     folders = [checkpoint_folder(path) for path in paths]
-    _check_output(output, folders)
+    check_output(output, folders)
     resolved = [folder.resolve() for folder in folders]
     if repeated := [folder for i, folder in enumerate(folders) if resolved[i] in resolved[:i]]:
         raise InputError(f"{repeated[0]}: the checkpoint is given twice, and would count twice; give each once")
@@ -50,20 +49,6 @@ def average(paths: Sequence[Path], output: Path) -> Checkpoint:
     mean = first._replace(weights=weights, step=step, scores={})
     checkpoint.store(mean, output)
     return mean
-
-
-def _check_output(output: Path, folders: Sequence[Path]) -> None:
-    """Raises InputError where the output exists, lies inside a checkpoint, or has a name that training uses."""
-    if output.exists() or output.is_symlink():
-        raise InputError(f"output={output}: it exists already, and nothing is replaced: name a new folder")
-    inside = [folder for folder in folders if output.resolve().is_relative_to(folder.resolve())]
-    if inside:
-        raise InputError(f"output={output}: it is inside the checkpoint {inside[0]}; name a folder beside it")
-    if output.parent.name == "checkpoints" and (output.name in ("best", "last") or output.name.startswith("best-")):
-        raise InputError(
-            f"output={output}: training writes and removes its own checkpoints of such names; choose another name, "
-            f"output={output.parent / 'average'}"
-        )
 
 
 def _check_same_model(first: Checkpoint, first_folder: Path, other: Checkpoint, folder: Path) -> None:
@@ -100,18 +85,12 @@ def main() -> None:
 
 def run(arguments: list[str]) -> None:
     """Writes the average, and prints what it is of. Raises what `average` raises."""
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        prog=program("average"),
-        usage=f"{program('average')} CHECKPOINT CHECKPOINT ... output=FOLDER",
-        description=__doc__.replace("python scripts/average.py", program("average")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    paths, output = parse_paths(
+        arguments,
+        name="average",
+        usage="CHECKPOINT CHECKPOINT ... output=FOLDER",
+        description=__doc__,
+        advice="the folder of the average once, output=runs/NAME/checkpoints/average",
     )
-    parser.add_argument("words", nargs="*", metavar="CHECKPOINT", help="a checkpoint or a run folder; output=FOLDER")
-    words: list[str] = parser.parse_args(arguments).words
-    outputs = [word.removeprefix("output=") for word in words if word.startswith("output=")]
-    if len(outputs) != 1 or not outputs[0]:
-        raise InputError("output: give the folder of the average once, output=runs/NAME/checkpoints/average")
-    paths = [Path(word) for word in words if not word.startswith("output=")]
-    mean = average(paths, Path(outputs[0]))
-    print(f"{outputs[0]}: the average of {len(paths)} checkpoints, up to step {mean.step:,}")
+    mean = average(paths, Path(output))
+    print(f"{output}: the average of {len(paths)} checkpoints, up to step {mean.step:,}")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from seq2seq import build, config
 from seq2seq.config.loading import flat
-from seq2seq.config.schema import search_name
+from seq2seq.config.search import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, ExampleTranslation, Report, Run, Variant
 from seq2seq.reporting.curves import read_curve

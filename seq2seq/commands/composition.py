@@ -34,6 +34,9 @@ def compose_options(program: str, overrides: Sequence[str], kind: type[Section])
 
 def load_options(kind: type[Options], values: DictConfig) -> Options:
     """Hydra's values as the typed, frozen options of a program. Raises InputError for those that are not set."""
+    if OmegaConf.select(values, "dataset.hold_out", default=None) is not None:
+        for key in OmegaConf.missing_keys(values) & {"dataset.validation", "dataset.test"}:
+            OmegaConf.update(values, key, None)  # it is cut from the training text
     if missing := sorted(OmegaConf.missing_keys(values)):
         example = "runs/NAME/checkpoints/best" if missing == ["checkpoint"] else "VALUE"
         or_none = ", or dataset.test=null for no test scores" if missing == ["dataset.test"] else ""

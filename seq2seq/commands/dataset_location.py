@@ -35,18 +35,25 @@ def evaluated_dataset(options: config.Evaluate, trained: config.Dataset, run: Pa
             return trained.model_copy(update={"cache": overrides.cache})
         case config.Multi30k():
             folder = overrides.folder or find_path(trained.folder, trained, starts) or trained.folder
+            if isinstance(overrides.test, tuple):
+                raise InputError(f"dataset.test: Multi30k has one test split at a time; {OWN_FILES}")
             test = trained.test if overrides.test is None else str(overrides.test)
             return trained.model_copy(update={"folder": folder, "test": test})
-        case config.Files() | config.SingleFiles():
+        case config.HuggingFace():
+            path = find_path(Path(trained.path), trained, starts)  # None, if it is a name on the hub
+            changes = {} if path is None else {"path": str(path)}
+            return trained.model_copy(update=changes if overrides.test is None else {**changes, "test": overrides.test})
+        case config.OwnText():
             if overrides.test is not None:
                 return trained.model_copy(update={"test": overrides.test})
-            recorded = trained.test if options.split == "test" else trained.validation
-            if recorded is None:
-                return trained
-            if (path := find_path(recorded, trained, starts)) is None:
-                reason = _missing(recorded, options.split, trained, starts)
-                raise InputError(f"checkpoint {options.checkpoints[0]}: {reason}")
-            return trained.model_copy(update={options.split: path})
+            paths = []
+            for recorded in trained.paths_of(options.split):
+                if (path := find_path(recorded, trained, starts)) is None:
+                    reason = _missing(recorded, options.split, trained, starts)
+                    raise InputError(f"checkpoint {options.checkpoints[0]}: {reason}")
+                paths.append(path)
+            is_cut = getattr(trained, options.split) is None
+            return trained.model_copy(update={"train" if is_cut else options.split: tuple(paths)} if paths else {})
 
 
 def start_folders(run: Path) -> list[Path]:

@@ -220,6 +220,12 @@ def _suggest_key(key: str, kind: type[Section]) -> str:
     """What follows "no such option" in the message: similar options, or why the option is not there."""
     if key.startswith("hydra."):
         return "`--cfg hydra` shows those of Hydra"
+    options = [name for name in keys(kind) if name.startswith(f"{key}.")]
+    if kind is not Train and "." not in key and options:  # such as attention=dot for translate.py
+        return f"give its values one by one: {', '.join(options)}"
+    if kind is Translate and key in ("source", "input", "target", "output"):
+        how = f"{program('translate')} ... < SOURCE > TARGET"
+        return f"since translations go from standard input to standard output: `{how}`"
     if key in keys(kind):  # such as dataset.folder with a dataset that has no folder
         group = key.partition(".")[0]
         return f"because of the {group} chosen: another {group}=CHOICE has it"

@@ -27,12 +27,21 @@ from seq2seq.trained_model import checkpoint_folder, trained_configuration
 
 MODEL = ("attention", "decoder", "encoder", "model")
 TOKENIZERS = tuple(
-    f"dataset.{name}" for name in ("normalization", "vocabulary", "tokenizer", "character_coverage", "symbols", "joint")
+    f"dataset.{name}"
+    for name in ("normalization", "vocabulary", "tokenizer", "min_frequency", "character_coverage", "symbols", "joint")
 )
 DECIDED = (*MODEL, *TOKENIZERS)
 """The sections and options that the checkpoint decides."""
 
-FREE = ("dropout", "estimator", "temperature", "soft")
+FREE = (
+    "dropout",
+    "recurrent_dropout",
+    "source_word_dropout",
+    "target_word_dropout",
+    "estimator",
+    "temperature",
+    "soft",
+)
 """Names of options of the model that concern training only: a run may set them, else they are the checkpoint's."""
 
 LANGUAGES = ("dataset.source", "dataset.target")

@@ -13,6 +13,7 @@ PROGRAMS = {
     "score": "the log-probability of given translations",
     "compare": "train and compare attention rules, with a report",
     "average": "average the weights of checkpoints of one model",
+    "export": "write a model as ONNX, for programs without PyTorch",
     "grammar": "print or write the built-in corpus",
     "serve": "show models in the browser, and answer requests over HTTP",
 }

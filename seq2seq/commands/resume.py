@@ -18,7 +18,7 @@ from seq2seq.config import Train
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
-from seq2seq.trained_model import load_weights, trained_configuration
+from seq2seq.trained_model import trained_configuration
 from seq2seq.training.loop import Run
 from seq2seq.training.optimizer import load_tensors
 
@@ -102,9 +102,9 @@ def _describe_missing(folder: Path) -> str:
 
 def _check_current_folder(folder: Path, dataset: config.Dataset) -> None:
     """Raises InputError where relative paths of the dataset do not lead to text from the current folder."""
-    if isinstance(dataset, config.Grammar):
+    if isinstance(dataset, config.Grammar | config.HuggingFace):  # a name on the hub is in no folder
         return
-    path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.validation
+    path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.paths_of("validation")[0]
     starts = start_folders(folder)
     if starts and not path.is_absolute() and find_path(path, dataset, []) is None:
         raise InputError(
@@ -179,7 +179,7 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     assert resumed.training is not None
     if resumed.training.state.text != fresh.text:
         raise InputError(f"resume={folder}: the text, or how it is prepared, has changed since this run was started")
-    load_weights(run.model, resumed, folder)
+    checkpoint.load_weights(run.model, resumed, folder)
     tensors = resumed.training.tensors
     load_tensors(run.model, run.optimizer, tensors if run.average is None else run.average.restore(tensors))
     log.info("resumed after step %d", resumed.step)

@@ -10,7 +10,8 @@ from seq2seq import build, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.commands.fine_tuning import Source
 from seq2seq.commands.resume import check_text
-from seq2seq.commands.text_remarks import byte_remarks, scored_remarks, training_remarks
+from seq2seq.commands.text_remarks import byte_remarks, overlap_remarks, scored_remarks, training_remarks
+from seq2seq.commands.vocabulary_remarks import training_unknown
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.annotations import LoadedSplit, load_split
@@ -53,7 +54,9 @@ def load_text(configuration: config.Train, resumed: Checkpoint | None, source: S
         earlier = resumed if source is None else source.checkpoint
         if configuration.init is None or earlier is None:
             prepared = build.prepared(dataset, corpus)
-            positions = int(prepared.store.source.lengths.max()) + 1  # EOS takes one
+            sampled = configuration.training.sample_subwords.source is not None
+            longest = dataset.longest if sampled else int(prepared.store.source.lengths.max())
+            positions = longest + 1  # EOS takes one
         else:
             positions, tokenizers = earlier.positions, earlier.tokenizers
             limit = trained_outline(earlier, folder)[1].longest_source
@@ -88,8 +91,12 @@ def log_remarks(configuration: config.Train, text: RunText) -> None:
     dataset, tokenizers = configuration.dataset, text.prepared.tokenizers
     for line in training_remarks(dataset, text.corpus, text.fingerprints):
         log.info("%s", line)
+    for line in overlap_remarks(text.corpus.train, text.scored.values()):
+        log.info("%s", line)
     for line in byte_remarks(text.corpus.train, tokenizers) if configuration.init is not None else ():
         log.info("%s", line)
+    if shares := training_unknown(text.prepared.store, tokenizers, text.scored.values()):
+        log.info("%s", shares)
     for split in text.scored.values():
         for line in scored_remarks(split, tokenizers, normalization=dataset.normalization):
             log.info("%s", line)

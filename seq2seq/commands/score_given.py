@@ -6,7 +6,7 @@ from itertools import islice
 from typing import NamedTuple, TextIO
 
 from seq2seq import config
-from seq2seq.commands.stream import alignment_columns, decode_lines, line_groups
+from seq2seq.commands.stream import alignment_columns, apply_intervention, decode_lines, line_groups
 from seq2seq.decoding.pair_scores import ScoredPair, score_pairs
 from seq2seq.text.sources.files import AlignedFiles
 from seq2seq.text.tokenizer import EOS, SPECIAL
@@ -32,6 +32,7 @@ def score_given(options: config.Score, standard_input: int, output: TextIO) -> i
     """
     search = options.search.model_dump()
     trained = load_trained_model(options.checkpoints, device=options.device, search=search)
+    trained = apply_intervention(trained, options.attention)
     if (options.alignments or options.units) and (note := trained.attention_note()):
         print(note, file=sys.stderr)
     number = failed = 0

@@ -1,13 +1,18 @@
 """What `evaluate.py` does: scores a checkpoint, prints a table, writes `evaluation.json` and the hypotheses."""
 
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from seq2seq import build, config
 from seq2seq.commands.dataset_location import evaluated_dataset
 from seq2seq.commands.text_remarks import scored_remarks
-from seq2seq.config.schema import search_name
+from seq2seq.config.intervention import intervention_name
+from seq2seq.config.search import search_name
+from seq2seq.config.types import show_paths
 from seq2seq.evaluation.evaluator import Evaluator
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
@@ -21,23 +26,31 @@ from seq2seq.text.corpus import Split
 from seq2seq.text.normalization import normalized_split
 from seq2seq.text.sources.files import AlignedFiles
 from seq2seq.text.units import count_words, segments
-from seq2seq.trained_model import load_trained_model
+from seq2seq.trained_model import checkpoint_folder, intervened, load_trained_model
+
+STANDARD_INPUT = Path("-")
 
 
 class Scored(NamedTuple):
-    """A scored checkpoint: what `evaluation.json` holds, its scores of the split, and what to print about it."""
+    """A scored checkpoint: what `evaluation.json` holds, its scores of the split, and what to print about it.
+
+    `interventions` has the scores of the split with each intervention in the attention.
+    """
 
     results: dict[str, Any]
     scores: dict[str, Any]
     title: str
     warning: str | None
     remarks: list[str]
-    files: tuple[Path, Path]
+    interventions: dict[str, dict[str, Any]]
+    files: list[Path]
 
 
 def score(options: config.Evaluate) -> Scored:
     """Scores a checkpoint on a split of its dataset or on a pair of files; writes `evaluation.json` and hypotheses."""
-    trained = load_trained_model(options.checkpoints, device=options.device, search=options.search)
+    folders = tuple(map(checkpoint_folder, options.checkpoints))
+    options = options.model_copy(update={"checkpoint": folders})
+    trained = load_trained_model(folders, device=options.device, search=options.search)
     configuration, dataset = trained.configuration, trained.configuration.dataset
     name, split, challenges = _load_split(options, configuration)
     if options.alignments is not None:
@@ -47,7 +60,8 @@ def score(options: config.Evaluate) -> Scored:
     references = [pair.target for pair in split.pairs]
     tokenize = options.evaluation.tokenize or configuration.evaluation.tokenize
     metrics = Metrics(choose_tokenizer(tokenize, dataset.target, references))
-    evaluator = Evaluator(trained.model, trained.translator, metrics)
+    evaluator = Evaluator(trained.model, trained.translator, metrics, dataset.target)
+    changed = {each: intervened(trained, each, options.attention) for each in options.attention.intervene}
     scores, hypotheses = evaluator.evaluate(split)
     names = [str(path) for path in options.checkpoints]
     results: dict[str, Any] = {
@@ -62,6 +76,13 @@ def score(options: config.Evaluate) -> Scored:
         results["challenges"] = evaluator.challenges(challenges)
     hypotheses_file = output.hypotheses(name, dataset.target)
     write_text(hypotheses_file, hypotheses.lines())
+    files = [output.evaluation, hypotheses_file]
+    for intervention, model in changed.items():
+        other = replace(evaluator, model=model.model, translator=model.translator).evaluate(split)
+        values = options.attention.model_dump(mode="json", include={*options.attention.of(intervention)})
+        results.setdefault("interventions", {})[intervention] = {"options": values, name: other.scores}
+        files.append(output.hypotheses(f"{name}.{intervention}", dataset.target))
+        write_text(files[-1], other.hypotheses.lines())
     write_json(output.evaluation, results)
     sentences, search = f"{len(split.pairs):,} sentences", search_name(trained.search)
     if options.device.precision == "int8":
@@ -74,7 +95,10 @@ def score(options: config.Evaluate) -> Scored:
         title=f"{split.name}: {sentences}, {search}, {models}",
         warning=tokenization_warning(split.name, references, hypotheses.texts),
         remarks=[*remarks, *filter(None, [trained.attention_note()])],
-        files=(output.evaluation, hypotheses_file),
+        interventions={
+            intervention_name(each, options.attention): results["interventions"][each][name] for each in changed
+        },
+        files=files,
     )
 
 
@@ -85,6 +109,8 @@ def print_scored(scored: Scored) -> None:
     print(f"{scored.title}\n\n{table(scored.scores)}")
     for line in scored.remarks:
         print(line)
+    if scored.interventions:
+        print("\n" + intervention_table({"none": scored.scores, **scored.interventions}))
     if challenges := scored.results.get("challenges"):
         print("\n" + challenge_table(challenges))
     print("\n" + "\n".join(map(str, scored.files)))
@@ -117,6 +143,21 @@ def _too_long(refused: int) -> str:
     return f"{refused} sources were too long to translate: they count as empty (search.too_long)"
 
 
+def intervention_table(rows: dict[str, dict[str, Any]]) -> str:
+    """A line for the scores with each intervention. The recall is that of function words and of content words."""
+    width = max(len("intervention"), *map(len, rows)) + 2
+    lines = [f"{'intervention':{width}}{'BLEU':>8}{'chrF':>8}{'exact %':>9}{'perplexity':>12}{'AER %':>8}"]
+    lines[0] += f"{'function %':>12}{'content %':>11}"
+    for name, scores in rows.items():
+        shares = [scores.get("aer"), *(scores["word_recall"].get(kind) for kind in ("function", "content"))]
+        error, *recalls = ("–" if share is None else f"{100 * share:.2f}" for share in shares)
+        lines.append(
+            f"{name:{width}}{scores['bleu']:8.2f}{scores['chrf']:8.2f}{100 * scores['exact']:9.2f}"
+            f"{format_perplexity(scores['perplexity']):>12}{error:>8}{recalls[0]:>12}{recalls[1]:>11}"
+        )
+    return "\n".join(lines)
+
+
 def challenge_table(challenges: dict[str, Any]) -> str:
     """A line for each challenge set."""
     width = max(len(name) for name in challenges) + 2
@@ -131,8 +172,7 @@ def challenge_table(challenges: dict[str, Any]) -> str:
 def _load_split(options: config.Evaluate, configuration: config.Train) -> tuple[str, LoadedSplit, tuple[Split, ...]]:
     """The name of the split in file names and JSON, the split to score, and its challenge sets."""
     if options.source is not None and options.target is not None:
-        files = AlignedFiles(options.source, options.target, name=f"{options.source}, {options.target}")
-        return "files", load_split(normalized_split(files, configuration.dataset.normalization)), ()
+        return "files", _load_files(options.source, options.target, configuration.dataset.normalization), ()
     dataset = evaluated_dataset(options, configuration.dataset, run_folder_of(options.checkpoints[0]).path)
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
     if options.split == "validation":
@@ -144,8 +184,26 @@ def _load_split(options: config.Evaluate, configuration: config.Train) -> tuple[
         )
     test = load_split(corpus.test)
     if (other := options.dataset.test) is not None:
-        test = test._replace(name=str(other))
+        test = test._replace(name=show_paths(other))
     return "test", test, corpus.challenges
+
+
+def _load_files(source: Path, target: Path, normalization: str) -> LoadedSplit:
+    """A pair of files, in memory. `-` is standard input, which is copied to a file: text is read more than once."""
+    if STANDARD_INPUT not in (source, target):
+        files = AlignedFiles(source, target, name=f"{source}, {target}")
+        return load_split(normalized_split(files, normalization))
+    title = "standard input"
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / title
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        try:
+            paths = [copy if path == STANDARD_INPUT else path for path in (source, target)]
+            split = _load_files(paths[0], paths[1], normalization)
+        except InputError as error:
+            raise InputError(str(error).replace(str(copy), title)) from None
+        return split._replace(name=split.name.replace(str(copy), title))
 
 
 def _with_alignments(split: LoadedSplit, path: Path, units: str) -> LoadedSplit:

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from seq2seq import config
 from seq2seq.commands.prefix_file import Prefixes
+from seq2seq.config.intervention import intervention_name
 from seq2seq.decoding.translator import BLANK, TooLong, Translation
 from seq2seq.evaluation.alignment_error import links
 from seq2seq.reporting.attention import Attention
@@ -18,7 +19,7 @@ from seq2seq.text.encodings import check_stream
 from seq2seq.text.lines import BYTE_ORDER_MARK, LONGEST_LINE
 from seq2seq.text.normalization import ADVICE, better_forms
 from seq2seq.text.tokenizer import Tokenizer
-from seq2seq.trained_model import load_trained_model
+from seq2seq.trained_model import TrainedModel, intervened, load_trained_model
 
 
 def translate_stream(options: config.Translate, source: int, target: TextIO) -> int:
@@ -31,6 +32,7 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
         if not options.plot.parent.is_dir():
             raise InputError(f"plot={options.plot}: there is no folder {options.plot.parent}")
     trained = load_trained_model(options.checkpoints, device=options.device, search=options.search)
+    trained = apply_intervention(trained, options.attention)
     dataset = trained.configuration.dataset
     if (options.alignments or options.units or options.plot is not None) and (note := trained.attention_note()):
         print(note, file=sys.stderr)
@@ -64,6 +66,15 @@ def translate_stream(options: config.Translate, source: int, target: TextIO) -> 
     if plot is not None:
         print(f"{plot} is not written: no line has a translation with a word in it", file=sys.stderr)
     return failed
+
+
+def apply_intervention(trained: TrainedModel, attention: config.Intervention) -> TrainedModel:
+    """The model with the intervention that the options name, if they name one; says on the error stream which."""
+    if attention.intervene is None:
+        return trained
+    changed = intervened(trained, attention.intervene, attention)
+    print(f"attention is changed: {intervention_name(attention.intervene, attention)}", file=sys.stderr)
+    return changed
 
 
 def line_groups(source: int, *, prompt: str = "") -> Iterator[list[bytes]]:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from seq2seq import config
+from seq2seq.commands.vocabulary_remarks import scored_unknown
 from seq2seq.text.annotations import LoadedSplit
-from seq2seq.text.corpus import Concatenated, Corpus, Split
+from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split
+from seq2seq.text.hold_out import Rest
 from seq2seq.text.normalization import describe_forms
 from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
-from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizer import SubwordTokenizer, Tokenizers
 
 SAMPLE = 10_000
 """The number of training pairs that are examined."""
@@ -19,11 +21,17 @@ MANY_BYTES = 0.05
 
 def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mapping[str, str]) -> Iterator[str]:
     """Remarks on the training split; `fingerprints` are those of all splits, by name."""
-    if isinstance(text.train, Concatenated):
-        yield f"training pairs: {text.train.counts()}"
-        parts = [(split.fingerprint(), split.name) for split in text.train.splits]
+    whole = text.train.cut.split if isinstance(text.train, Rest) else text.train
+    if isinstance(whole, Concatenated):
+        yield f"training pairs: {whole.counts()}"
+        parts = [(split.fingerprint(), split.name) for split in whole.splits]
         if len({fingerprint for fingerprint, _ in parts}) < len(parts):
             yield "warning: the same corpus occurs twice in dataset.train, and counts twice"
+    if isinstance(text.train, Rest):
+        cut = text.train.cut
+        sizes = " and ".join(f"{cut.size:,} pairs for {name}" for name in cut.names)
+        repeated = f"; {cut.repeated:,} more pairs with the same sources are left out" if cut.repeated else ""
+        yield f"cut from the training text: {sizes}{repeated}"
     if same := [name for name in fingerprints if name != "train" and fingerprints[name] == fingerprints["train"]]:
         yield f"warning: {' and '.join(same)} and the training split are the same text: scores only show memorisation"
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):
@@ -48,12 +56,37 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         )
 
 
+def overlap_remarks(train: Split, scored: Iterable[LoadedSplit]) -> Iterator[str]:
+    """A remark for each scored split that has sentences of the training text. Reads the training text once."""
+    splits = [(split, [pair for pair in split.pairs if pair.has_both_sides]) for split in scored]
+    targets: dict[str, set[str]] = {}  # of each scored source
+    for _, pairs in splits:
+        for source, target in pairs:
+            targets.setdefault(source, set()).add(target)
+    same: set[Pair] = set()
+    translated: set[str] = set()
+    for source, target in train:
+        if source in targets and target.strip():
+            translated.add(source)
+            if target in targets[source]:
+                same.add(Pair(source, target))
+    for split, pairs in splits:
+        equal = sum(pair in same for pair in pairs)
+        others = sum(pair.source in translated for pair in pairs) - equal
+        if equal or others:
+            sources = "source" if others == 1 else "sources"
+            yield (
+                f"{split.name}: of its {len(pairs):,} pairs, the training text has {equal:,}, and {others:,} {sources} "
+                "with other translations"
+            )
+
+
 def byte_remarks(train: Split, tokenizers: Tokenizers) -> Iterator[str]:
     """A remark for each side of the training split that the tokenizers of another text write in bytes."""
     sample = list(islice(train, SAMPLE))
     for name, tokenizer, texts in zip(("source", "target"), tokenizers, zip(*sample, strict=True), strict=True):
-        share = sum(tokenizer.count_bytes(texts)) / max(1, sum(map(len, tokenizer.encode_batch(texts))))
-        if share > MANY_BYTES:
+        share = sum(tokenizer.count_fallbacks(texts)) / max(1, sum(map(len, tokenizer.encode_batch(texts))))
+        if share > MANY_BYTES and isinstance(tokenizer, SubwordTokenizer):
             yield (
                 f"warning: {share:.0%} of the {name} subwords are bytes, since the tokenizer of the checkpoint lacks "
                 "their characters: sentences are long and hard to learn; training without init= makes new tokenizers"
@@ -77,5 +110,7 @@ def scored_remarks(split: LoadedSplit, tokenizers: Tokenizers, *, normalization:
             f"warning: {split.name}: {blank:,} of {len(split.pairs):,} pairs have an empty side and are scored all "
             "the same: an empty translation of an empty reference counts as correct; leave them out of the files"
         )
+    if shares := scored_unknown(split, tokenizers):
+        yield shares
     if normalization == "none" and (sentence := describe_forms(split.pairs, tokenizers, split.name)):
         yield f"warning: {sentence}"

@@ -4,20 +4,23 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.commands.composition import load_options
 from seq2seq.commands.exit_status import CONFIGS, check_single_run, cli_errors, terminate
 from seq2seq.config import Train
 from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
-from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.errors import DivergenceError, InputError
 from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.program_name import program
 from seq2seq.runtime.run_folder import RunFolder
@@ -29,6 +32,9 @@ if TYPE_CHECKING:  # it would import PyTorch, which --help does not need
 Work: TypeAlias = "tuple[Train, Path, Checkpoint | None, Source | None]"
 """The arguments of `train_and_score.train`."""
 
+OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+"""`hydra.sweeper._target_` with `hydra/sweeper=optuna`."""
+
 LOG_FORMAT, LOG_TIME = "%(asctime)s %(message)s", "%H:%M:%S"
 """As in `hydra.job_logging` of configs/train.yaml."""
 
@@ -36,19 +42,57 @@ COMMAND_LINE = "SEQ2SEQ_COMMAND_LINE"
 """The environment variable with the arguments as typed. The processes of a launcher inherit it; their own differ."""
 
 
-def _swept(overrides: list[str]) -> str:
-    """The overrides that a sweep chose for this run: those that were not typed. Hydra's own name has the typed ones."""
+def _swept(overrides: list[str], number: int, sweeper: str) -> str:
+    """The overrides that a sweep chose for this run: those that were not typed. Hydra's own name has the typed ones.
+
+    The trials of Optuna are numbered: it may choose the same values again, and they have many digits.
+    """
+    if sweeper == OPTUNA:
+        return str(number)
     typed = os.environ.get(COMMAND_LINE, "").split("\n")
     return ",".join(override for override in overrides if override not in typed)
 
 
+def _direction(metric: str) -> str:
+    """Optuna's word for which values of `training.metric` are better."""
+    return "minimize" if metric == "loss" else "maximize"
+
+
 OmegaConf.register_new_resolver("swept", _swept, replace=True)
+OmegaConf.register_new_resolver("direction", _direction, replace=True)
 OmegaConf.register_new_resolver("program", program, replace=True)  # for the help text
 
 
+def _store_optuna() -> None:
+    """Makes `hydra/sweeper=optuna` choose configs/optuna.yaml instead of the configuration that the plug-in brings.
+
+    A file of that name in a group would be merged with the plug-in's, which Hydra refuses.
+    """
+    Plugins.instance()  # it imports the plug-ins, which store theirs
+    node = OmegaConf.load(CONFIGS / "optuna.yaml")
+    ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=node, provider="seq2seq")
+
+
+@contextmanager
+def optuna_errors() -> Iterator[None]:
+    """Raises InputError for two errors of the plug-in, or of Hydra without the plug-in, that a person can correct."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        if OPTUNA in str(error):
+            advice = "`pip install '.[sweepers]'` installs it"
+            raise InputError(f"hydra/sweeper=optuna: hydra-optuna-sweeper is not installed; {advice}") from None
+        if "No trials are completed" in str(error):
+            raise InputError("hydra/sweeper=optuna: training diverged in every trial; narrow the ranges") from None
+        raise
+
+
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-def _start(values: DictConfig) -> None:
-    """Turns Hydra's values into the typed, frozen configuration, and trains."""
+def _start(values: DictConfig) -> float | None:
+    """Turns Hydra's values into the typed, frozen configuration, and trains.
+
+    Returns `best_value`, which a sweeper such as Optuna's optimises; None where training diverged in such a sweep.
+    """
     folder = Path(HydraConfig.get().runtime.output_dir)
     with cli_errors(Train, folder=folder), exclusive_lock(folder):
         configuration, source = load_new_run(values, HydraConfig.get().overrides.task)
@@ -58,7 +102,24 @@ def _start(values: DictConfig) -> None:
         hydra_values = HydraConfig.instance().cfg
         assert isinstance(hydra_values, DictConfig)
         record(values, hydra_values, RunFolder(folder).hydra)
-        train(*broadcast_work((configuration, folder, None, source)))
+        try:
+            results = train(*broadcast_work((configuration, folder, None, source)))
+        except DivergenceError as error:
+            if HydraConfig.get().sweeper["_target_"] != OPTUNA:
+                raise
+            logging.getLogger(__name__).error("%s", error)
+            return None  # a failed trial
+        return best_value(results, configuration.training.metric)
+
+
+def best_value(results: Mapping[str, Any], metric: str) -> float:
+    """The best validation of a run, in the order of `metric`: its value, or the loss with its sign changed.
+
+    The loss replaces BLEU where BLEU cannot be measured (see `Validator`), and a search for the highest BLEU goes on.
+    """
+    best = results["best"]
+    value: float = best[best["metric"]]
+    return value if best["metric"] == metric else -value
 
 
 def load_new_run(values: DictConfig, overrides: Sequence[str]) -> "tuple[Train, Source | None]":
@@ -138,4 +199,6 @@ def main() -> None:
         elif any(argument.startswith("resume=") for argument in arguments):
             resume_run(arguments)
         else:
-            _start()
+            with optuna_errors():
+                _store_optuna()
+                _start()

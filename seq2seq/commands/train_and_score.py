@@ -15,10 +15,11 @@ from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.fine_tuning import Source
+from seq2seq.commands.pretrained_vectors import load_vectors
 from seq2seq.commands.resume import restore
 from seq2seq.commands.run_text import fingerprint, load_text, log_remarks
 from seq2seq.config.loading import flat
-from seq2seq.config.schema import search_name
+from seq2seq.config.search import search_name
 from seq2seq.evaluation.evaluator import Evaluator
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
@@ -33,7 +34,6 @@ from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.store import Prepared
-from seq2seq.trained_model import load_weights
 from seq2seq.training.average import WeightAverage
 from seq2seq.training.freezing import freeze, freezing_remarks
 from seq2seq.training.loop import Run, steps
@@ -93,7 +93,10 @@ def train(
     torch.manual_seed(options.seed)
     model = build.model(configuration, tokenizers, positions=text.positions).to(device)
     if source is not None:
-        load_weights(model, source.checkpoint, source.folder)
+        checkpoint.load_weights(model, source.checkpoint, source.folder)
+    elif resumed is None and distributed.is_rank0():  # the other processes get the weights of the first
+        for line in load_vectors(model, configuration, prepared):
+            log.info("%s", line)
     freeze(model, options.freeze)
     log.info("run folder %s", folder)
     _log_sizes(prepared, model, device)
@@ -103,8 +106,11 @@ def train(
     _seed_rank(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     average = None if options.average is None else WeightAverage(model, options.average)
+    resample = build.subword_sampler(configuration, text.corpus.train, prepared, longest_source=model.longest_source)
     guide = partial(build.guide, options.guide)
-    run = Run(configuration, prepared, model, optimizer, partial(build.schedule, options), device, average, guide)
+    run = Run(
+        configuration, prepared, model, optimizer, partial(build.schedule, options), device, average, resample, guide
+    )
     start = restore(run, folder, resumed, state)
     assert start.training is not None
     origin = start.training.state.init
@@ -124,14 +130,14 @@ def train(
         with redirected, watch.part("training"):
             timing = steps(run, start, validator, folder, board, watch, bar=bar)
         best = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(run_folder.best))
-        load_weights(model, best, folder)
+        checkpoint.load_weights(model, best, folder)
         results: dict[str, Any] = {
             **({} if origin is None else {"init": origin.model_dump()}),
             "parameters": _count_parameters(model),
             "best": {"step": best.step, "metric": validator.metric, **best.scores},
             "train": timing,
         }
-        evaluator = Evaluator(model, translator(configuration.search), metrics)
+        evaluator = Evaluator(model, translator(configuration.search), metrics, configuration.dataset.target)
         for name, split in text.scored.items():
             with watch.part("scoring"):
                 results[name], hypotheses = evaluator.evaluate(split)

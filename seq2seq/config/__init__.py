@@ -6,15 +6,19 @@ from seq2seq.config.dataset import (
     Files,
     Gettext,
     Grammar,
+    HuggingFace,
     JsonLines,
     Multi30k,
-    SingleFiles,
+    OwnText,
     Tmx,
     Tsv,
 )
+from seq2seq.config.intervention import Intervention, InterventionValues
 from seq2seq.config.loading import keys, load, search_as_given
+from seq2seq.config.model import Attention
 from seq2seq.config.programs import Evaluate, Score, Translate
-from seq2seq.config.schema import Attention, Device, Search, Train
+from seq2seq.config.schema import Device, Train
+from seq2seq.config.search import Search
 from seq2seq.config.serve import Limits, Serve
 from seq2seq.config.suggestions import near
 from seq2seq.config.training import GOLD, Guide, Init, Training
@@ -31,15 +35,18 @@ __all__ = [
     "Gettext",
     "Grammar",
     "Guide",
+    "HuggingFace",
     "Init",
+    "Intervention",
+    "InterventionValues",
     "JsonLines",
     "Limits",
     "Multi30k",
+    "OwnText",
     "Score",
     "Search",
     "Section",
     "Serve",
-    "SingleFiles",
     "Tmx",
     "Train",
     "Training",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from seq2seq.config.dataset import DATASETS
-from seq2seq.config.schema import Search
+from seq2seq.config.search import Search
 from seq2seq.config.suggestions import near, shorten, show
 from seq2seq.config.types import Section
 from seq2seq.runtime.errors import InputError
@@ -70,7 +70,11 @@ def _sentence(kind: type[Section], key: str, details: list[dict[str, Any]]) -> s
         case "extra_forbidden":
             return f"{key}: no such option, {near(key, keys(kind))}"
         case "missing" if isinstance(detail["input"], list | tuple):
-            return f"{key}: found {value}, which has too few values"
+            return f"{key}: expected {len(detail['input']) + len(details)} values, found {value}"
+        case "tuple_type" if isinstance(detail["input"], str):
+            return f"{key}: expected a list, {key}=[{shorten(detail['input'])}]"
+        case "too_short" if isinstance(detail["input"], list | tuple):
+            return f"{key}: expected at least one value, found {value}"
         case "missing":
             return f"{key}: not set; give {key}=VALUE"
         case "value_error":

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
 from seq2seq.config.schema import Device
-from seq2seq.config.types import Paths, Section, as_text
+from seq2seq.config.types import Section, WithCheckpoints, as_text
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
@@ -30,10 +30,9 @@ def _origin(text: str) -> str:
     return text.lower()
 
 
-class Serve(Section):
+class Serve(WithCheckpoints):
     """The options of the server. `allowed_origins` are those of other pages, as a browser's header Origin has them."""
 
-    checkpoint: Paths
     host: Annotated[str, Field(min_length=1, max_length=255), BeforeValidator(as_text)]
     port: Annotated[int, Field(ge=0, le=65535)]
     allowed_origins: tuple[Annotated[str, AfterValidator(_origin)], ...]

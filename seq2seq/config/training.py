@@ -43,6 +43,22 @@ class Guide(Section):
     epochs: PositiveInt | None
 
 
+class SampleSubwords(Section):
+    """The strength of sampling on each side, null for none (see `Tokenizer.sample_batch`).
+
+    With `tokenizer=unigram` it is the exponent of a segmentation's probability: less is stronger. With `bpe` it is the
+    probability that a merge is skipped: more is stronger.
+    """
+
+    source: Annotated[float, Field(gt=0, le=1)] | None
+    target: Annotated[float, Field(gt=0, le=1)] | None
+
+    @property
+    def on(self) -> bool:
+        """Whether a side is sampled."""
+        return self.source is not None or self.target is not None
+
+
 class Training(Section):
     """`freeze` are parts of the model that stay as they are (see `PARTS`).
 
@@ -54,6 +70,7 @@ class Training(Section):
     steps: PositiveInt | None
     batch: Batch
     accumulate: PositiveInt
+    sample_subwords: SampleSubwords
     freeze: tuple[Annotated[str, one_of(PARTS)], ...]
     learning_rate: Positive
     betas: tuple[Fraction, Fraction]
@@ -62,6 +79,7 @@ class Training(Section):
     decay: Annotated[str, one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
     label_smoothing: Fraction
     clip: Positive | None
+    r_drop: Annotated[float, Field(ge=0, le=1000)]
     average: Annotated[float, Field(gt=0, lt=1)] | None
     guide: Guide
     validate_every: PositiveInt | Literal["epoch"]

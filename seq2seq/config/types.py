@@ -57,6 +57,7 @@ Paths = Annotated[
     Annotated[PathOption, Tag("one")] | Annotated[tuple[PathOption, ...], Field(min_length=1), Tag("several")],
     Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
 ]
+
 Column = Annotated[int, Field(ge=1, le=1000)]
 Symbol = Annotated[str, Field(max_length=200), BeforeValidator(as_text)]
 Positive = Annotated[float, Field(gt=0)]
@@ -67,3 +68,24 @@ class Section(BaseModel):
     """A group of options: immutable, without type conversion; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def as_tuple(paths: Path | tuple[Path, ...]) -> tuple[Path, ...]:
+    """One path or several, as a tuple."""
+    return (paths,) if isinstance(paths, Path) else paths
+
+
+def show_paths(paths: Path | tuple[Path, ...]) -> str:
+    """One path or several, for a message."""
+    return ", ".join(map(str, as_tuple(paths)))
+
+
+class WithCheckpoints(Section):
+    """The options of a program that uses a checkpoint, or several."""
+
+    checkpoint: Paths
+
+    @property
+    def checkpoints(self) -> tuple[Path, ...]:
+        """The paths of the models."""
+        return as_tuple(self.checkpoint)

@@ -68,7 +68,7 @@ class Ensemble(nn.Module):
 
     def with_models(self, change: Callable[[Model], Model]) -> "Ensemble":
         """The ensemble of the changed models."""
-        return Ensemble([member._replace(model=change(member.model)) for member in self.members])
+        return type(self)([member._replace(model=change(member.model)) for member in self.members])
 
     @property
     def longest_source(self) -> int | None:
@@ -105,7 +105,7 @@ class Ensemble(nn.Module):
 
     def output(self, outputs: Float[Tensor, "rows embeddings"]) -> Float[Tensor, "rows vocabulary"]:
         """The logarithm of the mean probability of each word."""
-        widths = [member.model.output.in_features for member in self.members]
+        widths = [member.model.target_embedding.embedding_dim for member in self.members]
         log_probabilities = [
             member.model.output(part).log_softmax(dim=-1)
             for member, part in zip(self.members, outputs.split(widths, dim=1), strict=True)

@@ -45,9 +45,9 @@ def with_prefixes(step: Step[State, Memory]) -> Step[PrefixState[State], Memory]
         tokens: Int[Tensor, "rows"], state: PrefixState[State], memory: Memory
     ) -> tuple[Iterable[Float[Tensor, "_rows vocabulary"]], PrefixState[State], Float[Tensor, "rows source"]]:
         blocks, after, weights = step(tokens, state.state, memory)
-        if state.prefix.shape[1]:
-            blocks = _permitted(blocks, state.prefix[:, 0])
-        return blocks, PrefixState(after, state.prefix[:, 1:]), weights
+        if not state.prefix.shape[1]:
+            return blocks, PrefixState(after, state.prefix), weights
+        return _permitted(blocks, state.prefix[:, 0]), PrefixState(after, state.prefix[:, 1:]), weights
 
     return prefixed_step
 
@@ -66,9 +66,11 @@ def _permitted(
 def prefix_ids(prefix: str | Sequence[str], tokenizer: Tokenizer, title: str) -> list[int]:
     """The ids of a prefix: a text, whose spaces at the end belong to the next word, or subwords.
 
-    Raises InputError for a subword that the vocabulary does not have, and for EOS. `title` names the prefix.
+    Raises InputError for a subword or word that the vocabulary does not have, and for EOS. `title` names the prefix.
     """
     if isinstance(prefix, str):
+        if unknown := tokenizer.unknown(prefix.rstrip()):
+            raise InputError(f"{title} has {unknown[0]!r}, which is not in the target vocabulary")
         return tokenizer.encode(prefix.rstrip())
     ids = tokenizer.ids(prefix)
     for subword, index in zip(prefix, ids, strict=True):

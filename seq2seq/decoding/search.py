@@ -9,6 +9,7 @@ from seq2seq.decoding.beam_search import Candidates, Step, beam_search
 from seq2seq.decoding.constraints import start_constraints, with_constraints
 from seq2seq.decoding.diverse_beams import diverse_beam_search
 from seq2seq.decoding.ensemble import Ensemble
+from seq2seq.decoding.greedy_search import greedy_search
 from seq2seq.decoding.hypotheses import Hypothesis
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.prefix import start_prefixes, with_prefixes
@@ -81,6 +82,8 @@ def search(
             sources=lengths,
             n_best=n_best,
         )
+    if options.size == 1 and not options.coverage_penalty and observe is None:
+        return greedy_search(step, first, start, memory, limits=limits, end=EOS, penalties=options.penalties)
     return beam_search(
         step,
         first,

@@ -181,6 +181,12 @@ class Translator:
         other.options = replace(self.options, **changes)
         return other
 
+    def with_model(self, model: Model | Ensemble) -> "Translator":
+        """The same options with another model for search, which has the same tokenizers."""
+        other = copy.copy(self)
+        other.model = model
+        return other
+
     def _translate(self, sources: list[list[int]], prefixes: list[Sequence[int]]) -> list[list[Translation]]:
         return [
             self._translations(source, hypotheses)

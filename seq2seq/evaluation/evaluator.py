@@ -10,6 +10,7 @@ from seq2seq.decoding.translator import Translation, Translator
 from seq2seq.evaluation.alignment_error import AlignmentError
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.evaluation.teacher_forcing import References, TeacherForcingResult
+from seq2seq.evaluation.word_recall import word_recall
 from seq2seq.nn.model import Model
 from seq2seq.text.annotations import Annotations, LoadedSplit, load_split
 from seq2seq.text.corpus import Split
@@ -59,11 +60,15 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Scores `model` on splits. `translator` must have the same weights; its tokenizers and its device are used."""
+    """Scores `model` on splits. `translator` must have the same weights; its tokenizers and its device are used.
+
+    `language` is that of the translations.
+    """
 
     model: Model | Ensemble
     translator: Translator
     metrics: Metrics
+    language: str
 
     def evaluate(self, split: LoadedSplit) -> Evaluation:
         """All scores of a split.
@@ -71,6 +76,7 @@ class Evaluator:
         - those of `Metrics.scores`
         - `loss` and `perplexity` of the references
         - `exact`: the share of sentences whose translation is the reference or another right answer
+        - `word_recall`: see `word_recall`; empty for a language without a list of function words
         - `attention`: see `Diagnostics.means`
         - `sentences`; `refused`: sources too long to translate
         - `unread`: pairs too long for teacher forcing (see `References`); `loss`, `perplexity`, `attention` and `aer`
@@ -79,11 +85,13 @@ class Evaluator:
         - `by_tag` and `by_length`, where it has tags: `exact`, `bleu` and `aer` by tag and by source length
         """
         hypotheses, forced, results = self._outcomes(split)
+        references = [pair.target for pair in split.pairs]
         scores = {
-            **self.metrics.scores(hypotheses.texts, [pair.target for pair in split.pairs]),
+            **self.metrics.scores(hypotheses.texts, references),
             "loss": forced.likelihood.loss,
             "perplexity": forced.likelihood.perplexity,
             **shares(results),
+            "word_recall": word_recall(hypotheses.texts, references, self.language),
             "attention": forced.diagnostics.means(),
             "sentences": len(split.pairs),
             "refused": hypotheses.refused,

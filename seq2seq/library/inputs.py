@@ -1,12 +1,14 @@
 """What a Python program passes to the library: checked, and read in groups."""
 
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
-from seq2seq.config import near
+from seq2seq.config import Intervention, InterventionValues, Search, load, near, search_as_given
 from seq2seq.decoding.prefix import prefix_ids
 from seq2seq.decoding.translator import Translator
 from seq2seq.runtime.errors import InputError
@@ -111,6 +113,33 @@ def search_values(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[
         if name not in names:
             raise TypeError(f"unexpected keyword argument {name!r}, {near(name, names)}")
     return {names[name]: plain(value) for name, value in options.items() if value is not None}
+
+
+def search_of(values: Mapping[str, Any], trained: Search) -> Search:
+    """The options of a search, replaced by those of `values`. Raises InputError in the words of Python."""
+    try:
+        return search_as_given(values, trained)
+    except InputError as error:
+        raise in_python(error) from None
+
+
+def in_python(error: InputError) -> InputError:
+    """The error in the words of Python's keyword arguments: `beam_size` for `search.size`."""
+    message = re.sub(r"\bsearch\.size\b", "beam_size", str(error))
+    message = re.sub(r"\bsearch\.(too_long|rank_by|method|length_form)=(\w+)", r"\1='\2'", message)
+    return InputError(re.sub(r"\bsearch=(\w+)", r"method='\1'", re.sub(r"\bsearch\.(?=\w)", "", message)))
+
+
+def intervention(name: object, values: Mapping[str, Any]) -> Intervention:
+    """The options of an intervention. Raises TypeError for an argument that does not exist."""
+    if not isinstance(name, str):
+        raise TypeError(f"expected the name of an intervention, such as 'permute', found {describe(name)}")
+    options: dict[str, Any] = dict.fromkeys(InterventionValues.model_fields)
+    for key, value in values.items():
+        if key not in options:
+            raise TypeError(f"unexpected keyword argument {key!r}, {near(key, options)}")
+        options[key] = os.fspath(value) if isinstance(value, os.PathLike) else plain(value)
+    return load(Intervention, {**options, "intervene": name}, prefix="attention.")
 
 
 def text_line(text: object, name: str) -> str:

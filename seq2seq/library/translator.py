@@ -1,45 +1,56 @@
 """`Translator`: translates sentences and scores given translations, from any number of threads."""
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, overload
 
-from seq2seq import config
+from seq2seq.config.intervention import intervention_name
 from seq2seq.decoding import translator as decoding
 from seq2seq.decoding.forced_decoding import ForcedTarget, best_tokens, force_targets
 from seq2seq.decoding.pair_scores import ScoredPair, score_pairs
 from seq2seq.library import inputs
+from seq2seq.library.attention_matrix import Matrix, with_matrix
 from seq2seq.library.inputs import SCORE_OPTIONS, SEARCH_OPTIONS, Pair, Prefix, ScoreOptions, SearchOptions
 from seq2seq.library.search_tree import SearchTree
 from seq2seq.library.translation import Candidates, Translation
 from seq2seq.runtime.device import flushed_denormals
 from seq2seq.runtime.errors import InputError
-from seq2seq.trained_model import TrainedModel
+from seq2seq.trained_model import TrainedModel, intervened
 
 
 class Translator:
     """A trained model that translates: see `seq2seq.load`. Several threads may use it at the same time.
 
     `checkpoint` is its folder, `step` the training step of its weights, `languages` are those of source and target.
-    An ensemble has several `checkpoints` and `steps`; `checkpoint` and `step` are those of the first.
+    An ensemble has several `checkpoints` and `steps`, the first of which are `checkpoint` and `step`.
+    `interventions` are the changes that `intervene` made.
     """
 
     def __init__(self, trained: TrainedModel, *folders: Path) -> None:
         dataset = trained.configuration.dataset
         self.checkpoints, self.steps, self.languages = folders, trained.steps, (dataset.source, dataset.target)
         self.checkpoint, self.step = folders[0], trained.step
+        self.interventions: tuple[str, ...] = ()
+        self._trained = trained
         self._device, self._search, self._translator = trained.device, trained.search, trained.translator
 
     def __repr__(self) -> str:
         source, target = self.languages
         paths = ", ".join(repr(str(path)) for path in self.checkpoints)
         steps = ", ".join(map(str, self.steps))
-        return f"Translator({paths}, {source} to {target}, step {steps}, on {self._device})"
+        changes = "".join(f", attention {each}" for each in self.interventions)
+        return f"Translator({paths}, {source} to {target}, step {steps}, on {self._device}{changes})"
 
     @overload
     def translate(  # type: ignore[overload-overlap]
-        self, text: str, *, prefix: Prefix | None = None, **options: Unpack[SearchOptions]
+        self,
+        text: str,
+        *,
+        prefix: Prefix | None = None,
+        attention: Matrix | None = None,
+        **options: Unpack[SearchOptions],
     ) -> Translation: ...
     @overload
     def translate(  # type: ignore[overload-overlap]
@@ -57,6 +68,7 @@ class Translator:
         text: str | Iterable[str],
         *,
         prefix: Prefix | Sequence[Prefix | None] | None = None,
+        attention: Matrix | None = None,
         **options: Unpack[SearchOptions],
     ) -> Translation | list[Translation] | Iterator[Translation]:
         """Translates one text to a `Translation`, and a list or tuple of texts to a list.
@@ -68,26 +80,23 @@ class Translator:
         score, log-probability and attention include the prefix. For a list of texts it is a list with a prefix or None
         for each. A text as prefix should end with a whole word; spaces at its end are left out.
 
+        `attention` replaces weights: a row, to be normalised, for each target subword from the first on, a column for
+        each source subword and EOS. After the last row the model attends by itself.
         The options are those of `search` in the programs: `beam_size` is `search.size`, and None is as trained.
         Raises InputError where a value is not possible, where a prefix is longer than a translation can be, and where a
         text is too long, unless `too_long="truncate"`. Raises TypeError for anything but text.
         """
-        translator = self._with_options(options)
+        changed = self if attention is None else self._with_matrix(text, attention)
+        translator = changed._with_options(options)
         if isinstance(text, str):
-            (translation,) = self._translate(translator, iter([prefix]), [text], lambda _: "the sentence")
+            (translation,) = changed._translate(translator, iter([prefix]), [text], lambda _: "the sentence")
             return translation
         groups = inputs.in_groups(
             text, partial(self._translate, translator, inputs.prefix_of_each(text, prefix)), "sentence"
         )
         return list(groups) if isinstance(text, list | tuple) else groups
 
-    def search_tree(
-        self,
-        text: str,
-        *,
-        prefix: Prefix | None = None,
-        **options: Unpack[SearchOptions],
-    ) -> SearchTree:
+    def search_tree(self, text: str, *, prefix: Prefix | None = None, **options: Unpack[SearchOptions]) -> SearchTree:
         """The search behind `translate(text, ...)`: the candidates of each step, and what became of them."""
         translator = self._with_options(options)
         if translator.options.method == "sample":
@@ -100,7 +109,7 @@ class Translator:
         with flushed_denormals():
             result = translator.search_tree(line, inputs.ids_of_prefix(translator, prefix, "the sentence"))
         if isinstance(result, decoding.TooLong):
-            raise InputError(f"the sentence has {result}")
+            raise inputs.in_python(InputError(f"the sentence has {result}"))
         hypotheses, nodes = result
         return SearchTree(nodes, self._searched(*hypotheses))
 
@@ -120,11 +129,29 @@ class Translator:
         groups = inputs.in_groups(pairs, partial(self._score, translator), "pair")
         return list(groups) if isinstance(pairs, list | tuple) else groups
 
-    def attend(self, source: str, target: str, **options: Unpack[ScoreOptions]) -> Translation:
-        """The log-probability and the attention of one translation that is given; see `score`."""
-        translator = self._with_options(options, SCORE_OPTIONS)
-        (translation,) = self._score(translator, [(source, target)], lambda _: "the pair")
+    def attend(
+        self, source: str, target: str, *, attention: Matrix | None = None, **options: Unpack[ScoreOptions]
+    ) -> Translation:
+        """The log-probability and the attention of one given translation: see `score`, for `attention` `translate`."""
+        changed = self if attention is None else self._with_matrix(source, attention)
+        translator = changed._with_options(options, SCORE_OPTIONS)
+        (translation,) = changed._score(translator, [(source, target)], lambda _: "the pair")
         return translation
+
+    def intervene(self, name: str, **values: Any) -> "Translator":
+        """The same model with an intervention in its attention, such as "permute" (`docs/interventions.md`).
+
+        `values` are `seed`, `shift`, `head`, `temperature` or `checkpoint`, as far as it uses them. Raises InputError.
+        """
+        options = inputs.intervention(name, values)
+        changed = Translator(intervened(self._trained, name, options), *self.checkpoints)
+        changed.interventions = (*self.interventions, intervention_name(name, options))
+        return changed
+
+    def _with_matrix(self, source: object, matrix: Matrix) -> "Translator":
+        changed = copy.copy(self)
+        changed._translator = with_matrix(self._translator, source, matrix)
+        return changed
 
     def _with_options(
         self, options: Mapping[str, Any], names: Mapping[str, str] = SEARCH_OPTIONS
@@ -132,7 +159,7 @@ class Translator:
         values = inputs.search_values(options, names)
         if not values:
             return self._translator
-        search = config.search_as_given(values, self._search)
+        search = inputs.search_of(values, self._search)
         return self._translator.with_options(**search.model_dump())
 
     def _translate(
@@ -149,7 +176,7 @@ class Translator:
             results = translator(lines, starts)
         for i, result in enumerate(results):
             if isinstance(result, decoding.TooLong):
-                raise InputError(f"{name(i)} has {result}")
+                raise inputs.in_python(InputError(f"{name(i)} has {result}"))
             yield self._searched(*result)
 
     def _searched(self, best: decoding.Translation, *others: decoding.Translation) -> Translation:
@@ -199,7 +226,7 @@ class Translator:
             results = score_pairs(translator, sources, targets)
         for i, result in enumerate(results):
             if not isinstance(result, ScoredPair):
-                raise InputError(f"{name(i)} has {result}")
+                raise inputs.in_python(InputError(f"{name(i)} has {result}"))
             yield self._translation(result.translation, partial(tuple, result.log_probabilities.tolist()))
 
     def _translation(

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import nll_loss
 
+from seq2seq.runtime.static_shapes import has_static_shapes
+
 CHUNK_SIZE = 256
 """Target tokens whose logits are in memory at one time. With a vocabulary of 8,000 these take 8 MB, near the size of a
 core's cache."""
@@ -108,3 +110,21 @@ def padded_linear_cross_entropy(
     likelihood = nll_loss(log_probabilities, tokens, ignore_index=padding, reduction="sum")
     uniform_loss = -(log_probabilities.mean(dim=-1) * mask.flatten()).sum()
     return Loss((1 - smoothing) * likelihood + smoothing * uniform_loss, likelihood.detach())
+
+
+def symmetric_divergence(
+    layer: nn.Linear,
+    one: Float[Tensor, "batch target width"],
+    other: Float[Tensor, "batch target width"],
+    mask: Bool[Tensor, "batch target"],
+) -> Float[Tensor, ""]:
+    """`KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)` in nats, summed over the tokens of the mask.
+
+    p and q are `softmax(layer(outputs))` of the two outputs. The logits of the whole batch are in memory.
+    """
+    if not has_static_shapes(one):
+        one, other = one[mask], other[mask]
+    dtype = torch.promote_types(one.dtype, torch.float32)
+    log_p, log_q = (layer(outputs).log_softmax(dim=-1, dtype=dtype) for outputs in (one, other))
+    divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(dim=-1)
+    return (divergence * mask).sum() if has_static_shapes(one) else divergence.sum()

@@ -29,6 +29,7 @@ from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, loop_cell, words_before
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
+from seq2seq.nn.dropout import RecurrentDropout
 from seq2seq.nn.recurrence import GRU
 
 
@@ -55,9 +56,9 @@ class Luong(AttentionalOutput):
     attention, so the GRU runs over the whole target first, and attention is one product for all words.
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
         super().__init__(rule, sizes, dropout=dropout)
-        self.gru = GRU(sizes.embedding, sizes.hidden)
+        self.gru = GRU(sizes.embedding, sizes.hidden, recurrent_dropout=recurrent_dropout)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
@@ -78,22 +79,22 @@ class LuongInputFeeding(AttentionalOutput):
     is 0. The state depends on attention, so words are processed in a loop.
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
         super().__init__(rule, sizes, dropout=dropout)
+        self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
         self.cell = nn.GRUCell(2 * sizes.embedding, sizes.hidden)
 
     def start(self, final: Float[Tensor, "batch value"]) -> State:
         """The bridge, and an output of zeros."""
-        return (
-            super().start(final)._replace(attentional=final.new_zeros(len(final), self.attention.linear.out_features))
-        )
+        zeros = final.new_zeros(final.shape[0], self.attention.linear.out_features)
+        return super().start(final)._replace(attentional=zeros)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden, output = words_before(state, embedded), state.hidden, state.attentional
         assert output is not None
-        cell = loop_cell(self.cell)
+        cell = loop_cell(self.cell, self.recurrent_dropout(hidden))
         project_partner, mix = self.combine_in_loop(embedded, hidden, memory)
         outputs, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
@@ -113,8 +114,11 @@ class DeepOutput(Decoder):
     context, the output is `tanh(W [s; y; c] + b)`: a deep output as in Pascanu et al. 2014, with tanh for maxout.
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, partner: int) -> None:
+    def __init__(
+        self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float, partner: int
+    ) -> None:
         super().__init__(rule, sizes, dropout=dropout, partner=partner, combined=sizes.hidden)
+        self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
         self.cell = nn.GRUCell(sizes.hidden, sizes.hidden)
         self.readout = nn.Linear(sizes.hidden + sizes.embedding + sizes.value, sizes.embedding)
 
@@ -139,15 +143,15 @@ class Bahdanau(DeepOutput):
     notes this is attention "as the decoder's input".
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
-        super().__init__(rule, sizes, dropout=dropout, partner=sizes.embedding)
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
+        super().__init__(rule, sizes, dropout=dropout, recurrent_dropout=recurrent_dropout, partner=sizes.embedding)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = words_before(state, embedded), state.hidden
         combine = DeferredGradLinear(memory.folded, self.attention.project_partner(embedded))
-        cell = loop_cell(self.cell)
+        cell = loop_cell(self.cell, self.recurrent_dropout(hidden))
         states, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             attentions.append(self.attention_weights(word, hidden.unsqueeze(1), memory, word_step))
@@ -164,15 +168,15 @@ class Conditional(DeepOutput):
     on the previous word. In the paper the second GRU reads the context only.
     """
 
-    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float) -> None:
-        super().__init__(rule, sizes, dropout=dropout, partner=sizes.hidden)
+    def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
+        super().__init__(rule, sizes, dropout=dropout, recurrent_dropout=recurrent_dropout, partner=sizes.hidden)
         self.first = nn.GRUCell(sizes.embedding, sizes.hidden)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = words_before(state, embedded), state.hidden
-        first, second = loop_cell(self.first), loop_cell(self.cell)
+        first, second = (loop_cell(cell, self.recurrent_dropout(hidden)) for cell in (self.first, self.cell))
         project_partner, mix = self.combine_in_loop(embedded, hidden, memory)
         states, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):

@@ -43,10 +43,13 @@ class State(NamedTuple):
     step: Int[Tensor, "batch"]
     attentional: Float[Tensor, "batch output"] | None = None
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The parts by their names, without those that the decoder lacks."""
+        return {name: tensor for name, tensor in self._asdict().items() if tensor is not None}
+
     def select(self, rows: Int[Tensor, "rows"]) -> "State":
         """The state of these rows, in this order. A row may occur more than once."""
-        output = None if self.attentional is None else self.attentional.index_select(0, rows)
-        return State(self.hidden.index_select(0, rows), self.step.index_select(0, rows), output)
+        return State(**{name: tensor.index_select(0, rows) for name, tensor in self.tensors().items()})
 
 
 class DecoderSizes(NamedTuple):
@@ -65,11 +68,10 @@ class Decoder(nn.Module):
     """
 
     def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, partner: int, combined: int) -> None:
-        """`partner` is the width of P in the table of `nn/decoder.py`, `combined` that of the combine layer."""
+        """`partner` is the width of P in the table of `nn/decoder.py`, `combined` the combine layer's output."""
         super().__init__()
-        query, key = (
-            (sizes.embedding, sizes.hidden) if rule.score.location_based else (sizes.hidden, sizes.value)
-        )  # the table in `nn/decoder.py`
+        content_based, location_based = (sizes.hidden, sizes.value), (sizes.embedding, sizes.hidden)
+        query, key = location_based if rule.score.location_based else content_based  # the table in `nn/decoder.py`
         self.attention = rule.layer(
             query=query, key=key, value=sizes.value, positions=sizes.positions, partner=partner, output=combined
         )
@@ -117,9 +119,13 @@ class Decoder(nn.Module):
         raise NotImplementedError
 
 
-def loop_cell(cell: nn.GRUCell | Int8GRUCell) -> Callable[[Tensor, Tensor], Tensor]:
-    """The form of the cell for a loop over words."""
-    return cell if isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell)
+def loop_cell(cell: nn.GRUCell | Int8GRUCell, mask: Tensor | None = None) -> Callable[[Tensor, Tensor], Tensor]:
+    """The form of the cell for a loop over words, with its mask of recurrent dropout.
+
+    While ONNX traces the model it is PyTorch's, which ONNX can hold.
+    """
+    is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return cell if is_traced or isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell, mask)
 
 
 def concatenate(attentions: list[Attention]) -> Attention:
@@ -131,4 +137,5 @@ def concatenate(attentions: list[Attention]) -> Attention:
 
 def words_before(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:
     """The number of target words before each of the embedded ones."""
-    return state.step.unsqueeze(1) + torch.arange(embedded.shape[1], device=embedded.device)
+    step = state.step.unsqueeze(1)
+    return step if embedded.shape[1] == 1 else step + torch.arange(embedded.shape[1], device=embedded.device)

@@ -22,7 +22,9 @@ class DeferredGradGRUCell:
     next backward pass adds them to the gradients of the weights.
     """
 
-    def __init__(self, cell: nn.GRUCell) -> None:
+    def __init__(self, cell: nn.GRUCell, mask: Float[Tensor, "batch hidden"] | None = None) -> None:
+        """With a mask, the products of states read `mask * state` (see `seq2seq.nn.dropout.RecurrentDropout`)."""
+        self._mask = mask
         self._steps: list[tuple[Tensor, ...]] = []
         weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
         self._weights = [weight.detach() for weight in weights]
@@ -33,7 +35,9 @@ class DeferredGradGRUCell:
         self, inputs: Float[Tensor, "batch input"], state: Float[Tensor, "batch hidden"]
     ) -> Float[Tensor, "batch hidden"]:
         """The next state (see `seq2seq/nn/gru_step.py`)."""
-        return _Step.apply(inputs, state, self._weights_node, self._weights, self._steps)  # type: ignore[no-untyped-call]
+        return _Step.apply(  # type: ignore[no-untyped-call]
+            inputs, state, self._weights_node, self._weights, self._steps, self._mask
+        )
 
 
 class _Step(torch.autograd.Function):
@@ -44,7 +48,13 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, state: Tensor, weights_node: Tensor, weights: list[Tensor], steps: list[Any]
+        ctx: Any,
+        inputs: Tensor,
+        state: Tensor,
+        weights_node: Tensor,
+        weights: list[Tensor],
+        steps: list[Any],
+        mask: Tensor | None,
     ) -> Tensor:
         _, _, input_bias, state_bias, input_weight_t, state_weight_t = weights
         width = state.shape[1]
@@ -54,22 +64,26 @@ class _Step(torch.autograd.Function):
         torch.addmm(input_bias[2 * width :], inputs, candidate_weight, out=buffer[:, :width])
         torch.addmm(bias_sum[: 2 * width], inputs, gates_weight, out=buffer[:, width : 3 * width])
         buffer[:, 3 * width :] = state_bias[2 * width :]
-        buffer[:, width:].addmm_(state, state_weight_t)
-        ctx.save_for_backward(inputs, state, buffer)
+        buffer[:, width:].addmm_(state if mask is None else state * mask, state_weight_t)
+        ctx.save_for_backward(inputs, state, buffer, mask)
         ctx.weights, ctx.steps = weights, steps
         return next_state(buffer, state)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        inputs, state, buffer = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, state, buffer, mask = ctx.saved_tensors
         width = state.shape[1]
         direct_grad = step_backward(buffer, state, gradient)
-        ctx.steps.append((inputs, state, buffer))
+        ctx.steps.append((inputs, state if mask is None else state * mask, buffer))
         input_weight, state_weight, *_ = ctx.weights
         grad_inputs = buffer[:, :width] @ input_weight[2 * width :]
         grad_inputs.addmm_(buffer[:, width : 3 * width], input_weight[: 2 * width])
-        return grad_inputs, direct_grad.addmm_(buffer[:, width:], state_weight), None, None, None
+        if mask is None:
+            grad_state = direct_grad.addmm_(buffer[:, width:], state_weight)
+        else:
+            grad_state = direct_grad.addcmul_(buffer[:, width:] @ state_weight, mask)
+        return grad_inputs, grad_state, None, None, None, None
 
 
 class _Weights(torch.autograd.Function):
@@ -107,7 +121,8 @@ class DeferredGradLinear:
     ) -> None:
         self._inputs: list[Tensor] = []
         self._matrix = matrix.detach()
-        biases = _MatrixGradient.apply(biases, matrix, self._inputs)  # type: ignore[no-untyped-call]
+        if torch.is_grad_enabled():
+            biases = _MatrixGradient.apply(biases, matrix, self._inputs)  # type: ignore[no-untyped-call]
         self._biases: Iterator[Tensor] = iter(biases.unbind(1))
 
     @classmethod
@@ -122,7 +137,7 @@ class DeferredGradLinear:
         bias = next(self._biases)
         if self._matrix.dim() == 2:
             return torch.addmm(bias, vector, self._matrix)
-        bias, rows = (tensor.unflatten(0, (len(self._matrix), -1)) for tensor in (bias, vector))
+        bias, rows = (tensor.unflatten(0, (self._matrix.shape[0], -1)) for tensor in (bias, vector))
         return torch.baddbmm(bias, rows, self._matrix).flatten(0, 1)
 
 

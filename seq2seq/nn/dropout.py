@@ -1,4 +1,4 @@
-"""Dropout with cheaper random numbers on a CPU."""
+"""Dropout of entries, with cheaper random numbers on a CPU, and of whole words."""
 
 from typing import Any
 
@@ -27,6 +27,37 @@ class Dropout(nn.Module):
         if has_static_shapes(inputs):
             return nn.functional.dropout(inputs, self.probability)
         return _Dropout.apply(inputs, min(round(self.probability * 2**16), 2**16 - 1))  # type: ignore[no-untyped-call]
+
+
+class WordDropout(nn.Module):
+    """Dropout of whole embedded words: all entries of a word are 0, or all are scaled by `1 / (1 - p)`.
+
+    Each occurrence is drawn by itself (Sennrich and Zhang 2019, section 3.1). In Gal and Ghahramani 2016, section 4.2,
+    all occurrences of a word in a sentence share their fate; sentences seldom repeat a subword.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.dropout = Dropout(probability)
+
+    def forward(self, embedded: Float[Tensor, "batch words embedding"]) -> Float[Tensor, "batch words embedding"]:
+        if not self.training or self.dropout.probability == 0:
+            return embedded
+        return embedded * self.dropout(embedded.new_ones(*embedded.shape[:2], 1))
+
+
+class RecurrentDropout(nn.Module):
+    """The mask of a recurrent state, the same for all steps of a sentence (Gal and Ghahramani 2016, section 4)."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.dropout = Dropout(probability)
+
+    def forward(self, state: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"] | None:
+        """Factors of 0 or `1 / (1 - p)` for each entry of the state; None where nothing is dropped."""
+        if not self.training or self.dropout.probability == 0:
+            return None
+        return self.dropout(torch.ones_like(state))
 
 
 class _Dropout(torch.autograd.Function):

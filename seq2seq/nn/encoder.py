@@ -11,11 +11,20 @@ from seq2seq.nn.recurrence import GRU
 class GRUEncoder(nn.Module):
     """A bidirectional GRU whose results do not depend on padding."""
 
-    def __init__(self, *, embedding_size: int, hidden_size: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, *, embedding_size: int, hidden_size: int, layers: int, dropout: float, recurrent_dropout: float = 0.0
+    ) -> None:
         """`hidden_size` is the width of one direction; outputs are twice as wide. `dropout` acts between layers."""
         super().__init__()
         self.output_size = 2 * hidden_size
-        self.gru = GRU(embedding_size, hidden_size, layers=layers, dropout=dropout, bidirectional=True)
+        self.gru = GRU(
+            embedding_size,
+            hidden_size,
+            layers=layers,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            bidirectional=True,
+        )
 
     def forward(
         self, embedded: Float[Tensor, "batch source embedding"], mask: Bool[Tensor, "batch source"]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from seq2seq.attention.distributions import Attention
 from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy, padded_linear_cross_entropy
 from seq2seq.nn.decoder_base import Decoder, Memory, State
-from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.dropout import Dropout, WordDropout
 from seq2seq.nn.encoder import Encoder, SelfAttentionEncoder
 from seq2seq.nn.initialization import initialize
 from seq2seq.runtime.static_shapes import has_static_shapes
@@ -37,6 +37,7 @@ class Model(nn.Module):
         tie: str,
         dropout: float,
         positions: int,
+        word_dropout: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         """Builds the model with its initial weights.
 
@@ -44,6 +45,7 @@ class Model(nn.Module):
           source embeddings share it, too.
         - `embedding_scale` multiplies the embedded words (`sqrt(embedding_size)` in Vaswani et al. 2017, section 3.4),
           but not the output layer.
+        - `word_dropout` are the probabilities of `WordDropout` for the words of the source and of the target.
         - `positions` is the greatest source length in tokens, EOS counted, that a location-based rule can score.
         """
         super().__init__()
@@ -53,6 +55,7 @@ class Model(nn.Module):
         self.decoder = decoder
         self.scale = embedding_scale
         self.dropout = Dropout(dropout)
+        self.source_word_dropout, self.target_word_dropout = map(WordDropout, word_dropout)
         self.target_embedding = nn.Embedding(target_vocabulary, embedding_size)
         self.source_embedding = self.target_embedding
         if tie != "all":
@@ -73,7 +76,8 @@ class Model(nn.Module):
 
     def encode(self, source: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]) -> tuple[Memory, State]:
         """The memory of the sources and the first state of the decoder."""
-        outputs, final = self.encoder(self.dropout(self.scale * self.source_embedding(source)), mask)
+        embedded = self.source_word_dropout(self._scaled(self.source_embedding(source)))
+        outputs, final = self.encoder(self.dropout(embedded), mask)
         return self.decoder.prepare_memory(self.dropout(outputs), mask), self.decoder.start(final)
 
     def decode(
@@ -83,9 +87,12 @@ class Model(nn.Module):
 
         `target` has all words of the targets (teacher forcing) or the next word of each (search).
         """
-        embedded = self.dropout(self.scale * self.target_embedding(target))
+        embedded = self.dropout(self.target_word_dropout(self._scaled(self.target_embedding(target))))
         outputs, state, attention = self.decoder(embedded, state, memory)
         return self.dropout(outputs), state, attention
+
+    def _scaled(self, embedded: Float[Tensor, "batch tokens embedding"]) -> Float[Tensor, "batch tokens embedding"]:
+        return embedded if self.scale == 1 else self.scale * embedded
 
     def loss(
         self,

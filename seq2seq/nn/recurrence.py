@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.backends.cudnn import rnn as cudnn
 
+from seq2seq.nn.dropout import RecurrentDropout
 from seq2seq.nn.gru_step import next_state, step_backward
 from seq2seq.runtime.static_shapes import has_static_shapes
 
@@ -31,13 +32,25 @@ class GRU(nn.GRU):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, layers: int = 1, dropout: float = 0.0, bidirectional: bool = False
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        layers: int = 1,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        bidirectional: bool = False,
     ) -> None:
-        """`hidden_size` is the width of one direction. `dropout` acts between layers."""
+        """`hidden_size` is the width of one direction. `dropout` acts between layers.
+
+        With `recurrent_dropout`, the products `U h` of a step read `m * h` in place of the state h, where m is one mask
+        for all steps of a sentence, layer and direction. Our own loop computes it on a GPU, too.
+        """
         dropout = dropout if layers > 1 else 0.0  # PyTorch warns about dropout with one layer
         super().__init__(
             input_size, hidden_size, layers, dropout=dropout, bidirectional=bidirectional, batch_first=True
         )
+        self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
 
     def forward(  # type: ignore[override]
         self,
@@ -50,9 +63,13 @@ class GRU(nn.GRU):
         In each row of the mask, tokens come before padding, and there is at least one token.
         """
         directions = 2 if self.bidirectional else 1
+        if state is not None and mask is None and self._is_single_step(inputs):
+            hidden = torch.gru_cell(inputs[:, 0], state[0], *self._flat_weights)  # type: ignore[arg-type]
+            return hidden.unsqueeze(1), hidden.unsqueeze(0)
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], self.hidden_size)
-        if has_static_shapes(inputs) or not torch.is_grad_enabled():
+        masks = self.recurrent_dropout(state)
+        if masks is None and (has_static_shapes(inputs) or not torch.is_grad_enabled()):
             return self._forward_padded(inputs, state, mask)
         inputs, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
         last = []
@@ -67,11 +84,17 @@ class GRU(nn.GRU):
                 initial,
                 *map(_stack_weights, weights),
                 None if padding is None else self._stack_directions(padding),
+                None if masks is None else masks[layer * directions : (layer + 1) * directions],
             )
             last.append(states[:, -1])
             inputs = torch.cat((states[0], states[1].flip(0)), dim=-1) if self.bidirectional else states[0]
         outputs = inputs if padding is None else inputs.masked_fill(padding, 0.0)
         return outputs.transpose(0, 1), torch.cat(last)
+
+    def _is_single_step(self, inputs: Tensor) -> bool:
+        """Whether a cell can compute this, such as a step of a search: it has a third of the operations of a layer."""
+        is_cell = self.num_layers == 1 and not self.bidirectional
+        return is_cell and inputs.shape[1] == 1 and inputs.device.type == "cpu" and not torch.is_grad_enabled()
 
     def _stack_directions(self, steps: Tensor) -> Tensor:
         """(directions, steps, ...). The second direction has the steps in reverse order."""
@@ -159,9 +182,9 @@ class _Permute(torch.autograd.Function):
 class _Layer(torch.autograd.Function):
     """One layer: all steps of all directions. Returns the states (directions, steps, batch, hidden).
 
-    Shapes: inputs (directions, steps, batch, in), state (directions, batch, hidden), padding (directions, steps, batch,
-    1). Weights and biases have a first dimension for directions and then the shape that they have in `nn.GRU`, with the
-    rows of r, z and n.
+    Shapes: inputs (directions, steps, batch, in), state and the mask of recurrent dropout (directions, batch, hidden),
+    padding (directions, steps, batch, 1). Weights and biases have a first dimension for directions and then the shape
+    that they have in `nn.GRU`, with the rows of r, z and n.
     """
 
     @staticmethod
@@ -174,6 +197,7 @@ class _Layer(torch.autograd.Function):
         input_bias: Tensor,
         state_bias: Tensor,
         padding: Tensor | None,
+        mask: Tensor | None,
     ) -> Tensor:
         (directions, steps, batch, _), width = inputs.shape, state.shape[-1]
         buffer = inputs.new_empty(directions, steps, batch, 4 * width)
@@ -189,25 +213,30 @@ class _Layer(torch.autograd.Function):
             buffer[..., 2 * width : 3 * width].masked_fill_(padding, torch.inf)
         for t in range(steps):
             previous, step_buffer = states[:, t], buffer[:, t]
-            step_buffer[..., width:].baddbmm_(previous, state_weight.mT)
+            step_buffer[..., width:].baddbmm_(previous if mask is None else previous * mask, state_weight.mT)
             next_state(step_buffer, previous, out=states[:, t + 1])
-        ctx.save_for_backward(inputs, input_weight, state_weight, buffer, states)
+        ctx.save_for_backward(inputs, input_weight, state_weight, buffer, states, mask)
         return states[:, 1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, input_weight, state_weight, buffer, states = ctx.saved_tensors
+        inputs, input_weight, state_weight, buffer, states, mask = ctx.saved_tensors
         directions, _, batch, width = gradient.shape
         grad_state = gradient.new_zeros(directions, batch, width)
         for t in reversed(range(gradient.shape[1])):  # one step at a time, so its tensors stay in the processor's cache
             grad_state += gradient[:, t]
             direct_grad = step_backward(buffer[:, t], states[:, t], grad_state)
-            grad_state = torch.baddbmm(direct_grad, buffer[:, t, :, width:], state_weight)
+            if mask is None:
+                grad_state = torch.baddbmm(direct_grad, buffer[:, t, :, width:], state_weight)
+            else:
+                grad_state = direct_grad.addcmul_(buffer[:, t, :, width:] @ state_weight, mask)
         grad_rows = buffer.flatten(1, 2)
         input_grads, state_grads, sums = grad_rows[..., : 3 * width], grad_rows[..., width:], grad_rows.sum(dim=1)
         grad_inputs = (input_grads @ input_weight.roll(width, 1)).view_as(inputs)
         grad_input_weight = (input_grads.mT @ inputs.flatten(1, 2)).roll(-width, 1)
-        grad_state_weight = state_grads.mT @ states[:, :-1].flatten(1, 2)
+        previous = states[:, :-1] if mask is None else states[:, :-1] * mask.unsqueeze(1)
+        grad_state_weight = state_grads.mT @ previous.flatten(1, 2)
         grad_input_bias = sums[:, : 3 * width].roll(-width, 1)
-        return grad_inputs, grad_state, grad_input_weight, grad_state_weight, grad_input_bias, sums[:, width:], None
+        weight_grads = grad_input_weight, grad_state_weight, grad_input_bias, sums[:, width:]
+        return grad_inputs, grad_state, *weight_grads, None, None

@@ -15,6 +15,10 @@ class InputError(Exception):
     """
 
 
+class DivergenceError(InputError):
+    """Training whose loss became infinite or NaN: the options have to change."""
+
+
 @contextmanager
 def print_errors() -> Iterator[None]:
     """Prints an error of a script as one line and exits.

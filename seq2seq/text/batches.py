@@ -1,7 +1,6 @@
 """From encoded sentences to padded batches: which sentences share a batch, and its tensors."""
 
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -189,52 +188,3 @@ def padding_share(batch: Batch) -> tuple[int, int]:
     """The number of padding positions of both sides, and of all positions; the caller adds both up, then divides."""
     positions = batch.source_mask.numel() + batch.target_mask.numel()
     return positions - batch.source_tokens - batch.target_tokens, positions
-
-
-class Epochs:
-    """The batches of a whole run, `accumulate` for each step and process. Equal arguments give equal batches.
-
-    With several processes a step has `accumulate * processes` batches, and each batch belongs to one process.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        *,
-        size: int,
-        unit: str,
-        accumulate: int,
-        seed: int,
-        multiple: int = 1,
-        rank: int = 0,
-        processes: int = 1,
-    ) -> None:
-        """For `size`, `unit`, `seed` and `multiple` see `plan`."""
-        self.store, self.size, self.unit, self.seed, self.multiple = store, size, unit, seed, multiple
-        self.rank, self.processes, self.batches_per_step = rank, processes, accumulate * processes
-        self.steps_per_epoch = -(-len(self._plan(0)) // self.batches_per_step)
-
-    def _plan(self, epoch: int) -> list[np.ndarray]:
-        lengths = self.store.source.lengths, self.store.target.lengths
-        return plan(*lengths, size=self.size, unit=self.unit, seed=self.seed, epoch=epoch, multiple=self.multiple)
-
-    def steps(self, total: int, *, start: int = 0) -> Iterator[list[Batch]]:
-        """The batches of this process for steps `start + 1` to `total`, in the CPU's memory."""
-        for group in self.indices(total, start=start):
-            yield [collate(self.store, indices) for indices in group]
-
-    def indices(self, total: int, *, start: int = 0) -> Iterator[list[np.ndarray]]:
-        """The sentences of each batch of this process for steps `start + 1` to `total`.
-
-        The last step of an epoch may have fewer batches, or none. The epochs before `start` are planned, too, since
-        their numbers of batches differ.
-        """
-        step = 0
-        for epoch in count():
-            batches = self._plan(epoch)
-            for first in range(0, len(batches), self.batches_per_step):
-                if step == total:
-                    return
-                step += 1
-                if step > start:
-                    yield batches[first : first + self.batches_per_step][self.rank :: self.processes]

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from seq2seq.text.lines import digest_lines
@@ -123,30 +122,3 @@ class InMemory:
 def pair_digest(pairs: Iterable[Pair]) -> str:
     """The fingerprint of pairs that are in one file (see `Split.fingerprint`)."""
     return digest_lines("\t".join(pair) for pair in pairs)[0]
-
-
-def corpus_of_files(
-    read: Callable[[Path, str], Split],
-    *,
-    train: Path | Sequence[Path],
-    validation: Path,
-    test: Path | None,
-    source: str,
-    target: str,
-) -> Corpus:
-    """A corpus with a file for each split, or with several for `train`. `read` makes a split of a path and a name."""
-
-    def split(path: Path, name: str) -> OnDemand:
-        return OnDemand(name, lambda: read(path, name))
-
-    scored = None if test is None else split(test, "test")
-    return Corpus(source, target, concatenate(train, split), split(validation, "validation"), scored)
-
-
-def concatenate(paths: Path | Sequence[Path], split: Callable[[Path, str], Split]) -> Split:
-    """The training split of one path or of several; each of several parts is named by its path."""
-    if isinstance(paths, Path):
-        return split(paths, "train")
-    if len(paths) == 1:
-        return split(paths[0], "train")
-    return Concatenated(tuple(split(path, str(path)) for path in paths), "train")

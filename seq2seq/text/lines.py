@@ -73,3 +73,12 @@ def digest_lines(lines: Iterable[str]) -> tuple[str, int]:
     for number, line in enumerate(lines, start=1):  # noqa: B007
         digest.update(line.encode() + b"\n")
     return digest.hexdigest(), number
+
+
+def encodable(text: str) -> str:
+    """The text with U+FFFD in place of lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return text

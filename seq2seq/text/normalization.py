@@ -69,18 +69,18 @@ def normalized_split(split: Split, normalization: str) -> Split:
 
 
 def better_forms(texts: Sequence[str], tokenizer: Tokenizer) -> list[str | None]:
-    """For each text the normal form, "NFC" or "NFD", in which the tokenizer knows more of its characters.
+    """For each text the normal form, "NFC" or "NFD", in which the tokenizer knows more of it.
 
-    A tokenizer writes characters that are not in its training text as bytes. So text has more bytes if its normal form
-    is not that of the training text. None where neither form would have fewer bytes.
+    In place of what is not in its training text a tokenizer has bytes or `<unk>`. So text has more of them if its
+    normal form is not that of the training text. None where neither form would have fewer.
     """
     result: list[str | None] = [None] * len(texts)
-    for i, count in enumerate(tokenizer.count_bytes(texts)):
+    for i, count in enumerate(tokenizer.count_fallbacks(texts)):
         if count:
             forms = {form: unicodedata.normalize(form, texts[i]) for form in ("NFC", "NFD")}
             candidates = {form: text for form, text in forms.items() if text != texts[i]}
-            counts = dict(zip(candidates, tokenizer.count_bytes(list(candidates.values())), strict=True))
-            result[i] = next((form for form, bytes_left in counts.items() if bytes_left < count), None)
+            counts = dict(zip(candidates, tokenizer.count_fallbacks(list(candidates.values())), strict=True))
+            result[i] = next((form for form, remaining in counts.items() if remaining < count), None)
     return result
 
 
@@ -93,7 +93,8 @@ def describe_forms(pairs: Sequence[Pair], tokenizers: Sequence[Tokenizer], name:
     if not (forms := sides[0] + sides[1]):
         return None
     form = forms.most_common(1)[0][0]
+    fallback = " or ".join(dict.fromkeys(tokenizer.fallback for tokenizer in tokenizers))
     return (
         f"{name}: {sides[0].total():,} sources and {sides[1].total():,} targets of {len(pairs):,} are not in {form}, "
-        f"the Unicode normalisation form of the training text, and are read as bytes; {ADVICE.format(form)}"
+        f"the Unicode normalisation form of the training text, and are read as {fallback}; {ADVICE.format(form)}"
     )

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, compress, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,8 @@ import sentencepiece
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Split
-from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizers
+from seq2seq.text.tokenizer import Tokenizer, Tokenizers
+from seq2seq.text.tokenizer_kinds import read_tokenizer, train_tokenizers
 
 FORMAT = 1  # raise it when the same text and options give different files
 CHUNK = 10_000  # pairs that are encoded together
@@ -75,6 +76,7 @@ def prepare(
     longest: int,
     coverage: float = 1.0,
     symbols: Sequence[str] = (),
+    min_frequency: int = 1,
 ) -> Prepared:
     """Trains the tokenizers on the split and encodes it; later calls open the entry that this made in `folder`.
 
@@ -84,23 +86,22 @@ def prepare(
 
     Raises `InputError` if the text cannot be read or cannot give the vocabulary, or if `folder` cannot be written.
     """
+    how: dict[str, Any] = {
+        "vocabulary_size": vocabulary_size,
+        "kind": kind,
+        "joint": joint,
+        "coverage": coverage,
+        "symbols": list(symbols),
+        "min_frequency": min_frequency,
+    }
     options = {
         "format": FORMAT,
         "sentencepiece": sentencepiece.__version__,
         "text": train.fingerprint(),
-        "vocabulary_size": vocabulary_size,
-        "kind": kind,
-        "joint": joint,
         "longest": longest,
-        "coverage": coverage,
-        "symbols": list(symbols),
+        **how,
     }
-
-    def tokenizers() -> Tokenizers:
-        return train_tokenizers(
-            train, vocabulary_size=vocabulary_size, kind=kind, joint=joint, coverage=coverage, symbols=symbols
-        )
-
+    tokenizers = partial(train_tokenizers, train, **how)
     return _prepare(train, tokenizers, options, folder=folder, longest=(longest, longest))
 
 
@@ -232,7 +233,7 @@ def _open(entry: Path) -> Prepared | None:
         description = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
         if any((entry / name).stat().st_size != size for name, size in description["sizes"].items()):
             return None
-        models = [Tokenizer((entry / f"{side}.model").read_bytes()) for side in _sides(description["joint"])]
+        models = [read_tokenizer((entry / f"{side}.model").read_bytes()) for side in _sides(description["joint"])]
         tokenizers = Tokenizers(models[0], models[-1])
         filtered = Filtered(empty=description["empty"], too_long=description["too_long"])
         source = _sequences(entry, "source", tokenizers.source)

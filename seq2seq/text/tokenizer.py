@@ -1,18 +1,18 @@
-"""Subword tokenizers: SentencePiece models, trained on raw text. Decoding restores the text."""
+"""Tokenizers: what all of them can do; and subword tokenizers, SentencePiece models trained on raw text."""
 
 import io
 import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import accumulate, chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import sentencepiece
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.corpus import Split
+from seq2seq.text.lines import encodable
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
@@ -36,7 +36,42 @@ def check_symbols(symbols: Sequence[str]) -> Sequence[str]:
     return symbols
 
 
-class Tokenizer:
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Text to ids and back. A piece is the text of an id: "▁" in it is a space.
+
+    `model` is all that there is to it, `fallback` a name for what stands in place of text that has no piece.
+    """
+
+    model: bytes
+    fallback: str
+
+    def __len__(self) -> int:
+        """The size of the vocabulary."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, without BOS and EOS."""
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` for each text. Raises TypeError for a single string."""
+
+    def count_fallbacks(self, texts: Sequence[str]) -> list[int]:
+        """The number of ids in each text that stand in place of text without a piece."""
+
+    def unknown(self, text: str) -> list[str]:
+        """The parts of a text that become `UNK`, and so do not come back."""
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of the ids."""
+
+    def pieces(self, ids: list[int]) -> list[str]:
+        """The piece of each id."""
+
+    def ids(self, pieces: Sequence[str]) -> list[int]:
+        """The ids of pieces: the inverse of `pieces`. An unknown piece is `UNK`."""
+
+
+class SubwordTokenizer:
     """Text to subword ids and back, by a SentencePiece model (Kudo and Richardson 2018).
 
     Encoding never gives `UNK` or another special id: characters without a piece become bytes, and "</s>" in a text is
@@ -45,6 +80,8 @@ class Tokenizer:
 
     Raises `InputError` if `model` is not a SentencePiece model, or has other ids for the special pieces.
     """
+
+    fallback = "bytes"
 
     def __init__(self, model: bytes) -> None:
         self.model = model
@@ -72,19 +109,23 @@ class Tokenizer:
         """`encode` for each text, on all cores where there are many. Raises TypeError for a single string."""
         if isinstance(texts, str):
             raise TypeError(f"expected a list of texts, found the string {texts[:40]!r}: put it into a list")
-        encodable = [_encodable(text) for text in texts]
+        lines = [encodable(text) for text in texts]
         if len(texts) <= FEW:
-            return [self._processor.encode(text) for text in encodable]
-        ids: list[list[int]] = self._processor.encode(encodable)
+            return [self._processor.encode(line) for line in lines]
+        ids: list[list[int]] = self._processor.encode(lines)
         return ids
 
-    def count_bytes(self, texts: Sequence[str]) -> list[int]:
+    def count_fallbacks(self, texts: Sequence[str]) -> list[int]:
         """The number of byte pieces in each text: the bytes of characters that have no piece in the model."""
         return [sum(index in self._bytes for index in ids) for ids in self.encode_batch(list(texts))]
 
     @cached_property
     def _bytes(self) -> frozenset[int]:
         return frozenset(index for index in range(len(self)) if self._processor.is_byte(index))
+
+    def unknown(self, text: str) -> list[str]:  # noqa: ARG002
+        """Nothing: every text comes back."""
+        return []
 
     def decode(self, ids: list[int]) -> str:
         """The text of the ids; special ids are left out. Bytes that are not UTF-8 become U+FFFD."""
@@ -95,6 +136,15 @@ class Tokenizer:
         """The subwords as SentencePiece writes them: "▁" is a space, "<0x0A>" a byte."""
         pieces: list[str] = self._processor.id_to_piece(ids)
         return pieces
+
+    def text_ids(self) -> list[int]:
+        """The ids of all pieces that stand for characters: neither special ones nor bytes."""
+        return [index for index in range(EOS + 1, len(self)) if index not in self._bytes]
+
+    def scores(self) -> list[float]:
+        """The score of each id: log-probabilities of a unigram model; of a BPE model, higher is merged first."""
+        scores: list[float] = self._processor.get_score(list(range(len(self))))
+        return scores
 
     def ids(self, pieces: Sequence[str]) -> list[int]:
         """The ids of subwords: the inverse of `pieces`."""
@@ -114,24 +164,10 @@ class Tokenizers(NamedTuple):
         return self.source is self.target
 
 
-def train_tokenizers(
-    train: Split, *, vocabulary_size: int, kind: str, joint: bool, coverage: float = 1.0, symbols: Sequence[str] = ()
-) -> Tokenizers:
-    """Trains a tokenizer for each side, or one on both sides if `joint`; the other options are `train_tokenizer`'s.
-
-    `train` must be the training split: a tokenizer must not see validation or test text.
-    """
-    fit = partial(train_tokenizer, vocabulary_size=vocabulary_size, kind=kind, coverage=coverage, symbols=symbols)
-    if joint:
-        shared = fit(chain.from_iterable(train))
-        return Tokenizers(shared, shared)
-    return Tokenizers(fit(pair.source for pair in train), fit(pair.target for pair in train))
-
-
 def train_tokenizer(
     lines: Iterable[str], *, vocabulary_size: int, kind: str, coverage: float = 1.0, symbols: Sequence[str] = ()
-) -> Tokenizer:
-    """Trains a tokenizer with exactly `vocabulary_size` pieces.
+) -> SubwordTokenizer:
+    """Trains a subword tokenizer with exactly `vocabulary_size` pieces.
 
     The pieces are 4 special ones, 256 bytes, the symbols, the characters of the text, and subwords. `kind` is "unigram"
     (Kudo 2018) or "bpe" (Sennrich et al. 2016). `coverage` is the share of the text's characters that have pieces, the
@@ -164,7 +200,7 @@ def train_tokenizer(
         )
     except RuntimeError as error:
         raise InputError(_explain_failure(str(error), vocabulary_size, sample, symbols)) from error
-    return Tokenizer(model.getvalue())
+    return SubwordTokenizer(model.getvalue())
 
 
 def _sample(lines: Iterable[str], size: int) -> list[str]:
@@ -176,9 +212,9 @@ def _sample(lines: Iterable[str], size: int) -> list[str]:
     sample: list[str] = []
     for position, line in enumerate(lines):
         if position < size:
-            sample.append(_encodable(line))
+            sample.append(encodable(line))
         elif (index := int(draw() * (position + 1))) < size:
-            sample[index] = _encodable(line)
+            sample[index] = encodable(line)
     return sample
 
 
@@ -208,12 +244,3 @@ def _fitting_coverage(sample: Sequence[str], size: int) -> float | None:
     cumulative = list(accumulate(sorted(counts.values(), reverse=True), initial=0))
     needed = {coverage: sum(count < coverage * cumulative[-1] for count in cumulative) for coverage in COVERAGES}
     return next((coverage for coverage, characters in needed.items() if characters <= size), None)
-
-
-def _encodable(text: str) -> str:
-    """The text with U+FFFD in place of lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return re.sub("[\ud800-\udfff]", "\ufffd", text)
-    return text

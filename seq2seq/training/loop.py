@@ -16,11 +16,11 @@ from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.nn.model import Model
 from seq2seq.reporting.tensorboard import Board
 from seq2seq.runtime import distributed
-from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.errors import DivergenceError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
-from seq2seq.text.batches import Epochs
-from seq2seq.text.store import Prepared
+from seq2seq.text.epochs import Epochs
+from seq2seq.text.store import Prepared, Store
 from seq2seq.training.average import WeightAverage
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import tensors_to_resume
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 class Run(NamedTuple):
     """The objects of a training run. `schedule` makes the learning rate schedule of a run from its number of steps.
 
+    `resample` makes the encoded training corpus of an epoch (see `seq2seq.text.epochs.Epochs`).
     `guide` makes what guides the attention from the number of steps of an epoch.
     """
 
@@ -52,6 +53,7 @@ class Run(NamedTuple):
     schedule: Callable[[int], Schedule]
     device: torch.device
     average: WeightAverage | None = None
+    resample: Callable[[int], Store] | None = None
     guide: Callable[[int], Guide | None] = lambda _: None
 
     def checkpoint(self, step: int, state: State, scores: dict[str, float]) -> Checkpoint:
@@ -84,7 +86,7 @@ def steps(
 
     The caller has saved `start` in `folder` and loaded it into the model. A run that was interrupted and then resumed
     from the last checkpoint in `folder` has the same weights, curves and scores as a run without interruption.
-    Raises InputError if training diverges, TrainingStopped after a signal.
+    Raises DivergenceError if training diverges, TrainingStopped after a signal.
     """
     assert start.training is not None
     options = run.configuration.training
@@ -98,6 +100,8 @@ def steps(
         multiple=start.training.state.length_multiple,
         rank=distributed.rank(),
         processes=distributed.world_size(),
+        resample=run.resample,
+        step_counts=start.training.state.step_counts,
     )
     total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
     validation_interval = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
@@ -153,6 +157,7 @@ def steps(
                     "counts": progress.counts(),
                     "standing": ranking,
                     "average": average,
+                    "step_counts": epochs.step_counts if run.resample else [],
                 }
             )
             with watch.part("checkpoints"):
@@ -189,34 +194,29 @@ def steps(
 def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedule) -> Iterator[Update]:
     """The optimiser steps `start + 1` to `end`, on the device of the run."""
     options, precision = run.configuration.training, run.configuration.device.precision
-    batch = options.batch
-    guide = run.guide(epochs.steps_per_epoch)
+    batch, guide = options.batch, run.guide(epochs.steps_per_epoch)
     if run.device.type == "cpu":
+        groups = epochs.steps(end, start=start)
         return updates(
-            run.model,
-            run.optimizer,
-            epochs.steps(end, start=start),
+            *(run.model, run.optimizer, groups),
             schedule=schedule,
             smoothing=options.label_smoothing,
             clip=options.clip,
-            precision=precision,
-            guide=guide,
-            start=start,
+            r_drop=options.r_drop,
+            **{"precision": precision, "guide": guide, "start": start},
         )
     step = StaticStep(
         run.model,
         run.optimizer,
         smoothing=options.label_smoothing,
         clip=options.clip,
+        r_drop=options.r_drop,
         precision=precision,
         graphs=run.configuration.device.graphs,
         guide=guide,
     )
-    collate = partial(
-        collate_static, run.prepared.store, size=batch.size, unit=batch.unit, multiple=epochs.multiple, pin=True
-    )
-    groups = ([collate(indices) for indices in group] for group in epochs.indices(end, start=start))
-    return static_updates(step, groups, schedule=schedule, start=start)
+    collate = partial(collate_static, size=batch.size, unit=batch.unit, multiple=epochs.multiple, pin=True)
+    return static_updates(step, epochs.collated(collate, end, start=start), schedule=schedule, start=start)
 
 
 def _save(latest: Checkpoint, folder: RunFolder) -> None:
@@ -239,10 +239,10 @@ def _log_validation(title: str, values: Mapping[str, float], *, best: bool) -> N
 
 
 def _check_finite(update: Update, progress: Progress) -> None:
-    """Raises InputError after `MAX_SKIPPED` skipped steps in a row: training will not recover."""
+    """Raises DivergenceError after `MAX_SKIPPED` skipped steps in a row: training will not recover."""
     skipped = int(progress.skipped[1])
     if skipped >= MAX_SKIPPED:
-        raise InputError(
+        raise DivergenceError(
             f"step {update.step}: training diverged: in {skipped} steps in a row the loss or its gradient was infinite "
             "or NaN; lower training.learning_rate, set training.clip, or raise training.warmup (checkpoints/last is of "
             "an earlier step)"

@@ -125,11 +125,13 @@ class StaticStep:
         clip: float | None,
         precision: str,
         graphs: bool,
+        r_drop: float = 0.0,
         guide: Guide | None = None,
     ) -> None:
         """With `graphs`, operations are recorded as CUDA graphs. The other options are those of `updates`."""
         self.model, self.optimizer = model, optimizer
-        self.smoothing, self.clip, self.precision, self.guide = smoothing, clip, precision, guide
+        self.smoothing, self.clip, self.precision = smoothing, clip, precision
+        self.r_drop, self.guide = r_drop, guide
         self.graphs = CudaGraphs(enabled=graphs)
         self.parameters = trainable(model)
         self.device = self.parameters[0].device
@@ -160,7 +162,7 @@ class StaticStep:
     def _add_gradient(self, ids: Tensor, links: Tensor | None) -> None:
         with static_shapes(), products(self.precision, self.device):
             batch = StaticBatch.from_ids(ids, links)
-            loss = batch_loss(self.model, batch, smoothing=self.smoothing, guide=self.guide)
+            loss = batch_loss(self.model, batch, smoothing=self.smoothing, r_drop=self.r_drop, guide=self.guide)
             (loss.smoothed / self.tokens).backward()
         self.losses += torch.stack([value.detach() for value in loss])
 

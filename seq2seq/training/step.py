@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from seq2seq.attention.guide import Guide
+from seq2seq.nn.cross_entropy import symmetric_divergence
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.memory import memory_or
@@ -53,17 +54,54 @@ class Update(NamedTuple):
     finite: Tensor
 
 
-def batch_loss(model: Model, batch: PaddedPairs, *, smoothing: float, guide: Guide | None = None) -> StepLoss:
-    """The loss of a batch under teacher forcing. With `guide`, its links guide the attention."""
+class _Pairs(NamedTuple):
+    """See `PaddedPairs`."""
+
+    source: Tensor
+    source_mask: Tensor
+    target_input: Tensor
+    target_output: Tensor
+    target_mask: Tensor
+    links: Tensor | None
+
+    @classmethod
+    def twice(cls, batch: PaddedPairs) -> "_Pairs":
+        """All rows of the batch, and then all rows again."""
+        twice = {name: getattr(batch, name).repeat(2, 1) for name in cls._fields if name != "links"}
+        return cls(**twice, links=None if batch.links is None else batch.links.repeat(2, 1, 1))
+
+
+def batch_loss(
+    model: Model, batch: PaddedPairs, *, smoothing: float, r_drop: float = 0.0, guide: Guide | None = None
+) -> StepLoss:
+    """The loss of a batch under teacher forcing. With `guide`, its links guide the attention.
+
+    With `r_drop`, the alpha of R-Drop (Liang et al. 2021, equation 4), each sentence is in the batch twice, with two
+    dropout masks. The loss is half of the paper's, so that a token counts as much as without:
+    `(L_1 + L_2) / 2 + alpha / 2 * (KL(p_1 || p_2) + KL(p_2 || p_1)) / 2`, with the distributions p_1 and p_2 of the
+    next word under the two masks.
+    """
+    if r_drop == 0:
+        return _loss(model, batch, smoothing=smoothing, guide=guide)[0]
+    loss, outputs = _loss(model, _Pairs.twice(batch), smoothing=smoothing, guide=guide)
+    one, other = outputs.chunk(2)
+    divergence = symmetric_divergence(model.output, one, other, batch.target_mask)
+    smoothed, negative_log_likelihood, guide_loss = (value / 2 for value in loss)
+    return StepLoss(smoothed + r_drop / 4 * divergence, negative_log_likelihood, guide_loss)
+
+
+def _loss(model: Model, batch: PaddedPairs, *, smoothing: float, guide: Guide | None) -> tuple[StepLoss, Tensor]:
+    """The loss of a batch, and the decoder's outputs."""
     outputs, attention = model(batch.source, batch.source_mask, batch.target_input)
     loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=smoothing)
     if attention.log_probability is not None:
         reinforce = _reinforce(model, outputs, attention.log_probability, batch)
         loss = loss._replace(smoothed=loss.smoothed + reinforce)
     if guide is None or batch.links is None:
-        return StepLoss(*loss, torch.zeros_like(loss.negative_log_likelihood))
+        return StepLoss(*loss, torch.zeros_like(loss.negative_log_likelihood)), outputs
     guide_loss = guide(attention.weights, batch.links)
-    return StepLoss(loss.smoothed + guide.weight * guide_loss, loss.negative_log_likelihood, guide_loss.detach())
+    smoothed = loss.smoothed + guide.weight * guide_loss
+    return StepLoss(smoothed, loss.negative_log_likelihood, guide_loss.detach()), outputs
 
 
 def _reinforce(model: Model, outputs: Tensor, log_probability: Tensor, batch: PaddedPairs) -> Tensor:
@@ -89,6 +127,7 @@ def updates(
     schedule: Schedule,
     smoothing: float,
     clip: float | None,
+    r_drop: float = 0.0,
     precision: str = "float32",
     guide: Guide | None = None,
     start: int = 0,
@@ -96,9 +135,9 @@ def updates(
     """Makes one optimiser step for each group of batches, as if the group were one batch.
 
     The summed loss of each batch is divided by the number of target tokens of the whole group, so each token has the
-    same weight. Gradients are clipped to the norm `clip`, or not if it is None. `precision` is one of
-    `seq2seq.runtime.precision.PRECISIONS`. The first step has the number `start + 1`. `guide` guides the attention of
-    batches with links.
+    same weight. Gradients are clipped to the norm `clip`, or not if it is None. For `r_drop` see `batch_loss`. `guide`
+    guides the attention of batches with links. `precision` is one of `seq2seq.runtime.precision.PRECISIONS`. The first
+    step has the number `start + 1`.
 
     With several processes each has its own groups, and the groups of all processes together make a step. At the end of
     an epoch a group may be empty. Raises InputError if a batch needs more memory than there is.
@@ -112,7 +151,7 @@ def updates(
         for batch in group:
             (rows, source), target = batch.source.shape, batch.target_input.shape[1]
             with memory_or(too_large(rows, source, target, step)), products(precision, batch.source.device):
-                loss = batch_loss(model, batch, smoothing=smoothing, guide=guide_now)
+                loss = batch_loss(model, batch, smoothing=smoothing, r_drop=r_drop, guide=guide_now)
                 (loss.smoothed / tokens).backward()
             losses.append(StepLoss(*(value.detach() for value in loss)))
         total = StepLoss(*(torch.stack(values).sum() for values in zip(*losses or [zero], strict=True)))

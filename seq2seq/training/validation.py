@@ -14,7 +14,7 @@ from seq2seq.nn.model import Model
 from seq2seq.reporting.tensorboard import Board, Sample
 from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime import distributed
-from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.errors import DivergenceError
 from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.text.units import segments
@@ -64,11 +64,11 @@ class Validator:
 
         `average`: the model has the averaged weights, whose curves are `validation_average/...`, without pictures.
 
-        Raises InputError if the loss is NaN, since training cannot recover from that.
+        Raises DivergenceError if the loss is NaN, since training cannot recover from that.
         """
         forced = self.references.read(self.model, device)
         if math.isnan(forced.likelihood.total):
-            raise InputError(
+            raise DivergenceError(
                 f"step {step}: training diverged: the validation loss is NaN; lower training.learning_rate, set "
                 "training.clip, or raise training.warmup"
             )

@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 FEWEST = 16
 """Sentences that a batch has at least before others are left to another thread that is free."""
 PAUSE = 0.01
-"""Seconds. Under load, a batch begins when nothing has arrived for so long, ..."""
-MOST_PAUSES = 5
-"""... or after so many pauses: answers to one batch bring the next requests a few at a time."""
+"""Seconds. Under load, while no other batch is in work, a batch begins when nothing has arrived for so long."""
+LONGEST_PAUSE = 0.2
+"""Seconds after which a batch begins in any case, ..."""
+PAUSE_SHARE = 0.5
+"""... or this share of the time of the batch before: on a busy machine all takes longer, the next requests too."""
+POLL = 0.002
+"""Seconds between two looks at what waits."""
 IDLE = 0.1
 """Seconds without work after which a request is computed at once."""
 
@@ -33,7 +37,8 @@ class Workers:
     def __init__(self, number: int) -> None:
         self.number = self.free = number
         self._turn = asyncio.Semaphore(number)
-        self._ended = float("-inf")  # when the last batch ended
+        self._in_work: list[int] = []  # the numbers of sentences
+        self._ended, self._seconds = float("-inf"), 0.0  # of the last batch: when it ended, how long it took
         self._threads = ThreadPoolExecutor(number, thread_name_prefix="model")
 
     async def run(self, next_batch: Callable[[], "_Batch | None"], number_waiting: Callable[[], int]) -> None:
@@ -41,22 +46,38 @@ class Workers:
         loop = asyncio.get_running_loop()
         async with self._turn:
             await asyncio.sleep(0)  # what has arrived by now joins the batch
-            under_load = self.free < self.number or loop.time() - self._ended < IDLE
-            for _ in range(MOST_PAUSES if under_load else 0):
-                before = number_waiting()
-                await asyncio.sleep(PAUSE)
-                if number_waiting() == before:
-                    break
+            await self._pause(number_waiting)
             if (batch := next_batch()) is None:
                 return
             self.free -= 1
+            self._in_work.append(len(batch.sentences))
+            began = loop.time()
             try:
                 batch.finish(await loop.run_in_executor(self._threads, batch.work, batch.sentences))
             except Exception as error:
                 batch.fail(error)
             finally:
                 self.free += 1
+                self._in_work.remove(len(batch.sentences))
                 self._ended = loop.time()
+                self._seconds = self._ended - began
+
+    async def _pause(self, number_waiting: Callable[[], int]) -> None:
+        """Under load, waits until as many sentences wait as another batch has: small batches take more time for each.
+
+        The answers to one batch bring the next requests a few at a time.
+        """
+        now = asyncio.get_running_loop().time
+        started = arrived = now()
+        if not self._in_work and started - self._ended >= IDLE:
+            return
+        waiting, longest = number_waiting(), min(LONGEST_PAUSE, PAUSE_SHARE * self._seconds)
+        while now() - started < longest:
+            if waiting >= min(self._in_work) if self._in_work else now() - arrived >= PAUSE:
+                return
+            await asyncio.sleep(POLL)
+            if number_waiting() != waiting:
+                waiting, arrived = number_waiting(), now()
 
 
 class _Job:
@@ -115,16 +136,21 @@ class Batcher:
         job = _Job(key, work, sentences, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         if len(self._tasks) < self._workers.number:
-            task = asyncio.create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.add(asyncio.create_task(self._run()))
         results: list[Any] = await job.future
         return results
 
     async def _run(self) -> None:
         """Computes batch after batch until nothing waits. There are as many such tasks as threads."""
-        while self._waiting:
-            await self._workers.run(self._next_batch, lambda: len(self._waiting))
+        try:
+            while self._waiting:
+                await self._workers.run(self._next_batch, self._number_waiting)
+        finally:  # at once: a job that is submitted from now on needs another task
+            self._tasks.discard(asyncio.current_task())
+
+    def _number_waiting(self) -> int:
+        """The sentences that are in no batch yet."""
+        return sum(len(job.sentences) - job.taken for job in self._waiting if job.is_waiting())
 
     def _next_batch(self) -> _Batch | None:
         """The next batch, if anything waits.

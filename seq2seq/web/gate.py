@@ -33,7 +33,7 @@ PREFLIGHT = {
 }
 """Of the answer to a browser that asks whether a page of an allowed origin may call."""
 
-UNREAD = 2**20
+UNREAD = 2**26
 """Bytes of a refused body that are read and dropped, for a client that reads the answer only after it has sent all."""
 LEFT = 499
 """What the log has for a request whose client did not wait for the answer."""
@@ -64,6 +64,9 @@ class Gate:
 
         try:
             await self._pass(scope, headers, receive, send_with_headers)
+        except asyncio.CancelledError:  # the server ends without waiting, on a second Ctrl-C
+            if status == LEFT:
+                await busy("the server has ended").response()(scope, receive, send_with_headers)
         except Exception:
             status = 500
             raise

@@ -1,40 +1,68 @@
 """The models of a server, loaded and named."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
 
 from seq2seq import config
+from seq2seq.runtime.device import device_of_kind, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import checkpoint_folder, load_trained_model
 from seq2seq.web.batching import Workers
+from seq2seq.web.inference import ModelInference
 from seq2seq.web.models import ServedModel
+from seq2seq.web.processes import MOST_PROCESSES, RemoteInference, WorkerProcesses
 
 
-def load_models(options: config.Serve) -> dict[str, ServedModel]:
-    """The models of the checkpoints, by name. Raises what `load_trained_model` raises."""
-    paths = options.checkpoint if isinstance(options.checkpoint, tuple) else (options.checkpoint,)
-    folders = [checkpoint_folder(path) for path in paths]
-    names = model_names(folders)
-    trained = [load_trained_model(folder, device=options.device, search=options.search) for folder in folders]
-    workers = Workers(worker_threads(trained[0].device))
-    return {
-        name: ServedModel(name, model, folder, workers)
-        for name, model, folder in zip(names, trained, folders, strict=True)
-    }
+@contextmanager
+def loaded_models(options: config.Serve) -> Iterator[dict[str, ServedModel]]:
+    """The models of the checkpoints, by name, while the block runs. Raises what `load_trained_model` raises.
 
-
-def worker_threads(device: torch.device) -> int:
-    """The number of threads that compute batches; from now on each operation of PyTorch runs on one thread.
-
-    Operations on small batches are too short for several threads, which would wait for one another. On a GPU there is
-    one thread, since batches would wait for one another there.
+    On a CPU with several threads there are worker processes, each with one thread; then the process of the server does
+    not compute. Batches on a GPU would wait for one another.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    return threads if device.type == "cpu" else 1
+    folders = [checkpoint_folder(path) for path in options.checkpoints]
+    names = model_names(folders)
+    set_up_device(options.device.threads)
+    is_cpu = device_of_kind(options.device.kind).type == "cpu"
+    number = min(torch.get_num_threads(), MOST_PROCESSES) if is_cpu else 1
+    with closing(WorkerProcesses(number if number > 1 else 0)) as processes:
+        models = {
+            name: (load_trained_model(folder, device=options.device, search=options.search), folder)
+            for name, folder in zip(names, folders, strict=True)
+        }
+        for name, (trained, _) in models.items():
+            check_search(name, trained.search)
+        torch.set_num_threads(1)  # operations on small batches are too short for several threads
+        if number > 1:
+            processes.load(models)
+        workers = Workers(number)
+        yield {
+            name: ServedModel(
+                name,
+                trained,
+                RemoteInference(name, processes) if number > 1 else ModelInference(name, trained, folder),
+                workers,
+            )
+            for name, (trained, folder) in models.items()
+        }
+
+
+def check_search(name: str, search: config.Search) -> None:
+    """Raises InputError for a search without the tree that the page shows."""
+    for key, value, only in (
+        ("method", search.method, "beam"),
+        ("rank_by", search.rank_by, "score"),
+        ("groups", search.groups, 1),
+    ):
+        if value != only:
+            raise InputError(
+                f"search.{key}={value}, of the model {name}: a server shows the tree of one beam search; give "
+                f"search.{key}={only}"
+            )
 
 
 def model_names(folders: Sequence[Path]) -> list[str]:

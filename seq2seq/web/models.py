@@ -2,28 +2,14 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
-from seq2seq.config.schema import MOST_HYPOTHESES
 from seq2seq.decoding.prefix import prefix_ids
-from seq2seq.decoding.translator import TooLong, Translation
+from seq2seq.decoding.translator import TooLong
 from seq2seq.library.inputs import text_line
-from seq2seq.library.translator import Translator
-from seq2seq.runtime.device import flushed_denormals
 from seq2seq.trained_model import TrainedModel
-from seq2seq.web.attention import attend_answer
 from seq2seq.web.batching import Batcher, Sentence, Workers
-from seq2seq.web.messages import (
-    AttendRequest,
-    Hypothesis,
-    ModelInfo,
-    Options,
-    Request,
-    TranslateAnswer,
-    Translated,
-    TranslateRequest,
-    number,
-)
+from seq2seq.web.inference import Inference
+from seq2seq.web.messages import AttendRequest, ModelInfo, Options, Request, TranslateAnswer, TranslateRequest
 from seq2seq.web.refusal import Refusal, refused
 
 BATCH_CHARACTERS = 20_000
@@ -31,12 +17,11 @@ BATCH_CHARACTERS = 20_000
 
 
 class ServedModel:
-    """A model that answers requests. Search and attention run in the threads of the workers."""
+    """A model that answers requests. The threads of the workers call its inference."""
 
-    def __init__(self, name: str, trained: TrainedModel, folder: Path, workers: Workers) -> None:
+    def __init__(self, name: str, trained: TrainedModel, inference: Inference, workers: Workers) -> None:
         self.name = name
-        self._trained, self._search = trained, trained.search
-        self._translator = Translator(trained, folder)
+        self._trained, self._search, self._inference = trained, trained.search, inference
         self._batcher = Batcher(workers, sentences=trained.search.batch, characters=BATCH_CHARACTERS)
 
     def info(self) -> ModelInfo:
@@ -68,7 +53,7 @@ class ServedModel:
             for i, (text, prefix) in enumerate(zip(request.texts, prefixes, strict=True))
         ]
         options = self._options(request)
-        results = await self._batcher.submit(options, partial(self._translate, options), sentences)
+        results = await self._batcher.submit(options, partial(self._inference.translate, options), sentences)
         for i, result in enumerate(results):
             if isinstance(result, TooLong):
                 raise Refusal(422, f"texts.{i}: {result}", field=f"texts.{i}")
@@ -99,27 +84,6 @@ class ServedModel:
     def _normalized(self, prefix: str | Sequence[str]) -> str | Sequence[str]:
         return self._trained.translator.normalize(prefix) if isinstance(prefix, str) else prefix
 
-    def _translate(self, options: Options, sentences: list[Sentence]) -> list[Translated | TooLong]:
-        translator = self._trained.translator.with_options(
-            size=options.beam_size,
-            n_best=options.n_best,
-            length_penalty=options.length_penalty,
-            batch=min(self._search.batch, MOST_HYPOTHESES // options.beam_size),
-            too_long=self._search.too_long,
-        )
-        texts, prefixes = zip(*sentences, strict=True)
-        with flushed_denormals():
-            results = translator(texts, prefixes)
-        return [result if isinstance(result, TooLong) else _translated(*result) for result in results]
-
-    def _attend(self, request: AttendRequest, options: Options, _: list[Sentence]) -> list[bytes]:
+    def _attend(self, request: AttendRequest, options: Options, _: Sequence[Sentence]) -> list[bytes]:
         with refused(None):
-            return [attend_answer(self.name, self._translator, request, options).model_dump_json().encode()]
-
-
-def _translated(best: Translation, *others: Translation) -> Translated:
-    hypotheses = [
-        Hypothesis(text=other.text, score=number(other.score), log_probability=number(other.log_probability))
-        for other in (best, *others)
-    ]
-    return Translated(**hypotheses[0].model_dump(), alternatives=hypotheses[1:])
+            return [self._inference.attend(request, options)]

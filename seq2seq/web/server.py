@@ -17,7 +17,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.web.app import application
 from seq2seq.web.connection import Settings
 from seq2seq.web.gate import Gate, host_name
-from seq2seq.web.loading import load_models
+from seq2seq.web.loading import loaded_models
 from seq2seq.web.models import ServedModel
 
 log = logging.getLogger(__name__)
@@ -26,11 +26,10 @@ log = logging.getLogger(__name__)
 def serve(options: config.Serve) -> int:
     """Answers requests until SIGINT or SIGTERM, and returns the signal's number. Requests in work are answered first.
 
-    A second Ctrl-C ends it without them. Raises InputError where the address cannot be used, and what `load_models`
+    A second Ctrl-C ends it without them. Raises InputError where the address cannot be used, and what `loaded_models`
     raises.
     """
-    with listen(options.host, options.port) as listener:
-        models = load_models(options)
+    with listen(options.host, options.port) as listener, loaded_models(options) as models:
         address, port = listener.getsockname()[:2]
         host = f"[{options.host}]" if ":" in options.host else options.host
         print(f"http://{host}:{port} serves {', '.join(models)}; Ctrl-C ends it", flush=True)

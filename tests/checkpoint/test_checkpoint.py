@@ -47,7 +47,7 @@ def tokenizers() -> Tokenizers:
 def trained(tokenizers: Tokenizers, *, step: int = 7, tie: str = "target") -> Checkpoint:
     return Checkpoint(
         configuration={
-            "model": {"embedding": 10},
+            "parts": {"embedding": 10},
             "name": "größer",
             "none": None,
             "evaluation": {"tokenize": "intl"},
@@ -193,6 +193,9 @@ def test_another_format_is_named(tmp_path: Path, tokenizers: Tokenizers) -> None
         checkpoint.load(tmp_path / "best")
 
 
+GUIDE = {"alignments": None, "alignment_units": "words", "loss": "cross_entropy", "weight": 0.1, "epochs": None}
+
+
 def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenizers) -> None:
     saved = trained(tokenizers)._replace(configuration={"training": {"seed": 3}})
     checkpoint.store(saved, tmp_path / "best")
@@ -202,7 +205,10 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
     (path.parent / "checkpoint.json.sha256").unlink()
     found = checkpoint.load(tmp_path / "best")
     assert found.configuration == {
-        "training": {"seed": 3, "save_every": None, "freeze": [], "average": None},
+        "training": {
+            **{"seed": 3, "save_every": None, "freeze": [], "average": None, "r_drop": 0.0, "guide": GUIDE},
+            "sample_subwords": {"source": None, "target": None},
+        },
         "evaluation": {"tokenize": None},
         "init": None,
     }
@@ -219,8 +225,13 @@ def test_what_is_older_than_an_option_does_what_it_did(tmp_path: Path, tokenizer
         assert section == {**attention, "estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
     for name, more in (("files", {}), ("tsv", {"columns": None, "quoting": "none", "header": False})):
         checkpoint.store(trained(tokenizers)._replace(configuration={"dataset": {"name": name}}), tmp_path / "best")
-        added = {"normalization": "none", "character_coverage": 1.0, "symbols": []}
-        assert checkpoint.load(tmp_path / "best").configuration["dataset"] == {"name": name, **added, **more}
+        added = {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1}
+        assert checkpoint.load(tmp_path / "best").configuration["dataset"] == {
+            "name": name,
+            "hold_out": None,
+            **added,
+            **more,
+        }
     kept = {**older, "encoder": {"attention": None}, "device": {"precision": "auto"}}
     checkpoint.store(trained(tokenizers)._replace(configuration=kept), tmp_path / "best")
     found = checkpoint.load(tmp_path / "best").configuration

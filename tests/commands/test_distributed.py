@@ -18,16 +18,23 @@ from seq2seq.commands import train_and_score as run
 from seq2seq.commands.exit_status import check_single_run
 from seq2seq.commands.resume import plan_resume
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.batches import Batch, Epochs
+from seq2seq.text.batches import Batch
+from seq2seq.text.epochs import Epochs
 from seq2seq.text.store import Filtered, Sequences, Store
 from tests.support.programs import ROOT, write_corpus
 from tests.support.runs import SHORT, configuration
 from tests.support.soak import differences, outcome
 
 ALIKE = ["training.accumulate=1", "training.batch.size=400", "attention.distribution=softmax", "model.dropout=0"]
-ALIKE += ["dataset.validation=train", "search.batch=50", "training.steps=12", "training.validate_every=6"]
-"""Nothing is drawn at random; two processes with one batch each are one process with two. Each has several batches to
-validate."""
+ALIKE += [
+    "training.sample_subwords.source=0.2",
+    "dataset.validation=train",
+    "search.batch=50",
+    "training.steps=12",
+    "training.validate_every=6",
+]
+"""Subwords alone are drawn at random, the same in each process; two processes with one batch each are one process with
+two. Each has several batches to validate."""
 LONG = ["training.accumulate=1", "training.steps=50", "training.validate_every=25", "training.save_every=null"]
 
 pytestmark = [

@@ -174,7 +174,7 @@ REFUSED = {
     "init=": "init: empty; give a path",
     "init=new.zh": "init=new.zh: no checkpoint at new.zh",
     "training.freeze=[encodr]": "training.freeze: no such choice 'encodr', did you mean encoder or decoder?",
-    "training.freeze=encoder": "training.freeze: should be a valid ",
+    "training.freeze=encoder": "training.freeze: expected a list, training.freeze=[encoder]",
     "training.freeze=[encoder,decoder,output,embeddings]": "freezes the whole model, so nothing would train",
     "training.epoch=3": "training.epoch: no such option, did you mean training.epochs?",
 }

@@ -216,7 +216,7 @@ def test_text_of_empty_lines_trains_nothing(warm: Warm, tmp_path: Path) -> None:
         (tmp_path / f"train.{language}").write_text("\n" * 10_000)
     ended = warm("train", *TEXT, *SMALL, folder=tmp_path)
     assert (ended.status, ended.told.count("\n")) == (2, 1)
-    assert "all are empty" in ended.told
+    assert "no pair of train has text on both sides" in ended.told
 
 
 def test_a_pipe_is_told_and_not_waited_for(warm: Warm, sweep: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ OLD = ROOT / "tests" / "data" / "old_run"
 """See its README.md. `best` and `last` are of format 2."""
 
 ADDED = {"tokenizer", "min_length", "no_repeat_ngram", "length_form", "coverage_penalty"}
-ADDED |= {"method", "temperature", "top_k", "top_p", "seed", "rank_by", "groups", "diversity"}
+ADDED |= {"method", "temperature", "top_k", "top_p", "seed", "rank_by", "groups", "diversity", "word_recall"}
 """Keys that the older version did not write."""
 DIFFERENT = ("_interval", "signature", "seconds", "_per_second")
 """Keys whose values may differ: intervals are computed in another way since, a signature has sacreBLEU's version."""
@@ -181,3 +181,24 @@ def test_an_old_checkpoint_translates_with_groups_of_beams(warm: Warm, folder: P
     assert message == "error: search.groups=2 divides a beam, and search.method=sample: set search=beam"
     ended = warm("evaluate", *options[:3], "search=beam", "search.groups=5", "output=diverse", folder=folder, status=0)
     assert b"beam 5 in 5 groups" in ended.printed
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint(warm: Warm, folder: Path) -> None:
+    text = (OLD / "sentences.de").read_bytes()
+    common = ["device=cpu", "device.threads=1"]
+    lines = [
+        warm("translate", f"checkpoint={name}", *common, folder=folder, given=text, status=0).printed
+        for name in ("run", "run/checkpoints/best")
+    ]
+    assert lines[0] == lines[1]
+    pairs = b"".join(b"%s\t%s\n" % pair for pair in zip(text.splitlines(), lines[0].splitlines(), strict=True))
+    scores = [
+        warm("score", f"checkpoint={name}", *common, folder=folder, given=pairs, status=0).printed
+        for name in ("run", "run/checkpoints/best")
+    ]
+    assert scores[0] == scores[1]
+    warm("evaluate", "checkpoint=run", *common, "output=scored", folder=folder, status=0)
+    message = warm.refused("score", "checkpoint=run", "search=sample", folder=folder)
+    assert "give its values one by one: search.length_penalty, " in message
+    message = warm.refused("translate", "checkpoint=run", "source=my.de", folder=folder)
+    assert "translations go from standard input to standard output" in message

@@ -211,8 +211,8 @@ def test_one_language_on_both_sides_needs_two_names(warm: Warm, tmp_path: Path) 
     write_corpus(tmp_path)
     options = ["dataset=files", "dataset.train=train", "dataset.validation=dev", "dataset.test=test"]
     found = refusal(warm, tmp_path, *options, "dataset.source=en", "dataset.target=en")
-    assert "dataset.source and dataset.target are both en, so train.en would be both sides" in found
-    assert "name the files train.en-x-source and train.en-x-target" in found
+    assert "dataset.source and dataset.target are both en, so dev.en would be both sides" in found
+    assert "name the files dev.en-x-source and dev.en-x-target" in found
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.de").rename(tmp_path / f"{split}.en-x-source")
         (tmp_path / f"{split}.en").rename(tmp_path / f"{split}.en-x-target")
@@ -397,4 +397,4 @@ def test_rare_characters_can_be_bytes(warm: Warm, tmp_path: Path) -> None:
     assert "or dataset.character_coverage=0.9995, which writes rare characters as bytes" in found
     train(warm, tmp_path, "run", *TEXT, "dataset.vocabulary=340", "dataset.character_coverage=0.9995")
     tokenizer = checkpoint.load(tmp_path / "run/checkpoints/best").tokenizers.source
-    assert tokenizer.count_bytes(["Das Mädchen.", "\u4e05"]) == [0, 3]
+    assert tokenizer.count_fallbacks(["Das Mädchen.", "\u4e05"]) == [0, 3]

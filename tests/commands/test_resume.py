@@ -18,6 +18,7 @@ from seq2seq.commands import train_and_score as run
 from seq2seq.commands.resume import parse_resume, plan_resume
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.runtime.errors import InputError
+from seq2seq.text.subword_sampling import SubwordSampler
 from tests.support.programs import command, write_corpus
 from tests.support.runs import SHORT, configuration
 from tests.support.soak import differences, outcome, soak
@@ -99,6 +100,34 @@ def test_wherever_a_run_is_cut_it_goes_on(
             run.train(configuration(), place)
     go_on(place)
     assert list(differences(outcome(folder / "runs" / "whole"), outcome(place))) == []
+
+
+@pytest.mark.parametrize("attention", ["general", "concat"])
+def test_sampled_subwords_are_the_same_after_a_cut(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, attention: str
+) -> None:
+    """In the middle of a later epoch; earlier epochs are not drawn again. A location-based rule limits the source."""
+    monkeypatch.chdir(folder)
+    options = [f"attention={attention}", "attention.distribution=softmax", "training.batch.size=400"]
+    options += [f"training.sample_subwords.{side}" for side in ("source=0.1", "target=0.3")]
+    whole, place = (folder / "runs" / f"sampled-{attention}-{name}" for name in ("whole", "cut"))
+    run.train(configuration(*options), whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
+        with pytest.raises(Cut):
+            run.train(configuration(*options), place)
+    stopped = checkpoint.load(place / "checkpoints" / "last", training=True)
+    assert stopped.training is not None
+    counts = stopped.training.state.step_counts
+    assert len(counts) > 1
+    assert sum(counts[:-1]) < stopped.step < sum(counts)
+    epochs: list[int] = []
+    draw = SubwordSampler.__call__
+    monkeypatch.setattr(SubwordSampler, "__call__", lambda self, epoch: epochs.append(epoch) or draw(self, epoch))
+    go_on(place)
+    assert epochs == list(range(len(counts) - 1, epochs[-1] + 1))
+    assert list(differences(outcome(whole), outcome(place))) == []
+    assert stopped.configuration["training"]["sample_subwords"] == {"source": 0.1, "target": 0.3}
 
 
 def test_an_outcome_is_of_something(folder: Path) -> None:

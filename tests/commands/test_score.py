@@ -111,3 +111,12 @@ def test_pairs_that_cannot_be_scored_are_named_and_left_empty(warm: Warm, folder
 )
 def test_mistakes_are_one_sentence(warm: Warm, folder: Path, options: list[str], words: str) -> None:
     assert words in warm.refused("score", *OPTIONS, *options, folder=folder)
+
+
+def test_an_intervention_scores_as_in_the_library(warm: Warm, folder: Path) -> None:
+    files = ["source=my.de", "target=my.en", "attention.intervene=permute", "attention.seed=7"]
+    ended = warm("score", *OPTIONS, *files, folder=folder, status=0)
+    assert ended.told == "attention is changed: permute (seed=7)\n"
+    changed = seq2seq.load(BEST, device="cpu").intervene("permute", seed=7)
+    wanted = [one.log_probability for one in changed.score([*zip(SOURCES, TARGETS, strict=True)])]
+    assert [float(line) for line in ended.printed.decode().splitlines()] == pytest.approx(wanted, abs=2e-3)

@@ -9,8 +9,9 @@ import pytest
 
 from seq2seq.commands.scoring import challenge_table, print_scored, score
 from seq2seq.config import Evaluate, Search, load
+from seq2seq.config.intervention import Interventions
 from seq2seq.runtime.errors import InputError
-from tests.support.programs import CPU, SIZES
+from tests.support.programs import CPU, ROOT, SIZES
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -24,6 +25,7 @@ def scored(run: Path, **options: Any) -> dict[str, Any]:
     given["dataset"] = {"cache": "cache", "folder": None, "test": None}
     given |= {"evaluation": {"tokenize": None}, "alignment_units": "words"}
     given |= {"checkpoint": f"{run}/checkpoints/best", "device": CPU}
+    given["attention"] = dict.fromkeys(Interventions.model_fields) | options.pop("attention", {})
     scored = score(load(Evaluate, {**given, **options, "search": search}))
     print_scored(scored)
     return scored.results
@@ -130,3 +132,57 @@ def test_an_ensemble_is_scored(run: Path, tmp_path: Path, capsys: pytest.Capture
     assert all(path in shown for path in both)
     assert not (run / "evaluation.json").exists()
     assert json.loads((tmp_path / "output" / "evaluation.json").read_text())["test"] == found["test"]
+
+
+def test_scores_with_changed_attention_stand_beside_the_untouched_ones(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"intervene": ["hard", "shift", "checkpoint"], "shift": -2, "checkpoint": str(run)}
+    found = scored(run, attention=asked)
+    wanted = results(run)["test"]
+    assert found["test"] == wanted
+    changed = found["interventions"]
+    assert {name: each["options"] for name, each in changed.items()} == {
+        "hard": {},
+        "shift": {"shift": -2},
+        "checkpoint": {"checkpoint": str(run)},
+    }
+    own = changed["checkpoint"]["test"]
+    assert {name: own[name] for name in ("bleu", "exact", "word_recall")} == {
+        name: wanted[name] for name in ("bleu", "exact", "word_recall")
+    }
+    assert own["perplexity"] == pytest.approx(wanted["perplexity"], rel=1e-5)
+    assert changed["hard"]["test"]["attention"]["greatest_weight"] == 1
+    assert changed["shift"]["test"]["perplexity"] != pytest.approx(wanted["perplexity"], rel=1e-3)
+    assert (run / "hypotheses.test.shift.en").read_text().count("\n") == SIZES["test"]
+    printed = capsys.readouterr().out
+    rows = [line.split("  ")[0] for line in printed.splitlines()]
+    assert rows.index("none") < rows.index("hard") < rows.index("shift (shift=-2)")
+
+
+def test_an_intervention_that_this_model_does_not_have_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="this model's rule has one head"):
+        scored(run, attention={"intervene": "head", "head": 0})
+    other = ROOT / "tests" / "data" / "old_run" / "run" / "checkpoints" / "best"
+    with pytest.raises(InputError, match="has another source vocabulary"):
+        scored(run, attention={"intervene": "checkpoint", "checkpoint": str(other)})
+    several = [f"{run}/checkpoints/best", f"{run}/checkpoints/last"]
+    intervention = {"intervene": "checkpoint", "checkpoint": str(other)}
+    with pytest.raises(InputError, match="checkpoint is for one model"):
+        scored(run, checkpoint=several, output=str(tmp_path / "output"), attention=intervention)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"intervene": "hart"}, "no such choice 'hart', did you mean hard"),
+        ({"intervene": ["hard", "hard"]}, "hard is given twice"),
+        ({"intervene": "head"}, "attention.intervene=head needs attention.head"),
+        ({"intervene": ["hard", "shift"], "seed": 3}, "attention.seed=3 is for attention.intervene=permute"),
+        ({"shift": 2}, "attention.shift=2 is for attention.intervene=shift"),
+        ({"intervene": "temperature", "temperature": 0.0}, "attention.temperature: should be greater"),
+    ],
+)
+def test_options_that_do_not_fit_an_intervention_are_refused(run: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        scored(run, attention=options)

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from seq2seq.commands.stream import _line, line_groups, translate_stream
-from seq2seq.config import Search, Translate, load
+from seq2seq.config import Intervention, Search, Translate, load
 from seq2seq.decoding.translator import Translation
 from seq2seq.runtime.errors import InputError
 from tests.support.programs import CPU, ROOT
@@ -69,6 +69,7 @@ def test_a_line_is_not_held_back_for_the_next() -> None:
 # --- translate_stream -------------------------------------------------------------------------------------------------
 
 SENTENCES = ["Der Hund sieht heute das Brot.", "Das Pferd kauft nie den Apfel.", "Die Katze hört morgens eine Tür."]
+NO_INTERVENTION = dict.fromkeys(Intervention.model_fields)
 
 
 class Filter:
@@ -81,7 +82,7 @@ class Filter:
         """The lines of the output; `failed` of the input's must have been told to be impossible."""
         search = {**dict.fromkeys(Search.model_fields), **options.pop("search", {})}
         values: dict[str, Any] = {"scores": False, "alignments": False, "units": False, "plot": None, "search": search}
-        values |= {"prefix": None}
+        values |= {"prefix": None, "attention": NO_INTERVENTION}
         values |= {"checkpoint": f"{self.run}/checkpoints/best", "device": CPU, **options}
         path = self.folder / "given"
         path.write_bytes(given.encode() if isinstance(given, str) else given)
@@ -140,9 +141,19 @@ def test_a_line_too_long_is_told_and_left_empty_or_cut(concat: Filter, capsys: p
     assert capsys.readouterr().err == ""
 
 
+def test_an_intervention_changes_translations_and_is_named(general: Filter, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = "\n".join(SENTENCES) + "\n"
+    untouched = general(lines, alignments=True)
+    assert capsys.readouterr().err == ""
+    changed = general(lines, alignments=True, attention={**NO_INTERVENTION, "intervene": "shift", "shift": -3})
+    assert len(changed) == len(untouched)
+    assert changed != untouched
+    assert capsys.readouterr().err == "attention is changed: shift (shift=-3)\n"
+
+
 def test_a_tab_cannot_pass_for_the_end_of_a_column(sweep: Path) -> None:
     values = {"checkpoint": str(sweep), "scores": True, "alignments": True, "units": False, "plot": None, "search": {}}
-    options = load(Translate, {**values, "prefix": None, "device": CPU})
+    options = load(Translate, {**values, "prefix": None, "attention": NO_INTERVENTION, "device": CPU})
     translation = Translation("a\tb", -1.5, -3.0, [], [], np.zeros((0, 0), dtype=np.float32))
     assert _line(translation, 7, options, numbered=True) == "7\t-1.5000\ta b\t"
 

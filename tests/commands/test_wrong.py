@@ -54,7 +54,7 @@ def spoil_line(path: Path, number: int, line: bytes) -> None:
         (["dataset=files"], ["dataset.source, dataset.target, dataset.test, ", "not set; give each as KEY=VALUE"]),
         (["--epochs", "3"], ["--epochs: written without dashes, training.epochs=VALUE"]),
         (["--learning-rate=1"], ["--learning-rate=1: written without dashes, training.learning_rate=VALUE"]),
-        (["training.betas=[0.9]"], ["training.betas: found [0.9]", "too few"]),
+        (["training.betas=[0.9]"], ["training.betas: expected 2 values, found [0.9]"]),
         (["dataset.cache="], ["dataset.cache: ", "empty; give a path"]),
         (["model.dropout=${nothing}"], ["model.dropout: ", "nothing"]),
         (["model.tie=all", "dataset.joint=false"], ["model.tie=all", "dataset.joint=true"]),

@@ -19,7 +19,8 @@ from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.sources.files import AlignedFiles
-from seq2seq.text.tokenizer import Tokenizers, train_tokenizers
+from seq2seq.text.tokenizer import Tokenizers
+from seq2seq.text.tokenizer_kinds import train_tokenizers
 from tests.support.programs import CONFIGS, choices
 
 GROUPS = ("attention", "dataset", "decoder", "device", "encoder", "experiment", "model", "search")
@@ -169,7 +170,11 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("model.dropout", 1, ["less than 1"]),
         ("model.dropout", True, ["number", "found true"]),
         ("model.dropuot", 0.1, ["no such option", "did you mean model.dropout?"]),
-        ("dataset.name", "grammer", ["no such dataset", "files, gettext, grammar, jsonl, multi30k, tmx, tsv"]),
+        (
+            "dataset.name",
+            "grammer",
+            ["no such dataset", "files, gettext, grammar, huggingface, jsonl, multi30k"],
+        ),
         ("dataset.target", False, ["found the boolean false and not text", '"TEXT" in YAML', "'KEY=\"TEXT\"'"]),
         ("dataset.cache", 1.1, ["found the number 1.1 and not text"]),
         ("dataset.source", "a b", ['found "a b"']),
@@ -183,7 +188,7 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("dataset.symbols", ["</s>"], ["SentencePiece's own pieces"]),
         ("dataset.symbols", ["<0x0A>"], ["SentencePiece's own pieces"]),
         ("dataset.symbols", [True], ["found the boolean true and not text"]),
-        ("dataset.symbols", "<b>", ['found "<b>"']),
+        ("dataset.symbols", "<b>", ["expected a list, dataset.symbols=[<b>]"]),
         ("dataset.joint", "yes", ["boolean", 'found "yes"']),
         ("dataset.vocabulary", 7, ["greater than or equal to 8"]),
         ("dataset.target", "../../x", ['found "../../x"']),
@@ -210,6 +215,9 @@ def test_a_value_that_will_not_do_is_named_with_its_full_key(key: str, value: ob
     ("changes", "words"),
     [
         ({"dataset.joint": False}, ["model.tie=all", "dataset.joint=true"]),
+        ({"training.r_drop": 5.0}, ["training.r_drop=5.0", "nothing is dropped", "model.dropout"]),
+        ({"training.sample_subwords.source": 1.5}, ["training.sample_subwords.source", "1.5"]),
+        ({"training.sample_subwords.target": 0.0}, ["training.sample_subwords.target", "greater than 0"]),
         ({"search.n_best": 6}, ["search.n_best=6", "search.size=5"]),
         ({"attention.score": "dot", "model.decoder_hidden": 99}, ["model.decoder_hidden", "192", "not 99"]),
         ({"dataset.normalization": "nfkc", "dataset.symbols": ["\ufb01"]}, ["dataset.symbols", "nfkc", '"fi"']),
@@ -237,11 +245,11 @@ def test_values_that_do_not_go_together(changes: dict[str, object], words: list[
 @pytest.mark.parametrize(
     ("kind", "key", "value", "words"),
     [
-        ("files", "train", [], ["at least 1 item"]),
+        ("files", "train", [], ["at least one value"]),
         ("files", "train", ["a", ""], ["empty; give a path"]),
         ("tsv", "train", [True], ["found the boolean true and not text"]),
         ("tsv", "train", None, ["string", "found null"]),
-        ("tsv", "columns", [2], ["too few"]),
+        ("tsv", "columns", [2], ["expected 2 values, found [2]"]),
         ("tsv", "columns", [0, 2], ["greater than or equal to 1"]),
         ("tsv", "quoting", "cvs", ["did you mean csv?"]),
     ],
@@ -310,10 +318,10 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
     ("word", "suggestion"),
     [
         ("training.epoch", "did you mean training.epochs?"),
-        ("epochs", "did you mean training.epochs?"),
-        ("target", "did you mean dataset.target?"),
+        ("epochs", "did you mean training.epochs or training.guide.epochs?"),
+        ("target", "did you mean dataset.target or model.embeddings.target or training.sample_subwords.target?"),
         ("seed", "did you mean dataset.seed or search.seed or training.seed?"),
-        ("trianing.epochs", "did you mean training.epochs?"),
+        ("trianing.epochs", "did you mean training.epochs or training.guide.epochs?"),
         ("atention", "did you mean attention?"),
         ("search.sise", "did you mean search.size?"),
         (
@@ -336,6 +344,7 @@ def test_near(word: str, suggestion: str) -> None:
         (["attention.distribution=sparsemax"], ["attention.distribution=sparsemax", "squared_error"]),
         (["attention.distribution=local_p"], ["attention.distribution=local_p", "squared_error"]),
         (["dataset=multi30k"], ["training.guide.alignments=gold", "dataset=multi30k", "Pharaoh"]),
+        (["training.sample_subwords.source=0.1"], ["training.guide.alignments", "training.sample_subwords"]),
         (["training.guide.loss=entropy"], ["did you mean cross_entropy?"]),
         (["training.guide.weight=0"], ["training.guide.weight", "greater than 0"]),
     ],

@@ -7,10 +7,12 @@ import torch
 from seq2seq.decoding.ensemble import Ensemble, Member
 from seq2seq.decoding.forced_decoding import best_tokens, force_targets
 from seq2seq.decoding.options import SearchOptions
+from seq2seq.decoding.pair_scores import ScoredPair, score_pairs
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import EOS, Tokenizer, Tokenizers, train_tokenizer
@@ -103,6 +105,22 @@ def test_two_equal_models_are_one() -> None:
         for mine, its in zip(one, two, strict=True):
             assert mine.log_probability == pytest.approx(its.log_probability, abs=1e-4)
             np.testing.assert_allclose(mine.weights, its.weights, atol=1e-5)
+
+
+@pytest.mark.skipif(not int8_is_possible(CPU), reason="this processor has no 8-bit products")
+def test_8_bit_weights_are_near() -> None:
+    options = SearchOptions(size=1, length_penalty=1.0, n_best=1, batch=4, longest_source=100, too_long="refuse")
+    rounded = Translator(Ensemble(MEMBERS), Tokenizers(SOURCE, TARGET), options, device=CPU, int8=True)
+    pairs = list(zip(TEXTS[:3], reversed(TEXTS[:3]), strict=True))
+    for one, other in zip(
+        score_pairs(rounded, *zip(*pairs, strict=True)),
+        score_pairs(translator(Ensemble(MEMBERS)), *zip(*pairs, strict=True)),
+        strict=True,
+    ):
+        assert isinstance(one, ScoredPair)
+        assert isinstance(other, ScoredPair)
+        np.testing.assert_allclose(one.log_probabilities, other.log_probabilities, atol=0.3)
+    assert all(isinstance(result, list) for result in rounded(TEXTS))
 
 
 def test_any_batch_gives_the_same_and_forced_decoding_agrees() -> None:

@@ -11,11 +11,11 @@ from torch import Tensor
 from seq2seq.decoding.beam_search import Candidates, beam_search
 from seq2seq.decoding.penalties import Penalties
 from seq2seq.decoding.search_tree import search_nodes
-from seq2seq.text.tokenizer import EOS, Tokenizer
+from seq2seq.text.tokenizer import EOS, SubwordTokenizer
 from tests.support.programs import ROOT
 from tests.support.toy import END, START, VOCABULARY, Rows, Toy, plain_search
 
-TOKENIZER = Tokenizer((ROOT / "tests" / "data" / "old_run/run/checkpoints/best/source.model").read_bytes())
+TOKENIZER = SubwordTokenizer((ROOT / "tests" / "data" / "old_run/run/checkpoints/best/source.model").read_bytes())
 SUBWORDS = TOKENIZER.pieces(list(range(VOCABULARY)))
 assert END == EOS
 

@@ -108,7 +108,7 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
     lengths = [len(ids) for ids in tokenizers.source.encode_batch([pair.source for pair in PAIRS])]
     longest = sorted(lengths)[-4]
     fitting = [pair for pair, length in zip(PAIRS, lengths, strict=True) if length <= longest]
-    evaluator = Evaluator(model, translator(model, tokenizers, longest=longest), METRICS)
+    evaluator = Evaluator(model, translator(model, tokenizers, longest=longest), METRICS, "en")
     found = evaluator.evaluate(LoadedSplit("all", PAIRS))
     fits = evaluator.evaluate(LoadedSplit("some", fitting))
     assert found.scores["refused"] == len(PAIRS) - len(fitting) > 0
@@ -122,7 +122,7 @@ def test_sources_too_long_are_left_out_and_told(model: Model, tokenizers: Tokeni
 
 def test_a_challenge_tells_what_was_too_long(model: Model, tokenizers: Tokenizers) -> None:
     longest = sorted(len(tokenizers.source.encode(pair.source)) for pair in PAIRS)[len(PAIRS) // 2]
-    evaluator = Evaluator(model, translator(model, tokenizers, longest=longest), METRICS)
+    evaluator = Evaluator(model, translator(model, tokenizers, longest=longest), METRICS, "en")
     found = evaluator.challenge(LoadedSplit("x", PAIRS))
     refused = sum(len(tokenizers.source.encode(pair.source)) > longest for pair in PAIRS)
     assert (found["sentences"], found["refused"]) == (len(PAIRS), refused)

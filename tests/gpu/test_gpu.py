@@ -21,7 +21,8 @@ from seq2seq.decoding.search_model import for_search, next_token
 from seq2seq.nn.model import Model
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.batches import LENGTH_MULTIPLE, Epochs
+from seq2seq.text.batches import LENGTH_MULTIPLE
+from seq2seq.text.epochs import Epochs
 from seq2seq.text.tokenizer import BOS, EOS
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import make_optimizer

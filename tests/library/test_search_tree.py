@@ -60,7 +60,7 @@ def test_a_blank_text_has_a_root(translator: seq2seq.Translator) -> None:
 def test_a_tree_is_refused_as_a_translation_is(translator: seq2seq.Translator) -> None:
     with pytest.raises(seq2seq.InputError, match=r"^the sentence has \d+ subwords, more than the 1000 that"):
         translator.search_tree("Der Junge schlief. " * 400)
-    with pytest.raises(seq2seq.InputError, match=r"search.size: should be greater than or equal to 1, found 0"):
+    with pytest.raises(seq2seq.InputError, match=r"beam_size: should be greater than or equal to 1, found 0"):
         translator.search_tree(TEXT, beam_size=0)
     with pytest.raises(seq2seq.InputError, match=r"^the prefix of the sentence has 'xyz'"):
         translator.search_tree(TEXT, prefix=["xyz"])

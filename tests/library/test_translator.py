@@ -13,7 +13,7 @@ import torch
 
 import seq2seq
 from seq2seq.commands.stream import translate_stream
-from seq2seq.config import Translate, load
+from seq2seq.config import Intervention, Translate, load
 from seq2seq.library import inputs
 from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.text.alignment import Link, format_pharaoh
@@ -54,6 +54,7 @@ def test_a_text_is_translated_as_the_program_does(
         "units": True,
         "plot": None,
         "prefix": None,
+        "attention": dict.fromkeys(Intervention.model_fields),
     }
     options = load(Translate, {**values, "search": {"n_best": 2, "size": 3}, "device": CPU})
     with (OLD_RUN / "sentences.de").open("rb") as source, (tmp_path / "out").open("w+", encoding="utf-8") as target:
@@ -190,12 +191,12 @@ def test_scores_of_a_list_equal_those_one_by_one(translator: seq2seq.Translator,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam_size": 0}, "search.size: should be greater than or equal to 1, found 0"),
-        ({"beam_size": True}, "search.size: should be a valid integer, found true"),
-        ({"n_best": 9, "beam_size": 3}, "search.n_best=9 is more than the beam has with search.size=3"),
-        ({"length_penalty": float("nan")}, "search.length_penalty"),
-        ({"too_long": "cut"}, "search.too_long: no such choice 'cut', choose one of refuse, truncate"),
-        ({"batch": -1}, "search.batch: should be greater than 0, found -1"),
+        ({"beam_size": 0}, "beam_size: should be greater than or equal to 1, found 0"),
+        ({"beam_size": True}, "beam_size: should be a valid integer, found true"),
+        ({"n_best": 9, "beam_size": 3}, "n_best=9 is more than the beam has with beam_size=3: set beam_size=9"),
+        ({"length_penalty": float("nan")}, "length_penalty"),
+        ({"too_long": "cut"}, "too_long: no such choice 'cut', choose one of refuse, truncate"),
+        ({"batch": -1}, "batch: should be greater than 0, found -1"),
         ({"beam_size": 1000, "batch": 1000}, "1,000,000 hypotheses"),
     ],
 )
@@ -215,8 +216,8 @@ WRONG_TYPES = {
     "list(translator.translate(iter([None])))": "sentence 0: expected text, found None of type NoneType",
     "translator.score([7])": "pair 0: expected a source and a target, (TEXT, TEXT), found 7 of type int",
     "translator.attend('Ja.', 3)": "the pair, target: expected text, found 3 of type int",
-    "translator.translate('Ja.', n_best=numpy.int64(0))": "search.n_best: should be greater than 0, found 0",
-    "translator.translate('Ja.', beam_size='3')": 'search.size: should be a valid integer, found "3"',
+    "translator.translate('Ja.', n_best=numpy.int64(0))": "n_best: should be greater than 0, found 0",
+    "translator.translate('Ja.', beam_size='3')": 'beam_size: should be a valid integer, found "3"',
     "translator.translate('Ja.', prefix=5)": "the prefix of the sentence: expected text or a list of subwords, "
     "found 5 of type int",
     "translator.translate('Ja.', prefix=['A', 7])": "the prefix of the sentence: expected text or a list of subwords, "
@@ -424,7 +425,7 @@ def test_samples_from_python(translator: seq2seq.Translator, sentences: list[str
     assert translator.translate("Ja.", prefix="The", method="sample").text.startswith("The")
     with pytest.raises(seq2seq.InputError, match="samples are drawn one by one and have no tree"):
         translator.search_tree("Ja.", method="sample")
-    with pytest.raises(seq2seq.InputError, match=r"search\.top_k=3 is for sampling"):
+    with pytest.raises(seq2seq.InputError, match=r"^top_k=3 is for sampling, and method='beam': set method='sample'$"):
         translator.translate("Ja.", top_k=3)
 
 

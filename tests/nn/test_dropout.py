@@ -1,9 +1,13 @@
 """Dropout drops so many, scales the rest, and sends gradients the same way."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 import torch
 
-from seq2seq.nn.dropout import Dropout
+from seq2seq.nn.dropout import Dropout, WordDropout
+from seq2seq.runtime.static_shapes import static_shapes
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.35, 0.9])
@@ -48,3 +52,23 @@ def test_nothing_happens_when_evaluating_or_without_a_probability() -> None:
     inputs = torch.randn(3, 4)
     assert torch.equal(Dropout(0.5).eval()(inputs), inputs)
     assert torch.equal(Dropout(0.0)(inputs), inputs)
+
+
+@pytest.mark.parametrize("form", [nullcontext, static_shapes], ids=["for a CPU", "for a GPU"])
+def test_a_word_is_dropped_as_a_whole(form: Callable[[], AbstractContextManager[None]]) -> None:
+    """Each occurrence by itself; the others are scaled, and so are their gradients."""
+    torch.manual_seed(1)
+    inputs = torch.ones(97, 83, 5, requires_grad=True)
+    with form():
+        outputs = WordDropout(0.2)(inputs)
+    words = outputs[:, :, 0]
+    assert torch.equal(outputs, words.unsqueeze(2).expand_as(outputs))
+    dropped = words == 0
+    assert dropped.float().mean().item() == pytest.approx(0.2, abs=0.02)
+    assert dropped.any(dim=0).all()
+    assert not dropped.all(dim=0).any()
+    torch.testing.assert_close(words[~dropped], torch.full_like(words[~dropped], 1.25), rtol=1e-4, atol=0)
+    outputs.sum().backward()
+    torch.testing.assert_close(inputs.grad, outputs.detach())
+    assert torch.equal(WordDropout(0.2).eval()(inputs), inputs)
+    assert WordDropout(0.0)(inputs) is inputs

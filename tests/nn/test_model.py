@@ -193,13 +193,29 @@ def test_where_weights_start(place: str) -> None:
                 assert 0.5 * bound < matrix.abs().max().item() <= bound
 
 
+@pytest.mark.parametrize("chance", ["dropout", "recurrent_dropout"])
 @pytest.mark.parametrize("place", PLACES)
-def test_dropout_is_off_when_evaluating(place: str) -> None:
-    model, plain, batch = tiny_model(place, dropout=0.5), tiny_model(place), ragged_batch()
+def test_dropout_is_off_when_evaluating(place: str, chance: str) -> None:
+    model, plain, batch = tiny_model(place, **{chance: 0.5}), tiny_model(place), ragged_batch()
     given = batch.source, batch.source_mask, batch.target_input
     assert not torch.equal(model(*given)[0], model(*given)[0])
     model.eval()
     assert torch.equal(model(*given)[0], plain(*given)[0])
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_each_side_has_its_own_word_dropout(side: int) -> None:
+    """Where nearly all words of a side are dropped, its embeddings learn nothing, and the other side's do."""
+    model, batch = tiny_model(word_dropout=(0.99999, 0.0) if side == 0 else (0.0, 0.99999)), ragged_batch()
+    outputs, _ = model(batch.source, batch.source_mask, batch.target_input)
+    outputs.sum().backward()
+    gradients = [model.source_embedding.weight.grad, model.target_embedding.weight.grad]
+    assert [bool(gradient.any()) for gradient in gradients if gradient is not None] == [side == 1, side == 0]
+    model.eval()
+    assert torch.equal(
+        model(batch.source, batch.source_mask, batch.target_input)[0],
+        tiny_model()(batch.source, batch.source_mask, batch.target_input)[0],
+    )
 
 
 def test_the_scale_multiplies_embeddings_where_they_are_read() -> None:

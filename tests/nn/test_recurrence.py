@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
+from seq2seq.nn.dropout import RecurrentDropout
 from seq2seq.nn.recurrence import GRU
 from seq2seq.runtime.static_shapes import static_shapes
 
@@ -81,6 +83,16 @@ def test_without_gradients_it_is_the_same(layers: int, bidirectional: bool, mask
 
 
 @many
+def test_a_single_step_without_gradients_is_the_same_to_the_bit(layers: int, bidirectional: bool) -> None:
+    ours, _ = pair(layers, bidirectional=bidirectional)
+    inputs, state = vectors(BATCH, 1, INPUT), vectors(layers * (1 + bidirectional), BATCH, HIDDEN)
+    with torch.no_grad():
+        results = ours(inputs, state)
+        expected = ours._forward_padded(inputs, state, None)
+    assert all(torch.equal(one, other) for one, other in zip(results, expected, strict=True))
+
+
+@many
 def test_its_gradient_is_that_of_the_function(layers: int, bidirectional: bool) -> None:
     ours, _ = pair(layers, bidirectional=bidirectional)
     mask = torch.arange(3) < torch.tensor([[3], [1]])
@@ -91,6 +103,84 @@ def test_its_gradient_is_that_of_the_function(layers: int, bidirectional: bool) 
         return checkpoint(ours, x, h, mask, use_reentrant=False)
 
     assert torch.autograd.gradcheck(anew, (inputs, state))
+
+
+def masked_step(cell: nn.GRUCell, inputs: Tensor, state: Tensor, mask: Tensor) -> Tensor:
+    """A step whose products of states read `mask * state`, operation by operation."""
+    input_parts = (inputs @ cell.weight_ih.t() + cell.bias_ih).chunk(3, dim=1)
+    state_parts = ((state * mask) @ cell.weight_hh.t() + cell.bias_hh).chunk(3, dim=1)
+    reset, update = ((input_parts[i] + state_parts[i]).sigmoid() for i in range(2))
+    candidate = (input_parts[2] + reset * state_parts[2]).tanh()
+    return (1 - update) * candidate + update * state
+
+
+def fixed_masks(module: nn.Module) -> list[Tensor]:
+    """Lists the masks of recurrent dropout that the module draws."""
+    masks: list[Tensor] = []
+    module.register_forward_hook(lambda _, __, mask: masks.append(mask))
+    return masks
+
+
+@both_forms
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrent_dropout_has_one_mask_for_all_steps(bidirectional: bool, form: Form) -> None:
+    """By PyTorch's own gradients, over padding, in both layers and directions."""
+    torch.manual_seed(2)
+    gru = GRU(INPUT, HIDDEN, layers=2, recurrent_dropout=0.4, bidirectional=bidirectional).double()
+    masks = fixed_masks(gru.recurrent_dropout)
+    directions = 1 + bidirectional
+    inputs, start, lengths = vectors(BATCH, STEPS, INPUT), vectors(2 * directions, BATCH, HIDDEN), torch.tensor(LENGTHS)
+    with form():
+        outputs, last = gru(inputs, start, torch.arange(STEPS) < lengths.unsqueeze(1))
+    (mask,) = masks
+    assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.6], rel=1e-4)
+    expected, final = torch.zeros_like(outputs), []
+    layer_inputs = inputs
+    for layer in range(2):
+        expected = torch.zeros(BATCH, STEPS, directions * HIDDEN, dtype=torch.float64)
+        for direction in range(directions):
+            index = layer * directions + direction
+            cell = nn.GRUCell(layer_inputs.shape[2], HIDDEN)
+            cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh = gru.all_weights[index]
+            ends = []
+            for row, length in enumerate(LENGTHS):
+                state = start[index, row : row + 1]
+                for step in range(length) if direction == 0 else reversed(range(length)):
+                    state = masked_step(cell, layer_inputs[row : row + 1, step], state, mask[index, row : row + 1])
+                    columns = torch.zeros_like(expected)
+                    columns[row, step, direction * HIDDEN : (direction + 1) * HIDDEN] = 1
+                    expected = expected + columns * state.repeat(1, directions).unsqueeze(1)
+                ends.append(state)
+            final.append(torch.cat(ends))
+        layer_inputs = expected
+    same(gru, gru, [outputs, last], [expected, torch.stack(final)], [inputs, start])
+
+
+def test_recurrent_dropout_of_steps_with_something_between_them() -> None:
+    torch.manual_seed(1)
+    cell = nn.GRUCell(INPUT, HIDDEN).double()
+    inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, HIDDEN)
+    mask = RecurrentDropout(0.4)(start)
+    assert mask is not None
+    results: list[list[Tensor]] = []
+    for ours in (True, False):
+        state, states = start, []
+        step = DeferredGradGRUCell(cell, mask) if ours else partial(masked_step, cell, mask=mask)
+        for vector in inputs.unbind(1):
+            state = step(vector * state.sum(dim=1, keepdim=True).sigmoid(), state)
+            states.append(state)
+        results.append([torch.stack(states)])
+    same(cell, cell, *results, [inputs, start])
+
+
+def test_recurrent_dropout_is_for_training() -> None:
+    gru, inputs = GRU(INPUT, HIDDEN, recurrent_dropout=0.5), torch.randn(BATCH, STEPS, INPUT)
+    with torch.no_grad():
+        assert not torch.equal(gru(inputs)[0], gru(inputs)[0])
+    gru.eval()
+    plain = GRU(INPUT, HIDDEN)
+    plain.load_state_dict(gru.state_dict())
+    assert torch.equal(gru(inputs)[0], plain(inputs)[0])
 
 
 def test_going_back_a_second_time_is_refused() -> None:

@@ -22,16 +22,17 @@ from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.checkpoint.state import State
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.annotations import load_split
-from seq2seq.text.corpus import Corpus, Split, corpus_of_files
+from seq2seq.text.corpus import Corpus, Split
 from seq2seq.text.grammar.corpus import LEXICON
 from seq2seq.text.grammar.lexicon import read_lexicon
-from seq2seq.text.sources.files import files
+from seq2seq.text.sources.files import aligned_files
 from seq2seq.text.sources.gettext import Gettext
 from seq2seq.text.sources.json_lines import JsonLines
 from seq2seq.text.sources.multi30k import multi30k
+from seq2seq.text.sources.own_text import corpus_of_files
 from seq2seq.text.sources.tmx import Tmx
 from seq2seq.text.sources.tsv import TabSeparated
-from seq2seq.text.tokenizer import Tokenizer, Tokenizers, train_tokenizer
+from seq2seq.text.tokenizer import SubwordTokenizer, Tokenizers, train_tokenizer
 from seq2seq.trained_model import build_trained
 from seq2seq.training.optimizer import make_optimizer, tensors_to_resume
 from tests.support.programs import CONFIGS, SUBJECTS, VERBS
@@ -144,7 +145,7 @@ def read_tokenizer(example: Any, folder: Path) -> None:
     model = whole_checkpoint()["source.model"]
     for edit in edits:
         model = with_field(model, edit)
-    tokenizer = Tokenizer(model)
+    tokenizer = SubwordTokenizer(model)
     ids = tokenizer.encode(text)
     assert all(0 <= index < len(tokenizer) for index in ids)
     tokenizer.pieces(ids)
@@ -201,7 +202,8 @@ def read_corpus(example: Any, folder: Path) -> None:
 def _corpus(kind: str, folder: Path, ending: str) -> Corpus:
     prefix = folder / "a"
     if kind == "files":
-        return files(train=prefix, validation=prefix, test=prefix, source="de", target="en")
+        read = aligned_files("de", "en")
+        return corpus_of_files(read, train=prefix, validation=prefix, test=prefix, source="de", target="en")
     if kind in SINGLE_FILES:
         path = folder / f"a{ending}"
         return corpus_of_files(SINGLE_FILES[kind], train=path, validation=path, test=path, source="de", target="en")

@@ -1,5 +1,6 @@
 """`seq2seq serve` as a process of its own."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +20,8 @@ class Process:
         self.url = self.line.partition(" ")[0]
 
     def end(self, number: int) -> tuple[int, str]:
-        """Sends a signal. The exit status, and what the process wrote to its error stream."""
-        self.process.send_signal(number)
+        """Sends a signal, as a terminal does, to its processes. The exit status, and what they wrote as errors."""
+        os.killpg(self.process.pid, number)
         _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
@@ -30,16 +31,21 @@ COMMAND = (sys.executable, "-m", "seq2seq")
 
 @contextmanager
 def server(
-    *arguments: str, folder: Path, command: Sequence[str] = COMMAND, environment: Mapping[str, str] | None = None
+    *arguments: str,
+    folder: Path,
+    threads: int = 1,
+    command: Sequence[str] = COMMAND,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Process]:
     """Starts a server on a free port, in a folder. It is killed at the end if it still runs."""
     process = subprocess.Popen(
-        [*command, "serve", *arguments, "port=0", "device=cpu", "device.threads=1"],
+        [*command, "serve", *arguments, "port=0", "device=cpu", f"device.threads={threads}"],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     try:
         yield Process(process)

@@ -57,7 +57,7 @@ def dataset(checkpoint: Path, **values: object) -> None:
 
     def change(description: dict[str, Any]) -> None:
         configuration = description["configuration"]
-        common = {key: value for key, value in configuration["dataset"].items() if key not in SPLITS}
+        common = {key: value for key, value in configuration["dataset"].items() if key not in (*SPLITS, "hold_out")}
         configuration["dataset"] = common | values
 
     rewrite(checkpoint, change)

@@ -3,10 +3,12 @@
 import itertools
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
+from seq2seq.attention.interventions import INTERVENTIONS
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS
@@ -43,8 +45,15 @@ def _pairwise(combinations: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
     return chosen
 
 
-PAIRWISE = _pairwise(EVERYWHERE)
-"""Of `EVERYWHERE`, enough for every pair of a place, a rule and a distribution."""
+INTERVENED = [
+    (place, rule, intervention)
+    for (place, rule), intervention in itertools.product(EVERY, INTERVENTIONS)
+    if intervention != "head" or rule == "multihead"
+]
+"""Each rule in each place of the decoder with each intervention."""
+
+PAIRWISE = _pairwise(EVERYWHERE) | _pairwise(INTERVENED)
+"""Of `EVERYWHERE` and `INTERVENED`, enough for every pair of a place, a rule and a distribution or intervention."""
 
 EMBEDDING, VALUE, HIDDEN, POSITIONS = 10, 12, 14, 16
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
@@ -57,13 +66,20 @@ def tiny_rule(rule: str, distribution: str = "softmax") -> Rule:
 
 
 def tiny_decoder(
-    place: str, rule: str, distribution: str = "softmax", *, dropout: float = 0.0, seed: int = 1
+    place: str,
+    rule: str,
+    distribution: str = "softmax",
+    *,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    seed: int = 1,
 ) -> tuple[Decoder, DecoderSizes]:
     """A decoder alone, with fresh weights that the seed decides."""
     torch.manual_seed(seed)
     hidden = VALUE if SCORES[rule].needs_equal_widths else HIDDEN
     widths = DecoderSizes(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS)
-    return DECODERS[place](tiny_rule(rule, distribution), widths, dropout=dropout), widths
+    rule_of_decoder = tiny_rule(rule, distribution)
+    return DECODERS[place](rule_of_decoder, widths, dropout=dropout, recurrent_dropout=recurrent_dropout), widths
 
 
 def tiny_model(
@@ -73,17 +89,20 @@ def tiny_model(
     *,
     tie: str = "none",
     dropout: float = 0.0,
+    word_dropout: tuple[float, float] = (0.0, 0.0),
+    recurrent_dropout: float = 0.0,
     seed: int = 1,
 ) -> Model:
     """A model with fresh weights that the seed decides; in place `self_attention` the rule is the encoder's."""
     torch.manual_seed(seed)
-    gru = GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, dropout=dropout)
+    chances: Any = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
+    gru = GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, **chances)
     encoder: Encoder = gru
     if place == "self_attention":
-        decoder, _ = tiny_decoder("luong", "general", dropout=dropout, seed=seed)
+        decoder, _ = tiny_decoder("luong", "general", **chances, seed=seed)
         encoder = SelfAttentionEncoder(gru, tiny_rule(rule, distribution), positions=POSITIONS)
     else:
-        decoder, _ = tiny_decoder(place, rule, distribution, dropout=dropout, seed=seed)
+        decoder, _ = tiny_decoder(place, rule, distribution, **chances, seed=seed)
     return Model(
         encoder,
         decoder,
@@ -93,6 +112,7 @@ def tiny_model(
         embedding_scale=3.0,
         tie=tie,
         dropout=dropout,
+        word_dropout=word_dropout,
         positions=POSITIONS,
     )
 

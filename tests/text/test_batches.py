@@ -9,8 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.text import batches
-from seq2seq.text.batches import Batch, Epochs, batch_sentences, collate, padding_share, plan
+from seq2seq.text import epochs as epochs_module
+from seq2seq.text.batches import Batch, batch_sentences, collate, padding_share, plan
+from seq2seq.text.epochs import Epochs
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
 from seq2seq.text.tokenizer import BOS, EOS, PAD
@@ -163,7 +164,7 @@ def test_a_run_is_taken_up_at_any_step(monkeypatch: pytest.MonkeyPatch) -> None:
     total = 3 * epochs.steps_per_epoch
     expected = [[batch.source.tolist() for batch in step] for step in epochs.steps(total)]
     collated: list[int] = []
-    monkeypatch.setattr(batches, "collate", lambda *arguments: collated.append(1) or collate(*arguments))
+    monkeypatch.setattr(epochs_module, "collate", lambda *arguments: collated.append(1) or collate(*arguments))
     for start in range(total + 1):
         collated.clear()
         resumed = [[batch.source.tolist() for batch in step] for step in epochs.steps(total, start=start)]

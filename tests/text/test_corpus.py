@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -16,13 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.corpus import Corpus, InMemory, Pair, Split, corpus_of_files
+from seq2seq.text.corpus import Corpus, InMemory, Pair, Split
 from seq2seq.text.lines import read_lines
-from seq2seq.text.sources.files import AlignedFiles, files
+from seq2seq.text.sources.files import AlignedFiles, aligned_files
+from seq2seq.text.sources.own_text import corpus_of_files
 from seq2seq.text.sources.tsv import TabSeparated
 
 Write = Callable[[str, bytes], Path]
 zstd = zstandard.ZstdCompressor().compress
+
+
+def files(*, source: str, target: str, **paths: Any) -> Corpus:
+    """A corpus of aligned files."""
+    return corpus_of_files(aligned_files(source, target), **paths, source=source, target=target)
 
 
 @pytest.fixture

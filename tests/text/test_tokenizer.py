@@ -14,7 +14,8 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.text import tokenizer as module
 from seq2seq.text.corpus import InMemory, Pair
 from seq2seq.text.sources.multi30k import multi30k
-from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer, train_tokenizers
+from seq2seq.text.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer, Tokenizer, train_tokenizer
+from seq2seq.text.tokenizer_kinds import train_tokenizers
 from tests.support.lines import made_up_text
 
 KINDS = ["unigram", "bpe"]
@@ -81,7 +82,7 @@ def test_pieces_spell_the_text(tokenizer: Tokenizer) -> None:
 
 
 def test_the_model_is_all_there_is(tokenizer: Tokenizer) -> None:
-    again = Tokenizer(tokenizer.model)
+    again = SubwordTokenizer(tokenizer.model)
     text = "omnibus sinister 😀"
     assert again.encode(text) == tokenizer.encode(text)
     assert (again.model, len(again)) == (tokenizer.model, 500)
@@ -90,7 +91,7 @@ def test_the_model_is_all_there_is(tokenizer: Tokenizer) -> None:
 def test_junk_is_no_model(tokenizer: Tokenizer, capfd: pytest.CaptureFixture[str]) -> None:
     for junk in (b"", b"\0", b"junk" * 100, tokenizer.model[:1000], b"\x80\x04N."):
         with pytest.raises(InputError, match=f"the {len(junk)} bytes .* not a SentencePiece model"):
-            Tokenizer(junk)
+            SubwordTokenizer(junk)
     assert capfd.readouterr().err == ""
 
 
@@ -99,7 +100,7 @@ def test_a_model_with_a_piece_that_is_no_text_is_refused(tokenizer: Tokenizer, p
     """One more piece, as a protobuf writes it: SentencePiece takes the model and fails when the piece is needed."""
     field = b"\x0a" + bytes([len(piece)]) + piece
     with pytest.raises(InputError, match="not a SentencePiece model"):
-        Tokenizer(tokenizer.model + b"\x0a" + bytes([len(field)]) + field)
+        SubwordTokenizer(tokenizer.model + b"\x0a" + bytes([len(field)]) + field)
 
 
 def test_a_model_with_other_special_ids_is_refused(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_a_model_with_other_special_ids_is_refused(tmp_path: Path) -> None:
         sentence_iterator=iter(made_up_text(200)), model_prefix=str(tmp_path / "own"), vocab_size=60, minloglevel=2
     )  # SentencePiece's defaults: no padding, unknown 0, begin 1, end 2
     with pytest.raises(InputError, match=r"\(-1, 0, 1, 2\), but they must be \(0, 1, 2, 3\)"):
-        Tokenizer((tmp_path / "own.model").read_bytes())
+        SubwordTokenizer((tmp_path / "own.model").read_bytes())
 
 
 PROGRAM = """
@@ -199,10 +200,10 @@ def test_less_coverage_makes_bytes_of_rare_characters(kind: str) -> None:
     rare = "".join(map(chr, range(0x4E00, 0x4E00 + 60)))
     lines = [*(10 * made_up_text(400)), *rare]
     complete = train_tokenizer(lines, vocabulary_size=400, kind=kind)
-    assert complete.count_bytes([rare, "abd", ""]) == [0, 0, 0]
+    assert complete.count_fallbacks([rare, "abd", ""]) == [0, 0, 0]
     smaller = train_tokenizer(lines, vocabulary_size=300, kind=kind, coverage=0.9995)
-    assert smaller.count_bytes([rare, "abd", ""])[1:] == [0, 0]
-    assert smaller.count_bytes([rare])[0] > 90
+    assert smaller.count_fallbacks([rare, "abd", ""])[1:] == [0, 0]
+    assert smaller.count_fallbacks([rare])[0] > 90
     assert smaller.decode(smaller.encode(rare)) == rare
 
 

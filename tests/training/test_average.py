@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.batches import LENGTH_MULTIPLE, Epochs
+from seq2seq.text.batches import LENGTH_MULTIPLE
+from seq2seq.text.epochs import Epochs
 from seq2seq.training.average import WeightAverage
 from seq2seq.training.freezing import freeze
 from seq2seq.training.learning_rate import Schedule

@@ -9,7 +9,8 @@ import torch
 
 from seq2seq.nn.model import PARTS, Model
 from seq2seq.runtime.static_shapes import static_shapes
-from seq2seq.text.batches import LENGTH_MULTIPLE, Epochs, collate
+from seq2seq.text.batches import LENGTH_MULTIPLE, collate
+from seq2seq.text.epochs import Epochs
 from seq2seq.training.freezing import freeze, freezing_remarks, trainable
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import gradient_norm, make_optimizer, tensors_to_resume

@@ -1,5 +1,6 @@
 """The form of training for a GPU, on a CPU: its values are the plain form's, and nothing in it waits for a device."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from seq2seq.attention.distributions import Hard, HardOptions
 from seq2seq.nn.model import Model
 from seq2seq.runtime.static_shapes import static_shapes
-from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, Epochs, collate, plan
+from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, collate, plan
+from seq2seq.text.epochs import Epochs
+from seq2seq.text.store import Sequences, Store
 from seq2seq.text.tokenizer import BOS, PAD
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.optimizer import make_optimizer
@@ -100,21 +103,32 @@ def test_loss_and_gradients_are_the_plain_forms(place: str, rule: str, distribut
         torch.testing.assert_close(one, other)
 
 
-def trained(static: bool, *, accumulate: int = 1, count: int = 6, clip: float | None = 0.5, **options: Any) -> Any:
+def resampled(epoch: int) -> Store:
+    """The sentences in another order, as if they had other subwords in each epoch."""
+    text = store()
+    order = np.random.default_rng(epoch).permutation(len(text.source)).tolist()
+    sides = ([side[index] for index in order] for side in text[:2])
+    return Store(*(Sequences(np.concatenate(s), np.cumsum([0, *map(len, s)])) for s in sides), text.filtered)
+
+
+def trained(
+    static: bool,
+    *,
+    accumulate: int = 1,
+    count: int = 6,
+    clip: float | None = 0.5,
+    resample: bool = False,
+    **options: Any,
+) -> Any:
     """The updates of some steps, and the weights after them."""
     model = tiny_model("bahdanau", "additive").double()
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1)
-    epochs = Epochs(store(), size=SIZE, unit="tokens", accumulate=accumulate, seed=1, multiple=LENGTH_MULTIPLE)
+    shape: dict[str, Any] = {"size": SIZE, "unit": "tokens", "multiple": LENGTH_MULTIPLE}
+    epochs = Epochs(store(), **shape, accumulate=accumulate, seed=1, resample=resampled if resample else None)
     if static:
         step = StaticStep(model, optimizer, smoothing=0.1, clip=clip, precision="float32", graphs=False)
         step.losses, step.results, step.tokens = step.losses.double(), step.results.double(), step.tokens.double()
-        batches = (
-            [
-                collate_static(store(), indices, size=SIZE, unit="tokens", multiple=LENGTH_MULTIPLE, pin=False)
-                for indices in group
-            ]
-            for group in epochs.indices(count)
-        )
+        batches = epochs.collated(partial(collate_static, **shape, pin=False), count)
         done = list(static_updates(step, batches, schedule=SCHEDULE, **options))
     else:
         done = list(
@@ -123,12 +137,19 @@ def trained(static: bool, *, accumulate: int = 1, count: int = 6, clip: float | 
     return done, list(model.parameters())
 
 
-@pytest.mark.parametrize("clip", [None, 0.5])
-@pytest.mark.parametrize("accumulate", [1, 3])
-def test_training_is_the_plain_forms(accumulate: int, clip: float | None) -> None:
+@pytest.mark.parametrize(
+    ("accumulate", "clip", "resample"), [(1, None, False), (1, 0.5, True), (3, None, False), (3, 0.5, False)]
+)
+def test_training_is_the_plain_forms(accumulate: int, clip: float | None, *, resample: bool) -> None:
     """Losses, tokens, norms and rates of each step, and the weights in the end; an epoch ends on fewer batches."""
-    (static, weights), (plain, wanted) = (trained(form, accumulate=accumulate, clip=clip) for form in (True, False))
-    assert len(static) == len(plain) == 6
+    options: dict[str, Any] = {
+        "accumulate": accumulate,
+        "clip": clip,
+        "resample": resample,
+        "count": 12 if resample else 6,
+    }
+    (static, weights), (plain, wanted) = (trained(form, **options) for form in (True, False))
+    assert len(static) == len(plain) == options["count"]
     for one, other in zip(static, plain, strict=True):
         assert (one.step, one.tokens, one.learning_rate) == (other.step, other.tokens, other.learning_rate)
         assert one.finite
@@ -200,10 +221,10 @@ class _RefusesToWait(TorchDispatchMode):
 
 @pytest.mark.parametrize(("place", "rule", "distribution"), EVERYWHERE)
 def test_nothing_in_a_step_waits_for_the_device(place: str, rule: str, distribution: str) -> None:
-    model = tiny_model(place, rule, distribution, dropout=0.3).train()
+    model = tiny_model(place, rule, distribution, dropout=0.3, word_dropout=(0.1, 0.2), recurrent_dropout=0.2)
     batch = padded([3, 11, 7, 20]).ids
     with _RefusesToWait(), static_shapes():
-        loss = batch_loss(model, StaticBatch.from_ids(batch), smoothing=0.1)
+        loss = batch_loss(model, StaticBatch.from_ids(batch), smoothing=0.1, r_drop=5.0)
         (loss.smoothed / torch.tensor(7.0)).backward()
 
 

@@ -1,19 +1,22 @@
 """Optimiser steps: sums divided once, rates by formula, the same numbers for the same seed, and learning by heart."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, kl_div, one_hot
 
 from seq2seq.attention.distributions import Attention, Distribution, DistributionSizes, Hard, HardOptions
+from seq2seq.attention.guide import Guide
 from seq2seq.decoding.beam_search import beam_search
 from seq2seq.decoding.penalties import Penalties
 from seq2seq.nn.model import Model
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.static_shapes import static_shapes
 from seq2seq.text.batches import Batch, batch_pairs, batch_sentences, padding_share
 from seq2seq.text.tokenizer import BOS, EOS
 from seq2seq.training import step as training
@@ -74,6 +77,53 @@ def test_micro_batches_are_one_batch(place: str, sizes: tuple[int, ...]) -> None
         assert many.tokens == one.tokens == sum(len(target) + 1 for target in TARGETS)
         for a, b in zip(weights(whole), weights(parts), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("form", [nullcontext, static_shapes], ids=["for a CPU", "for a GPU"])
+@pytest.mark.parametrize("place", PLACES)
+def test_r_drop_by_the_formula(place: str, form: Callable[[], AbstractContextManager[None]]) -> None:
+    """Two passes one after the other, and PyTorch's divergences; the masks are those that the doubled batch draws."""
+    alpha, batch = 5.0, ragged_batch()
+    model = tiny_model(place, word_dropout=(0.3, 0.4)).double()
+    masks: list[Tensor] = []
+    for module in (model.source_word_dropout, model.target_word_dropout):
+        module.dropout.register_forward_hook(lambda _, __, mask: masks.append(mask))
+    with form():
+        loss = batch_loss(model, batch, smoothing=0.1, r_drop=alpha)
+        gradients = torch.autograd.grad(loss.smoothed, list(model.parameters()))
+    halves = [mask.chunk(2) for mask in masks]
+    assert not torch.equal(*halves[1])
+    likelihood, cross_entropies, distributions = [], [], []
+    for half in range(2):
+        source = model.scale * model.source_embedding(batch.source) * halves[0][half]
+        target = model.scale * model.target_embedding(batch.target_input) * halves[1][half]
+        memory, final = model.encoder(source, batch.source_mask)
+        outputs, _, _ = model.decoder(
+            target, model.decoder.start(final), model.decoder.prepare_memory(memory, batch.source_mask)
+        )
+        logits = model.output(outputs)[batch.target_mask]
+        gold = batch.target_output[batch.target_mask]
+        cross_entropies.append(cross_entropy(logits, gold, label_smoothing=0.1, reduction="sum"))
+        likelihood.append(cross_entropy(logits, gold, reduction="sum"))
+        distributions.append(logits.log_softmax(dim=1))
+    one, other = distributions
+    divergences = kl_div(one, other, reduction="sum", log_target=True)
+    divergences = divergences + kl_div(other, one, reduction="sum", log_target=True)
+    expected = (cross_entropies[0] + cross_entropies[1]) / 2 + alpha / 2 * divergences / 2
+    torch.testing.assert_close(loss.smoothed, expected)
+    torch.testing.assert_close(loss.negative_log_likelihood, sum(likelihood) / 2)
+    for gradient, wanted in zip(gradients, torch.autograd.grad(expected, list(model.parameters())), strict=True):
+        torch.testing.assert_close(gradient, wanted)
+
+
+def test_r_drop_without_dropout_is_the_plain_loss() -> None:
+    model, batch, guide = tiny_model().double(), ragged_batch(), Guide("cross_entropy", weight=0.7)
+    links = torch.zeros(*batch.target_output.shape, batch.source.shape[1], dtype=torch.bool)
+    links[:, 0, 0] = True
+    for each in (batch, batch._replace(links=links)):
+        plain, doubled = (batch_loss(model, each, smoothing=0.1, r_drop=alpha, guide=guide) for alpha in (0.0, 5.0))
+        torch.testing.assert_close(doubled, plain)
+        assert bool(plain.guide) == (each.links is not None)
 
 
 def test_the_gradient_is_that_of_the_mean_over_tokens() -> None:
@@ -326,7 +376,8 @@ def test_rewards_give_the_gradient_of_the_expected_loss() -> None:
     wanted = torch.autograd.grad(expected, scores)
 
     copies = 20_000
-    many = Batch(*(part.expand(copies, -1) if isinstance(part, Tensor) else copies * part for part in batch))
+    tensors = {name: part.expand(copies, -1) for name, part in batch._asdict().items() if isinstance(part, Tensor)}
+    many = batch._replace(**tensors)
     model.decoder.attention.distribution = Hard(
         DistributionSizes(query=1, window=1, hard=HardOptions("reinforce", temperature=1.0, soft=0.0))
     )

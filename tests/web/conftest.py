@@ -16,6 +16,7 @@ from seq2seq.config import Serve, load
 from seq2seq.trained_model import TrainedModel, load_trained_model
 from seq2seq.web.batching import Workers
 from seq2seq.web.connection import Settings
+from seq2seq.web.inference import ModelInference
 from seq2seq.web.models import ServedModel
 from seq2seq.web.server import Server, guarded, listen
 from tests.support.programs import CPU, ROOT
@@ -85,7 +86,7 @@ def options(**values: Any) -> Serve:
 def serving(trained: TrainedModel, *, names: tuple[str, ...] = ("one", "two"), **values: Any) -> Iterator[Client]:
     """A server, and its client."""
     workers = Workers(values.pop("threads", 1))
-    models = {name: ServedModel(name, trained, BEST, workers) for name in names}
+    models = {name: ServedModel(name, trained, ModelInference(name, trained, BEST), workers) for name in names}
     chosen = options(**values)
     logger, lines = logging.getLogger("seq2seq.web"), list[str]()
     handler = _Lines(lines)

@@ -17,7 +17,7 @@ from seq2seq.web.batching import FEWEST, Batcher, Sentence, Workers
 def _no_pauses() -> Iterator[None]:
     """A batch is formed of what has arrived, however busy the threads are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batching, "MOST_PAUSES", 0)
+        patch.setattr(batching, "LONGEST_PAUSE", 0.0)
         yield
 
 
@@ -146,7 +146,9 @@ def test_a_job_that_is_given_up_leaves_the_queue() -> None:
 
 
 def test_under_load_a_batch_waits_for_what_arrives_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_PAUSES", 5)
+    monkeypatch.setattr(batching, "PAUSE", 0.2)
+    monkeypatch.setattr(batching, "LONGEST_PAUSE", 5.0)
+    monkeypatch.setattr(batching, "PAUSE_SHARE", 1e9)
     model = Model()
 
     async def run() -> None:
@@ -155,8 +157,69 @@ def test_under_load_a_batch_waits_for_what_arrives_soon(monkeypatch: pytest.Monk
         tasks = []
         for i in range(4):
             tasks.append(asyncio.create_task(job(batcher, model, f"{i}")))
-            await asyncio.sleep(batching.PAUSE / 4)
+            await asyncio.sleep(batching.PAUSE / 20)
         await asyncio.gather(*tasks)
 
     asyncio.run(run())
     assert model.batches == [["at once"], ["0", "1", "2", "3"]]
+
+
+def test_under_load_a_batch_waits_until_it_is_as_large_as_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "LONGEST_PAUSE", 5.0)
+    monkeypatch.setattr(batching, "PAUSE_SHARE", 1e9)
+    model = Model()
+
+    async def run() -> None:
+        batcher = Batcher(Workers(2), sentences=100, characters=1000)
+        await job(batcher, model, "before")
+        model.batches.clear()
+        model.go.clear()
+        tasks = [asyncio.create_task(job(batcher, model, "a", "b", "c"))]
+        while not model.batches:
+            await asyncio.sleep(0.001)
+        for text in "de":
+            tasks.append(asyncio.create_task(job(batcher, model, text)))
+            await asyncio.sleep(10 * batching.POLL)
+        assert len(model.batches) == 1
+        tasks.append(asyncio.create_task(job(batcher, model, "f")))
+        while len(model.batches) == 1:
+            await asyncio.sleep(0.001)
+        model.go.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    assert model.batches == [["a", "b", "c"], ["d", "e", "f"]]
+
+
+def test_a_batch_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(batching, "PAUSE_SHARE", 1e9)
+    model = Model()
+
+    async def run() -> None:
+        batcher = Batcher(Workers(2), sentences=100, characters=1000)
+        await job(batcher, model, "before")
+        model.batches.clear()
+        model.go.clear()
+        first = asyncio.create_task(job(batcher, model, "a", "b", "c"))
+        while not model.batches:
+            await asyncio.sleep(0.001)
+        second = asyncio.create_task(job(batcher, model, "d"))
+        while len(model.batches) == 1:
+            await asyncio.sleep(0.001)
+        model.go.set()
+        await asyncio.gather(first, second)
+
+    asyncio.run(run())
+    assert model.batches == [["a", "b", "c"], ["d"]]
+
+
+def test_a_job_that_comes_as_another_ends_is_computed() -> None:
+    """The task of the first has nothing left to do by then, and the second needs another."""
+
+    async def run() -> list[list[Any]]:
+        batcher, model = Batcher(Workers(1), sentences=4, characters=1000), Model()
+        async with asyncio.timeout(10):
+            return [await job(batcher, model, str(i)) for i in range(3)]
+
+    assert asyncio.run(run()) == [["0"], ["1"], ["2"]]

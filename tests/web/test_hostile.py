@@ -167,15 +167,15 @@ def test_slow_clients_are_ended_and_disturb_nobody(start: Start) -> None:
 @contextmanager
 def busy(client: Client) -> Iterator[threading.Event]:
     """The model works on one request until the event is set, and that request is answered at the end."""
-    model, go, begun = client.models["one"], threading.Event(), threading.Event()
-    translate = model._translate
+    inference, go, begun = client.models["one"]._inference, threading.Event(), threading.Event()
+    translate = inference.translate
 
     def wait(*arguments: Any) -> Any:
         begun.set()
         assert go.wait(20)
         return translate(*arguments)
 
-    model._translate = wait
+    inference.translate = wait
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.ask, "/translate", texts=[TEXT])
         assert begun.wait(20)
@@ -218,8 +218,8 @@ def test_too_many_connections_are_refused(start: Start) -> None:
 def test_an_answer_that_takes_too_long_is_given_up(start: Start) -> None:
     with start(limits={"answer_seconds": 0.4}) as client:
         go = threading.Event()
-        translate = client.models["one"]._translate
-        client.models["one"]._translate = lambda *arguments: go.wait(20) and translate(*arguments)
+        translate = client.models["one"]._inference.translate
+        client.models["one"]._inference.translate = lambda *arguments: go.wait(20) and translate(*arguments)
         answer = client.post("/translate", json={"texts": [TEXT]})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "0.4 seconds" in answer.json()["error"]
@@ -232,8 +232,8 @@ def test_a_client_that_leaves_gives_up_its_place(start: Start) -> None:
     with start() as client:
         with busy(client) as go:
             searched: list[int] = []
-            translate = client.models["one"]._translate
-            client.models["one"]._translate = lambda options, sentences: (
+            translate = client.models["one"]._inference.translate
+            client.models["one"]._inference.translate = lambda options, sentences: (
                 searched.append(len(sentences)) or translate(options, sentences)
             )
             with socket.create_connection(("127.0.0.1", client.port)) as connection:
@@ -261,7 +261,7 @@ def test_a_client_that_does_not_read_is_ended(start: Start) -> None:
 
 def test_an_error_of_our_own_is_a_sentence(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     with start() as client:
-        client.models["one"]._translate = lambda *_: 1 / 0
+        client.models["one"]._inference.translate = lambda *_: 1 / 0
         answer = client.ask("/translate", 500, texts=[TEXT])
         assert answer == {"error": "the server made a mistake; its log says more", "field": None}
         assert "ZeroDivisionError" in caplog.text

@@ -306,6 +306,33 @@ def test_what_is_typed_in_two_fields_at_once_is_kept(page: "Page", server: str) 
     assert re.search(r"beam=2(?!.*penalty)", page.url)
 
 
+def test_a_number_that_is_not_possible_is_named(page: "Page", server: str) -> None:
+    visit(page, server, source=TEXT)
+    first = words(page)
+    for label, value, message in (
+        ("Beam size", "0", "Beam size: a whole number from 1 to"),
+        ("Beam size", "5.5", "Beam size: a whole number"),
+        ("Length penalty", "11", "Length penalty: a number from 0 to 10."),
+    ):
+        page.get_by_label(label).fill(value)
+        expect(page.get_by_role("alert")).to_contain_text(message)
+        assert words(page) == first
+        page.get_by_label("German").focus()
+        expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_weight_on_the_end_of_the_source_is_told(page: "Page", server: str) -> None:
+    """With words it is no part of the pictures, but of the line under them."""
+    answer = attend(server)
+    ends = [1 - sum(row) for row in answer["attention"]]
+    greatest = max(range(len(ends)), key=ends.__getitem__)
+    assert ends[greatest] > 0.05
+    visit(page, server, source=TEXT)
+    page.locator(".translation button").nth(greatest).focus()
+    share = page.locator(".reading").inner_text().partition("the end of the source has ")[2].partition(" %")[0]
+    assert abs(int(share) - 100 * ends[greatest]) < 1
+
+
 def test_two_models_side_by_side_or_one_under_another(page: "Page", server: str) -> None:
     long = " ".join([TEXT] * 3)
     visit(page, server, source=long, model=["first", "second"])

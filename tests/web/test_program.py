@@ -1,5 +1,6 @@
 """`seq2seq serve` as a person starts it: its options, its errors, and its end."""
 
+import os
 import re
 import shutil
 import signal
@@ -13,9 +14,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from seq2seq.commands.composition import compose_options
-from seq2seq.config import Serve, load
+from seq2seq.config import Search, Serve, load
 from seq2seq.runtime.errors import InputError
 from seq2seq.web import serve
+from seq2seq.web.loading import check_search
 from seq2seq.web.server import listen
 from tests.support.programs import ROOT
 from tests.support.server import Process, server
@@ -24,13 +26,13 @@ OLD = ROOT / "tests" / "data" / "old_run" / "run"
 SENTENCE = "Die Frau kauft dem Kind einen Apfel."
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[Process]:
+@pytest.fixture(params=[1, 2], ids=["one process", "worker processes"])
+def started(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Process]:
     """A server with two runs, in a folder that no answer may name."""
     for name in ("one", "two"):
         shutil.copytree(OLD, tmp_path / "secret" / name)
     runs = "checkpoint=[secret/one,secret/two/checkpoints/best]"
-    with server(runs, "limits.beam_size=30", folder=tmp_path) as process:
+    with server(runs, "limits.beam_size=30", folder=tmp_path, threads=request.param) as process:
         yield process
 
 
@@ -60,6 +62,29 @@ def test_a_signal_ends_it_once_the_requests_in_work_are_answered(started: Proces
     assert len(lines) == 6
     assert "secret" not in models.text
     assert SENTENCE not in errors
+
+
+@pytest.mark.program
+def test_a_second_signal_ends_it_at_once(started: Process) -> None:
+    """Requests in work are refused or left, and the log has no traceback."""
+
+    def ask(_: int) -> int:
+        body = {"texts": [" ".join([SENTENCE] * 20)] * 60, "beam_size": 30}
+        try:
+            return httpx.post(f"{started.url}/translate", json=body, timeout=60).status_code
+        except httpx.HTTPError:
+            return 0
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(ask, i) for i in range(4)]
+        wait(answers, timeout=1)
+        os.killpg(started.process.pid, signal.SIGINT)
+        wait(answers, timeout=0.5)
+        ended, errors = started.end(signal.SIGINT)
+        assert {answer.result() for answer in answers} <= {0, 200, 503}
+    assert ended == 130
+    assert "Traceback" not in errors
+    assert "Exception" not in errors
 
 
 def options(*arguments: str) -> Serve:
@@ -105,6 +130,18 @@ def test_an_address_that_cannot_be_used_is_refused() -> None:
     for host in ("no such host", "192.0.2.1", "a" * 200, "\0"):
         with pytest.raises(InputError, match="this machine has no such address; host="):
             listen(host, 0)
+
+
+def test_a_search_without_a_tree_is_refused() -> None:
+    beam = load(Search, OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / "search" / "beam.yaml")))
+    check_search("one", beam)
+    for changes, words in (
+        ({"method": "sample"}, "search.method=sample, of the model one: a server shows the tree of one beam search"),
+        ({"rank_by": "chrf"}, "give search.rank_by=score"),
+        ({"groups": 5}, "give search.groups=1"),
+    ):
+        with pytest.raises(InputError, match=re.escape(words)):
+            check_search("one", beam.model_copy(update=changes))
 
 
 def test_without_its_packages_a_sentence_says_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:

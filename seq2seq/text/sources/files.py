@@ -1,11 +1,11 @@
 """Corpora of line-aligned files: one file for each language."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.corpus import Corpus, OnDemand, Pair, concatenate
+from seq2seq.text.corpus import Pair
 from seq2seq.text.encodings import SUFFIXES
 from seq2seq.text.lines import digest_lines, read_lines
 
@@ -38,27 +38,24 @@ class AlignedFiles:
         return digest_lines([source, target])[0]
 
 
-def files(*, train: Path | Sequence[Path], validation: Path, test: Path | None, source: str, target: str) -> Corpus:
-    """A corpus of aligned files: `/my/train` with languages de and en is `/my/train.de` and `/my/train.en`.
+def aligned_files(source: str, target: str) -> Callable[[Path, str], AlignedFiles]:
+    """What finds the files of a prefix: `/my/train` with languages de and en is `/my/train.de` and `/my/train.en`.
 
-    If `/my/train.de` does not exist, `/my/train.de.gz`, `.xz` or `.bz2` is read. Several prefixes for `train` are read
-    one after the other. Raises `InputError` if both languages have the same name. A split raises it when it is first
-    read, if its file does not exist.
+    If `/my/train.de` does not exist, `/my/train.de.gz` is read, or another of `SUFFIXES`. It raises `InputError` where
+    a file does not exist, and where both languages have the same name.
     """
-    if source == target:
-        sides = (f"{source}-x-source", f"{target}-x-target")
-        prefix = train if isinstance(train, Path) else train[0]
-        raise InputError(
-            f"dataset.source and dataset.target are both {source}, so {prefix}.{source} would be both sides: name "
-            f"the files {prefix}.{sides[0]} and {prefix}.{sides[1]}, and set dataset.source={sides[0]} "
-            f"dataset.target={sides[1]}"
-        )
 
-    def split(prefix: Path, name: str) -> OnDemand:
-        return OnDemand(name, lambda: AlignedFiles(_find(prefix, source), _find(prefix, target), name))
+    def find(prefix: Path, name: str) -> AlignedFiles:
+        if source == target:
+            sides = (f"{source}-x-source", f"{target}-x-target")
+            raise InputError(
+                f"dataset.source and dataset.target are both {source}, so {prefix}.{source} would be both sides: name "
+                f"the files {prefix}.{sides[0]} and {prefix}.{sides[1]}, and set dataset.source={sides[0]} "
+                f"dataset.target={sides[1]}"
+            )
+        return AlignedFiles(_find(prefix, source), _find(prefix, target), name)
 
-    scored = None if test is None else split(test, "test")
-    return Corpus(source, target, concatenate(train, split), split(validation, "validation"), scored)
+    return find
 
 
 def find_files(prefix: Path, language: str) -> list[Path]:
@@ -72,4 +69,5 @@ def _find(prefix: Path, language: str) -> Path:
         return paths[0]
     plain = prefix.parent / f"{prefix.name}.{language}"
     advice = f"; {prefix} is one file, but expected the prefix of both, without .LANGUAGE" if prefix.is_file() else ""
-    raise InputError(f"found neither {plain} nor {plain}.gz, .xz or .bz2: one of them must exist{advice}")
+    others = f"{', '.join(SUFFIXES[1:-1])} or {SUFFIXES[-1]}"
+    raise InputError(f"found neither {plain} nor {plain}{others}: one of them must exist{advice}")

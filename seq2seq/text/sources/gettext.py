@@ -1,5 +1,6 @@
 """Corpora of gettext catalogues, the messages of programs with their translations."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import Pair, pair_digest
 from seq2seq.text.lines import in_one_line, read_lines
+
+LINE = re.compile(r'\s*(#.*|((msgctxt|msgid|msgid_plural|msgstr(\[\d+\])?)\s*)?"([^"\\]|\\.)*"\s*)?')
+"""A line of a catalogue. polib overlooks others."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,11 @@ def _catalogue(path: Path) -> Any:
         import polib  # type: ignore[import-untyped]
     except ModuleNotFoundError:
         raise InputError(f"{path}: reading gettext catalogues needs polib: `pip install polib`") from None
-    text = "".join(f"{line}\n" for line in read_lines(path))
+    lines = list(read_lines(path))
+    for number, line in enumerate(lines, start=1):
+        if not LINE.fullmatch(line):
+            raise InputError(f'{path}, line {number}: expected a comment, "TEXT", msgid "TEXT" or msgstr "TEXT"')
+    text = "".join(f"{line}\n" for line in lines)
     try:
         catalogue = polib.pofile(text)
     except (OSError, ValueError, IndexError) as error:

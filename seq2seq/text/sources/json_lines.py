@@ -32,32 +32,38 @@ class JsonLines:
         try:
             values = json.loads(line)
         except ValueError as error:
-            raise InputError(f"{title}: no JSON: {error}; expected an object with a field for each side") from None
+            reason = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+            raise InputError(f"{title}: no JSON: {reason}; expected an object with a field for each side") from None
         except RecursionError:
             raise InputError(f"{title}: JSON that is nested too deeply") from None
-        return Pair(*(self._text(values, field, title) for field in self.fields))
-
-    def _text(self, values: Any, field: str, title: str) -> str:
-        value = values
-        for key in [field] if isinstance(values, dict) and field in values else field.split("."):
-            if not isinstance(value, dict):
-                raise InputError(f"{title}: expected an object with the field {field!r}, found {_describe(value)}")
-            if key not in value:
-                names = ", ".join(repr(name) for name in list(value)[:10]) or "none"
-                advice = "dataset.fields=[SOURCE,TARGET] names those of the text"
-                raise InputError(f"{title}: no field {key!r}; its fields are {names}; {advice}")
-            value = value[key]
-        if not isinstance(value, str):
-            raise InputError(f"{title}: the field {field!r} must be text, found {_describe(value)}")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{title}: the field {field!r} has half of a character, a lone surrogate") from None
-        return in_one_line(value)
+        return Pair(*(field_text(values, field, title) for field in self.fields))
 
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
         return pair_digest(self)
+
+
+def field_text(values: Any, field: str, title: str) -> str:
+    """The text of a field, in one line; `a.b` is the field b of the object a.
+
+    Raises `InputError` where there is none; its message begins with `title`.
+    """
+    value = values
+    for key in [field] if isinstance(values, dict) and field in values else field.split("."):
+        if not isinstance(value, dict):
+            raise InputError(f"{title}: expected an object with the field {field!r}, found {_describe(value)}")
+        if key not in value:
+            names = ", ".join(repr(name) for name in list(value)[:10]) or "none"
+            advice = "dataset.fields=[SOURCE,TARGET] names those of the text"
+            raise InputError(f"{title}: no field {key!r}; its fields are {names}; {advice}")
+        value = value[key]
+    if not isinstance(value, str):
+        raise InputError(f"{title}: the field {field!r} must be text, found {_describe(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{title}: the field {field!r} has half of a character, a lone surrogate") from None
+    return in_one_line(value)
 
 
 def _describe(value: Any) -> str:

@@ -151,4 +151,7 @@ function result(nodes, id, language) {
   return html("li", {}, foreign(pathText(nodes, id) || "(empty)", language), html("span", {}, numbers));
 }
 
-const ordinal = (rank) => `${rank}${["st", "nd", "rd"][rank - 1] ?? "th"}`;
+function ordinal(rank) {
+  const isTeen = rank % 100 > 10 && rank % 100 < 14;
+  return `${rank}${(!isTeen && ["th", "st", "nd", "rd"][rank % 10]) || "th"}`;
+}

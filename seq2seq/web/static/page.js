@@ -107,6 +107,7 @@ class Page {
       byId("panels").replaceChildren(...panels.map(({ element }) => element));
     }
     for (const panel of panels) panel.update(this.state);
+    this.checkNumbers();
     const fragment = toFragment(this.state, this.models);
     history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
   }
@@ -141,6 +142,17 @@ class Page {
     if (value === "") return { [name]: null };
     const number = read(value, this.limits);
     return number === null ? {} : { [name]: number };
+  }
+
+  /** Says which numbers a field takes where it holds another. */
+  checkNumbers() {
+    const ranges = {
+      beam: `Beam size: a whole number from 1 to ${this.limits.beam_size}.`,
+      penalty: "Length penalty: a number from 0 to 10.",
+    };
+    const wrong = Object.keys(ranges).filter((name) => !byId(name).checkValidity());
+    byId("numbers").textContent = wrong.map((name) => ranges[name]).join(" ");
+    byId("numbers").hidden = !wrong.length;
   }
 
   firstModel() {

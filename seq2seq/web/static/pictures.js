@@ -8,7 +8,7 @@ import { cellSentence, sourceSentence, targetSentence } from "./sentences.js";
 import { TranslationLine } from "./translation.js";
 
 const NOTHING = { source: null, target: null };
-const HINT = "Point at a word, or move to it with the keyboard, to see its attention.";
+const HINT = "Point at a word, tap it, or move to it with the keyboard, to see its attention.";
 
 /**
  * The pictures of the model with this name. `choose(index, button)` is called when a target unit is clicked,

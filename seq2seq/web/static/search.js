@@ -79,7 +79,10 @@ function dropped(nodes, node, step, beamSize) {
 function score({ nodes, depth, best, results, lengthPenalty }, id) {
   const node = nodes[id];
   if (node.score === null) return "";
-  const computed = `score ${number(node.score)} = ${number(node.total)} / ${depth[id]}^${lengthPenalty}.`;
+  // The search of the server may have another form of the length penalty, or a coverage penalty.
+  const isPower = Math.abs(node.total / depth[id] ** lengthPenalty - node.score) < 0.001;
+  const formula = isPower ? ` = ${number(node.total)} / ${depth[id]}^${lengthPenalty}` : "";
+  const computed = `score ${number(node.score)}${formula}.`;
   if (id === best) return `${computed} The best score.`;
   const distance = best === null ? "" : ` ${number(nodes[best].score - node.score)} below the best.`;
   return `${computed}${distance} Number ${results.indexOf(id) + 1} of ${results.length}.`;

@@ -23,7 +23,8 @@ export const quote = (word) => `“\u2068${word}\u2069”`;
 export function targetSentence(view, t) {
   const [listed, others] = strongest(view.weights[t], view.source);
   const looks = listed.length ? `looks at ${listed.join(", ")}` : "looks everywhere a little";
-  const rest = others ? `; ${others} more under ${percent(LEAST)}` : "";
+  const end = view.end[t] >= LEAST ? `; the end of the source has ${percent(view.end[t])}` : "";
+  const rest = (others ? `; ${others} more under ${percent(LEAST)}` : "") + end;
   const forced = view.forced[t] ? ", forced" : "";
   return `${quote(view.target[t])} (probability ${percent(view.probabilities[t], 1)}${forced}) ${looks}${rest}.`;
 }

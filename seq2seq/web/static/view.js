@@ -4,7 +4,8 @@
 const END = "</s>";
 
 /**
- * `source` and `target` are units as text. `weights[t][s]` is the weight of target unit t on source unit s.
+ * `source` and `target` are units as text. `weights[t][s]` is the weight of target unit t on source unit s. `end[t]` is
+ * that on the end of the source, where it is no unit.
  * `probabilities[t]` is that of the unit after the source and all units before it. `first[t]` is its first subword,
  * by its index. `spaced[t]` says whether a space stands before it, `forced[t]` whether it belongs to the forced start.
  */
@@ -17,6 +18,7 @@ export function viewOf(answer, unit, prefix) {
       source: answer.source_subwords,
       target,
       weights: answer.subword_attention,
+      end: target.map(() => 0), // it is one of the source subwords
       probabilities: target.map((_, index) => Math.exp(logs[index] ?? 0)),
       first: target.map((_, index) => index),
       spaced: target.map((subword) => subword.startsWith("▁") || subword === END),
@@ -36,6 +38,7 @@ export function viewOf(answer, unit, prefix) {
     source: answer.source_words,
     target: words,
     weights: answer.attention,
+    end: answer.attention.map((row) => Math.max(0, 1 - row.reduce((sum, weight) => sum + weight, 0))),
     probabilities: sums.map(Math.exp),
     first,
     spaced: first.map((index) => answer.target_subwords[index]?.startsWith("▁") ?? true),

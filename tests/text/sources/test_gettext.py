@@ -61,7 +61,9 @@ def test_messages_are_pairs(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (HEADER, "has no messages; expected a gettext catalogue"),
-        ("Just text.\n", "line 1: no gettext catalogue"),
+        ("Just text.\n", "line 1: expected a comment"),
+        (HEADER + 'msgid "a\nmsgstr "b"\n', r"line \d+: expected a comment"),
+        (HEADER + 'msgid "a"\nmsgstr b\n', r"line \d+: expected a comment"),
         (HEADER + 'msgid "a"\nmsgid "b"\n', r"line \d+: no gettext catalogue"),
         ("", "is empty"),
     ],

@@ -1,0 +1,51 @@
+"""A person's own attention weights, as a matrix."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seq2seq.attention.interventions import FromMatrix
+from seq2seq.decoding.ensemble import Ensemble
+from seq2seq.decoding.interventions import intervene
+from seq2seq.decoding.translator import Translator
+from seq2seq.library.inputs import describe, text_line
+from seq2seq.runtime.errors import InputError
+
+Matrix = Sequence[Sequence[float]] | np.ndarray
+"""A row for each target subword, from the first on, and a column for each source subword and EOS."""
+
+
+def with_matrix(translator: Translator, source: object, matrix: object) -> Translator:
+    """The translator with these weights for this source. Rows are normalised to a sum of 1.
+
+    Raises InputError where the matrix does not fit the source or has a row that cannot be normalised.
+    """
+    if isinstance(translator.model, Ensemble) and not all(translator.model.shares_source):
+        raise InputError("attention: the models of this ensemble split sources into different subwords")
+    if not isinstance(source, str):
+        raise TypeError(f"attention: a matrix is for one sentence; expected text, found {describe(source)}")
+    ids = translator.tokenizers.source.encode(translator.normalize(text_line(source, "the sentence")))
+    pieces = translator.tokenizers.source.pieces(ids[: translator.longest])
+    weights = _weights(matrix, [*pieces, "</s>"]).to(translator.device)
+    return translator.with_model(intervene(translator.model, FromMatrix(weights)))
+
+
+def _weights(matrix: object, columns: Sequence[str]) -> Float[Tensor, "steps source"]:
+    try:
+        rows = np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"attention: expected a matrix of numbers, found {describe(matrix)}") from None
+    if rows.ndim != 2 or rows.shape[1] != len(columns):
+        raise InputError(
+            f"attention: expected a matrix with {len(columns)} columns, one for each source subword and EOS "
+            f"({' '.join(columns)}), found the shape {rows.shape}"
+        )
+    sums = rows.sum(axis=1)
+    usable = np.isfinite(sums) & (rows >= 0).all(axis=1) & (sums > 0)
+    if not usable.all():
+        row = int(usable.argmin())
+        raise InputError(f"attention: row {row} must have finite weights of at least 0 that are not all 0")
+    return torch.from_numpy((rows / sums[:, None]).astype(np.float32))

@@ -1,0 +1,109 @@
+"""Splits cut from the training text, several files for each split, standard input: through the real programs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seq2seq.text.corpus import InMemory, Pair
+from seq2seq.text.hold_out import Cut
+from tests.support.programs import SMALL
+from tests.support.warm import Warm
+
+COMMON = ["dataset=tsv", "dataset.source=zh", "dataset.target=en", "dataset.cache=cache", "dataset.vocabulary=300"]
+RUN = [*SMALL, "training.steps=3", "search=greedy", *COMMON]
+ON_CPU = ["device=cpu", "device.threads=1"]
+SUBJECTS = ["猫", "狗", "马", "鸟", "鱼", "孩子", "老师", "学生"]
+VERBS = ["看见", "喜欢", "找到", "听见", "记得"]
+TEXT = [(f"{one}{verb}{other}。", f"{i} {j} {k}.") for i, one in enumerate(SUBJECTS) for j, verb in enumerate(VERBS)
+        for k, other in enumerate(SUBJECTS)]  # fmt: skip
+
+
+def write(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs), encoding="utf-8")
+
+
+def results(folder: Path) -> dict[str, Any]:
+    scores: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return scores
+
+
+def test_one_file_becomes_a_trained_and_scored_model(warm: Warm, tmp_path: Path) -> None:
+    write(tmp_path / "all.tsv", [*TEXT, *TEXT[:40], ("", "no source")])
+    options = ["dataset.train=all.tsv", "dataset.hold_out=25", "hydra.run.dir=run", "training.decay=constant"]
+    log = warm("train", *RUN, *options, folder=tmp_path, status=0).printed.decode()
+    assert "cut from the training text: 25 pairs for validation and 25 pairs for test" in log
+    repeated = int(log.partition("; ")[2].partition(" more pairs with the same sources are left out")[0])
+    assert 0 < repeated < 40
+    assert f"{len(TEXT) + 40 - 50 - repeated} training pairs; left out: 1 empty, 0 too long" in log
+    assert "are in the training text" not in log
+    references = (tmp_path / "run" / "results.test.en").read_text().splitlines()
+    assert len(references) == 25
+    trained = results(tmp_path / "run")
+    for split in ("validation", "test"):
+        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+        evaluated = ["checkpoint=../run/checkpoints/best", f"split={split}", "output=.", *ON_CPU]
+        warm("evaluate", *evaluated, folder=tmp_path / "elsewhere", status=0)
+        scores = json.loads((tmp_path / "elsewhere" / "evaluation.json").read_text())[split]
+        assert scores["bleu"] == trained[split]["bleu"]
+    more = warm("train", "resume=run", "training.steps=5", folder=tmp_path, status=0).printed.decode()
+    assert "cut from the training text: 25 pairs for validation" in more
+    write(tmp_path / "all.tsv", TEXT)
+    assert "text" in warm.refused("train", "resume=run", "training.steps=7", folder=tmp_path)
+
+
+def test_a_test_split_of_ones_own_is_not_cut(warm: Warm, tmp_path: Path) -> None:
+    """And several files are one split; their sentences that are in the training text are counted."""
+    write(tmp_path / "all.tsv", TEXT[:300])
+    cut = Cut(InMemory([Pair(*pair) for pair in TEXT[:300]], "train"), 20, ["validation"])
+    first, second, *_ = cut.rest()
+    write(tmp_path / "a.tsv", [first, (second.source, "another translation"), TEXT[301]])
+    write(tmp_path / "b.tsv", [TEXT[302], ("", "")])
+    options = ["dataset.train=all.tsv", "dataset.hold_out=20", "dataset.test=[a.tsv,b.tsv]", "hydra.run.dir=run"]
+    log = warm("train", *RUN, *options, folder=tmp_path, status=0).printed.decode()
+    assert "cut from the training text: 20 pairs for validation\n" in log
+    assert "test: of its 4 pairs, the training text has 1, and 1 source with other translations\n" in log
+    assert len((tmp_path / "run" / "results.test.en").read_text().splitlines()) == 5
+    again = ["checkpoint=run/checkpoints/best", "dataset.test=[b.tsv,a.tsv]", "output=again", *ON_CPU]
+    printed = warm("evaluate", *again, folder=tmp_path, status=0).printed.decode()
+    assert printed.startswith("b.tsv, a.tsv: 5 sentences")
+    source, target = ("".join(f"{pair[side]}\n" for pair in TEXT[:9]) for side in (0, 1))
+    (tmp_path / "my.en").write_text(target)
+    (tmp_path / "my.zh").write_text(source)
+    scores = []
+    for name in ("my.zh", "-"):
+        files = [f"source={name}", "target=my.en", f"output=from{name}", "checkpoint=run/checkpoints/best", *ON_CPU]
+        ended = warm("evaluate", *files, folder=tmp_path, given=source.encode(), status=0)
+        assert ended.printed.decode().startswith(f"{name.replace('-', 'standard input')}, my.en: 9 sentences")
+        scores.append(json.loads((tmp_path / f"from{name}" / "evaluation.json").read_text())["files"]["bleu"])
+    assert scores[0] == scores[1]
+    ended = warm("evaluate", *files, folder=tmp_path, given=b"one\n\xff\n")
+    assert (ended.status, ended.told) == (
+        2,
+        "error: standard input, line 2: byte 0xff at position 0 of the line is not UTF-8; convert the file to UTF-8\n",
+    )
+    ended = warm("evaluate", *files, folder=tmp_path, given=b"one\n")
+    assert (ended.status, "standard input has 1 lines but my.en has 9" in ended.told) == (2, True)
+    assert "the same text" in warm.refused("evaluate", *files[2:], "source=-", "target=-", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["dataset.hold_out=200"], "the training text needs more than 400 different sources, and it has 320"),
+        (
+            ["dataset.validation=null", "dataset.test=null"],
+            "dataset.validation=null: training needs a",
+        ),
+        (["dataset.hold_out=2", "dataset.validation=a", "dataset.test=b"], "dataset.hold_out=2 cuts a split that is"),
+        (["dataset.hold_out=0"], "dataset.hold_out: "),
+        (["dataset.hold_out=9", "dataset.validation=absent.tsv"], "absent.tsv"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused(warm: Warm, tmp_path: Path, options: list[str], message: str) -> None:
+    write(tmp_path / "all.tsv", TEXT)
+    told = warm.refused("train", *RUN, "dataset.train=all.tsv", "hydra.run.dir=run", *options, folder=tmp_path)
+    assert message in told
+    assert not (tmp_path / "run" / "checkpoints").exists()
