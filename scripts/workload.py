@@ -15,7 +15,7 @@ from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import DecoderSizes
-from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.encoder import RecurrentEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, round_up
 from seq2seq.text.epochs import Epochs
@@ -101,7 +101,9 @@ def our_model(decoder_kind: str, sizes: Sizes, *, seed: int = 1) -> Model:
         window=1,
         hard=HardOptions("gumbel", temperature=1.0, soft=0.0),
     )
-    encoder = GRUEncoder(embedding_size=sizes.embedding, hidden_size=sizes.encoder, layers=1, dropout=sizes.dropout)
+    encoder = RecurrentEncoder(
+        embedding_size=sizes.embedding, hidden_size=sizes.encoder, layers=1, dropout=sizes.dropout
+    )
     widths = DecoderSizes(embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.hidden, positions=1)
     return Model(
         encoder,

@@ -16,7 +16,7 @@ from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import DecoderSizes
-from seq2seq.nn.encoder import GRUEncoder, SelfAttentionEncoder
+from seq2seq.nn.encoder import RecurrentEncoder, SelfAttentionEncoder
 from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
@@ -154,17 +154,22 @@ def rule(attention: config.Attention) -> Rule:
 def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int) -> Model:
     """A model with random weights. `positions` is the greatest source length in tokens, including EOS."""
     sizes = configuration.model
-    gru = GRUEncoder(
+    recurrent = RecurrentEncoder(
         embedding_size=sizes.embedding,
         hidden_size=sizes.encoder_hidden,
         layers=configuration.encoder.layers,
         dropout=sizes.dropout,
         recurrent_dropout=sizes.recurrent_dropout,
+        cell=sizes.cell,
     )
     attention = configuration.encoder.attention
-    encoder = gru if attention is None else SelfAttentionEncoder(gru, rule(attention), positions=positions)
+    encoder = recurrent if attention is None else SelfAttentionEncoder(recurrent, rule(attention), positions=positions)
     decoder_sizes = DecoderSizes(
-        embedding=sizes.embedding, value=encoder.output_size, hidden=sizes.decoder_hidden, positions=positions
+        embedding=sizes.embedding,
+        value=encoder.output_size,
+        hidden=sizes.decoder_hidden,
+        positions=positions,
+        cell=sizes.cell,
     )
     decoder = DECODERS[configuration.decoder.place](
         rule(configuration.attention),

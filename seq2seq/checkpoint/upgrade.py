@@ -15,6 +15,7 @@ ADDED: dict[str, dict[str, Any]] = {
         **{"r_drop": 0.0, "sample_subwords": {"source": None, "target": None}},
     },
     "model": {
+        "cell": "gru",
         **{"recurrent_dropout": 0.0, "source_word_dropout": 0.0, "target_word_dropout": 0.0},
         "embeddings": {"source": None, "target": None},
     },

@@ -19,8 +19,8 @@ from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.trained_model import trained_configuration
-from seq2seq.training.loop import Run
 from seq2seq.training.optimizer import load_tensors
+from seq2seq.training.run import Run
 
 log = logging.getLogger(__name__)
 

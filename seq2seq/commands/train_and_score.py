@@ -36,9 +36,10 @@ from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.store import Prepared
 from seq2seq.training.average import WeightAverage
 from seq2seq.training.freezing import freeze, freezing_remarks
-from seq2seq.training.loop import Run, steps
+from seq2seq.training.loop import steps
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.progress import Bar
+from seq2seq.training.run import Run
 from seq2seq.training.validation import Validator
 
 log = logging.getLogger(__name__)

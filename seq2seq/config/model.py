@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from seq2seq.attention.distributions import DISTRIBUTIONS, ESTIMATORS
 from seq2seq.attention.scores import SCORES
 from seq2seq.config.types import Fraction, PathOption, Positive, Section, Width, one_of
+from seq2seq.nn.cells import CELLS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.model import TIES
 
@@ -68,8 +69,12 @@ class Embeddings(Section):
 
 
 class Model(Section):
-    """Widths of the layers, and dropout. `encoder_hidden` is the width of one direction; outputs are twice as wide."""
+    """The recurrent cell of encoder and decoder, widths of the layers, and dropout.
 
+    `encoder_hidden` is the width of one direction; outputs are twice as wide.
+    """
+
+    cell: Annotated[str, one_of(CELLS)]
     embedding: Width
     embeddings: Embeddings
     embedding_scale: Positive

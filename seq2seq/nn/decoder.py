@@ -27,10 +27,10 @@ from torch import Tensor, nn
 
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
-from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, loop_cell, words_before
+from seq2seq.nn.cells import CELLS, loop_cell
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, words_before
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
 from seq2seq.nn.dropout import RecurrentDropout
-from seq2seq.nn.recurrence import GRU
 
 
 class AttentionalOutput(Decoder):
@@ -58,13 +58,15 @@ class Luong(AttentionalOutput):
 
     def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
         super().__init__(rule, sizes, dropout=dropout)
-        self.gru = GRU(sizes.embedding, sizes.hidden, recurrent_dropout=recurrent_dropout)
+        self.layer = sizes.cell  # the module of this name: `gru` or `lstm`
+        layer = CELLS[sizes.cell].layer(sizes.embedding, sizes.hidden, recurrent_dropout=recurrent_dropout)
+        self.add_module(self.layer, layer)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step = words_before(state, embedded)
-        hidden, last = self.gru(embedded, state.hidden.unsqueeze(0))
+        hidden, last = self.get_submodule(self.layer)(embedded, state.hidden.unsqueeze(0))
         hidden = self.dropout(hidden)
         attention = self.attention_weights(embedded, hidden, memory, step)
         context = self.attention.mix_folded(attention.weights, memory.folded)
@@ -82,7 +84,7 @@ class LuongInputFeeding(AttentionalOutput):
     def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
         super().__init__(rule, sizes, dropout=dropout)
         self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
-        self.cell = nn.GRUCell(2 * sizes.embedding, sizes.hidden)
+        self.cell = CELLS[sizes.cell].step(2 * sizes.embedding, sizes.hidden)
 
     def start(self, final: Float[Tensor, "batch value"]) -> State:
         """The bridge, and an output of zeros."""
@@ -94,12 +96,12 @@ class LuongInputFeeding(AttentionalOutput):
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden, output = words_before(state, embedded), state.hidden, state.attentional
         assert output is not None
-        cell = loop_cell(self.cell, self.recurrent_dropout(hidden))
-        project_partner, mix = self.combine_in_loop(embedded, hidden, memory)
+        cell = loop_cell(self.cell, self.recurrent_dropout(hidden), like=embedded)
+        project_partner, mix = self.combine_in_loop(embedded, memory)
         outputs, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             hidden = cell(torch.cat((word.squeeze(1), output), dim=1), hidden)
-            partner = self.dropout(hidden)
+            partner = self.dropout(self.visible(hidden))
             attentions.append(self.attention_weights(word, partner.unsqueeze(1), memory, word_step))
             output = torch.tanh(project_partner(partner) + mix(attentions[-1].weights.flatten(1)))
             outputs.append(output)
@@ -119,7 +121,7 @@ class DeepOutput(Decoder):
     ) -> None:
         super().__init__(rule, sizes, dropout=dropout, partner=partner, combined=sizes.hidden)
         self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
-        self.cell = nn.GRUCell(sizes.hidden, sizes.hidden)
+        self.cell = CELLS[sizes.cell].step(sizes.hidden, sizes.hidden)
         self.readout = nn.Linear(sizes.hidden + sizes.embedding + sizes.value, sizes.embedding)
 
     def read(
@@ -151,12 +153,12 @@ class Bahdanau(DeepOutput):
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = words_before(state, embedded), state.hidden
         combine = DeferredGradLinear(memory.folded, self.attention.project_partner(embedded))
-        cell = loop_cell(self.cell, self.recurrent_dropout(hidden))
+        cell = loop_cell(self.cell, self.recurrent_dropout(hidden), like=embedded)
         states, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
-            attentions.append(self.attention_weights(word, hidden.unsqueeze(1), memory, word_step))
+            attentions.append(self.attention_weights(word, self.visible(hidden).unsqueeze(1), memory, word_step))
             hidden = cell(combine(attentions[-1].weights.flatten(1)), hidden)
-            states.append(hidden)
+            states.append(self.visible(hidden))
         outputs, attention = self.read(states, embedded, attentions, memory)
         return outputs, State(hidden, step[:, -1] + 1), attention
 
@@ -170,21 +172,24 @@ class Conditional(DeepOutput):
 
     def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
         super().__init__(rule, sizes, dropout=dropout, recurrent_dropout=recurrent_dropout, partner=sizes.hidden)
-        self.first = nn.GRUCell(sizes.embedding, sizes.hidden)
+        self.first = CELLS[sizes.cell].step(sizes.embedding, sizes.hidden)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden = words_before(state, embedded), state.hidden
-        first, second = (loop_cell(cell, self.recurrent_dropout(hidden)) for cell in (self.first, self.cell))
-        project_partner, mix = self.combine_in_loop(embedded, hidden, memory)
+        first, second = (
+            loop_cell(cell, self.recurrent_dropout(hidden), like=embedded) for cell in (self.first, self.cell)
+        )
+        project_partner, mix = self.combine_in_loop(embedded, memory)
         states, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             between = first(word.squeeze(1), hidden)
-            attentions.append(self.attention_weights(word, between.unsqueeze(1), memory, word_step))
-            combined = project_partner(between) + mix(attentions[-1].weights.flatten(1))
+            query = self.visible(between)
+            attentions.append(self.attention_weights(word, query.unsqueeze(1), memory, word_step))
+            combined = project_partner(query) + mix(attentions[-1].weights.flatten(1))
             hidden = second(combined, between)
-            states.append(hidden)
+            states.append(self.visible(hidden))
         outputs, attention = self.read(states, embedded, attentions, memory)
         return outputs, State(hidden, step[:, -1] + 1), attention
 

@@ -3,7 +3,6 @@
 `nn/decoder.py` has the kinds.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
-from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
+from seq2seq.nn.cells import CELLS, visible
+from seq2seq.nn.deferred_gradients import DeferredGradLinear
 from seq2seq.nn.dropout import Dropout
-from seq2seq.nn.int8 import Int8GRUCell
 
 
 class Memory(NamedTuple):
@@ -36,10 +35,11 @@ class Memory(NamedTuple):
 class State(NamedTuple):
     """The state of a decoder between two steps. `step` is the number of target words read.
 
+    `hidden` is the state of the recurrent cell (see `nn/cells.py`).
     `attentional` is the output for the last word, which a decoder with input feeding reads with the next one.
     """
 
-    hidden: Float[Tensor, "batch hidden"]
+    hidden: Float[Tensor, "batch state"]
     step: Int[Tensor, "batch"]
     attentional: Float[Tensor, "batch output"] | None = None
 
@@ -53,12 +53,16 @@ class State(NamedTuple):
 
 
 class DecoderSizes(NamedTuple):
-    """The widths of embedded words, encoder outputs and states, and the greatest source length in tokens."""
+    """The widths of embedded words, encoder outputs and states, and the greatest source length in tokens.
+
+    `cell` is a name in `CELLS`. `hidden` is the width of the part h of a state.
+    """
 
     embedding: int
     value: int
     hidden: int
     positions: int
+    cell: str = "gru"
 
 
 class Decoder(nn.Module):
@@ -76,12 +80,23 @@ class Decoder(nn.Module):
             query=query, key=key, value=sizes.value, positions=sizes.positions, partner=partner, output=combined
         )
         self.bridge = nn.Linear(sizes.value, sizes.hidden)
+        self.bridges = nn.ModuleList(nn.Linear(sizes.value, sizes.hidden) for _ in range(CELLS[sizes.cell].vectors - 1))
         self.dropout = Dropout(dropout)
+        self.width = sizes.hidden
 
-    def start(self, final: Float[Tensor, "batch value"]) -> State:
-        """The bridge: the first state of the decoder, `tanh(W final + b)`, from the final state of the encoder."""
+    def start(self, final: Float[Tensor, "batch final"]) -> State:
+        """The bridge: the first state of the decoder, `tanh(W final + b)`, from the final state of the encoder.
+
+        For an LSTM, `final` is `[h; c]`, and there is a bridge for h and one, without tanh, for c.
+        """
         step = torch.zeros(final.shape[0], dtype=torch.long, device=final.device)
-        return State(torch.tanh(self.bridge(final)), step)
+        hidden, *rest = final.chunk(1 + len(self.bridges), dim=1)
+        cell_state = [bridge(vector) for bridge, vector in zip(self.bridges, rest, strict=True)]
+        return State(torch.cat((torch.tanh(self.bridge(hidden)), *cell_state), dim=1), step)
+
+    def visible(self, state: Float[Tensor, "*rows state"]) -> Float[Tensor, "*rows hidden"]:
+        """The part h of a state of the cell, which attention and the output layer read."""
+        return visible(state, self.width)
 
     def prepare_memory(
         self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]
@@ -103,11 +118,11 @@ class Decoder(nn.Module):
         return self.attention.attention_weights(hidden, memory.key, memory.mask, step)
 
     def combine_in_loop(
-        self, embedded: Float[Tensor, "batch target embedding"], hidden: Float[Tensor, "batch hidden"], memory: Memory
+        self, embedded: Float[Tensor, "batch target embedding"], memory: Memory
     ) -> tuple[DeferredGradLinear, DeferredGradLinear]:
-        """`project_partner` and `mix_folded` of the attention layer, for a loop; P is as wide as `hidden`."""
+        """`project_partner` and `mix_folded` of the attention layer, for a loop; P is as wide as h."""
         linear = self.attention.linear
-        partner_weight = linear.weight[:, : hidden.shape[1]]
+        partner_weight = linear.weight[:, : self.width]
         project_partner = DeferredGradLinear.linear(partner_weight, linear.bias, like=embedded)
         zeros = embedded.new_zeros(()).expand(*embedded.shape[:2], linear.out_features)
         return project_partner, DeferredGradLinear(memory.folded, zeros)
@@ -117,15 +132,6 @@ class Decoder(nn.Module):
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         """Outputs, the state after the last word, and the attention of each word, with its heads merged."""
         raise NotImplementedError
-
-
-def loop_cell(cell: nn.GRUCell | Int8GRUCell, mask: Tensor | None = None) -> Callable[[Tensor, Tensor], Tensor]:
-    """The form of the cell for a loop over words, with its mask of recurrent dropout.
-
-    While ONNX traces the model it is PyTorch's, which ONNX can hold.
-    """
-    is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return cell if is_traced or isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell, mask)
 
 
 def concatenate(attentions: list[Attention]) -> Attention:

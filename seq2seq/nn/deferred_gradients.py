@@ -110,8 +110,8 @@ class _Weights(torch.autograd.Function):
 class DeferredGradLinear:
     """`x_t M + b_t` for step t of a loop. The call for a step computes it; calls come in the order of the steps.
 
-    M is one matrix for all sentences, or one for each sentence. In a search, the hypotheses of a sentence are adjacent
-    rows, which share its matrix.
+    M is one matrix for all rows, or one for each sentence. Adjacent rows share the matrix of a sentence: in a search
+    they are its hypotheses.
     """
 
     def __init__(
@@ -149,13 +149,15 @@ class _MatrixGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, biases: Tensor, matrix: Tensor, inputs: list[Tensor]) -> Tensor:
-        ctx.inputs, ctx.shared = inputs, matrix.dim() == 2
+        ctx.inputs, ctx.matrices = inputs, None if matrix.dim() == 2 else len(matrix)
         return biases.view_as(biases)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         inputs, grad_outputs = torch.stack(ctx.inputs, dim=1), gradient
-        if ctx.shared:
+        if ctx.matrices is None:
             inputs, grad_outputs = inputs.flatten(0, 1), grad_outputs.flatten(0, 1)
+        elif ctx.matrices != len(inputs):
+            inputs, grad_outputs = (rows.unflatten(0, (ctx.matrices, -1)).flatten(1, 2) for rows in (inputs, gradient))
         return gradient, inputs.transpose(-2, -1) @ grad_outputs, None

@@ -1,33 +1,25 @@
 """The loop of a training run: steps, log lines, validations, checkpoints."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from seq2seq import checkpoint, config
-from seq2seq.attention.guide import Guide
-from seq2seq.checkpoint import Checkpoint, Training
-from seq2seq.checkpoint.state import State
+from seq2seq import checkpoint
+from seq2seq.checkpoint import Checkpoint
 from seq2seq.evaluation.teacher_forcing import format_perplexity
-from seq2seq.nn.model import Model
 from seq2seq.reporting.tensorboard import Board
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import DivergenceError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.epochs import Epochs
-from seq2seq.text.store import Prepared, Store
-from seq2seq.training.average import WeightAverage
-from seq2seq.training.learning_rate import Schedule
-from seq2seq.training.optimizer import tensors_to_resume
 from seq2seq.training.progress import Bar, Progress
+from seq2seq.training.run import Run
 from seq2seq.training.signals import Interruption
-from seq2seq.training.static_step import StaticStep, collate_static, static_updates
-from seq2seq.training.step import Update, updates
+from seq2seq.training.step import Update
 from seq2seq.training.validation import Validator
 
 MAX_SKIPPED = 3
@@ -37,37 +29,6 @@ MAX_UNCHANGED = 3
 """A warning appears after this number of validations in a row with the same value of the metric and a falling loss."""
 
 log = logging.getLogger(__name__)
-
-
-class Run(NamedTuple):
-    """The objects of a training run. `schedule` makes the learning rate schedule of a run from its number of steps.
-
-    `resample` makes the encoded training corpus of an epoch (see `seq2seq.text.epochs.Epochs`).
-    `guide` makes what guides the attention from the number of steps of an epoch.
-    """
-
-    configuration: config.Train
-    prepared: Prepared
-    model: Model
-    optimizer: torch.optim.Optimizer
-    schedule: Callable[[int], Schedule]
-    device: torch.device
-    average: WeightAverage | None = None
-    resample: Callable[[int], Store] | None = None
-    guide: Callable[[int], Guide | None] = lambda _: None
-
-    def checkpoint(self, step: int, state: State, scores: dict[str, float]) -> Checkpoint:
-        """A checkpoint of the current state. It shares its tensors with the run: later steps change them."""
-        tensors = tensors_to_resume(self.model, self.optimizer)
-        return Checkpoint(
-            configuration=self.configuration.model_dump(mode="json"),
-            tokenizers=self.prepared.tokenizers,
-            weights=dict(self.model.named_parameters()),
-            positions=self.model.positions,
-            step=step,
-            scores=scores,
-            training=Training(tensors | ({} if self.average is None else self.average.tensors()), state),
-        )
 
 
 def steps(
@@ -124,7 +85,7 @@ def steps(
             bar=bar,
         ) as progress,
     ):
-        for update in _updates(run, epochs, start=start.step, end=end, schedule=run.schedule(total)):
+        for update in run.updates(epochs, start=start.step, end=end, schedule=run.schedule(total)):
             progress.add(update)
             if run.average is not None:
                 run.average.update(update.step)
@@ -189,34 +150,6 @@ def steps(
         "target_tokens": tokens,
         "target_tokens_per_second": tokens / seconds,
     }
-
-
-def _updates(run: Run, epochs: Epochs, *, start: int, end: int, schedule: Schedule) -> Iterator[Update]:
-    """The optimiser steps `start + 1` to `end`, on the device of the run."""
-    options, precision = run.configuration.training, run.configuration.device.precision
-    batch, guide = options.batch, run.guide(epochs.steps_per_epoch)
-    if run.device.type == "cpu":
-        groups = epochs.steps(end, start=start)
-        return updates(
-            *(run.model, run.optimizer, groups),
-            schedule=schedule,
-            smoothing=options.label_smoothing,
-            clip=options.clip,
-            r_drop=options.r_drop,
-            **{"precision": precision, "guide": guide, "start": start},
-        )
-    step = StaticStep(
-        run.model,
-        run.optimizer,
-        smoothing=options.label_smoothing,
-        clip=options.clip,
-        r_drop=options.r_drop,
-        precision=precision,
-        graphs=run.configuration.device.graphs,
-        guide=guide,
-    )
-    collate = partial(collate_static, size=batch.size, unit=batch.unit, multiple=epochs.multiple, pin=True)
-    return static_updates(step, epochs.collated(collate, end, start=start), schedule=schedule, start=start)
 
 
 def _save(latest: Checkpoint, folder: RunFolder) -> None:

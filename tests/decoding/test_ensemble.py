@@ -11,7 +11,7 @@ from seq2seq.decoding.pair_scores import ScoredPair, score_pairs
 from seq2seq.decoding.translator import Translator
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import DecoderSizes
-from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.encoder import RecurrentEncoder
 from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
@@ -31,7 +31,7 @@ def model(source: Tokenizer, place: str, rule: str, *, width: int, seed: int, po
     torch.manual_seed(seed)
     sizes = DecoderSizes(embedding=width, value=20, hidden=width + 6, positions=positions)
     built = Model(
-        GRUEncoder(embedding_size=width, hidden_size=10, layers=1, dropout=0.0),
+        RecurrentEncoder(embedding_size=width, hidden_size=10, layers=1, dropout=0.0),
         DECODERS[place](tiny_rule(rule), sizes, dropout=0.0),
         source_vocabulary=len(source),
         target_vocabulary=len(TARGET),

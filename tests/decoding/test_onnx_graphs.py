@@ -93,6 +93,6 @@ def test_a_rule_that_onnx_cannot_hold_is_refused_by_name(
     model.decoder.attention.score.__class__ = rule
     with pytest.raises(InputError) as refused:
         onnx_graphs(model)
-    assert str(refused.value).startswith(f"the model with GRUEncoder, Luong, {message}")
+    assert str(refused.value).startswith(f"the model with RecurrentEncoder, Luong, {message}")
     assert "\n" not in str(refused.value)
     assert capfd.readouterr().out == ""

@@ -13,7 +13,7 @@ from seq2seq.decoding.search_model import for_search
 from seq2seq.decoding.translator import TooLong, Translation, Translator
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import DecoderSizes
-from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.encoder import RecurrentEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
@@ -52,7 +52,7 @@ def model(tokenizers: Tokenizers, rule: str) -> Model:
     torch.manual_seed(1)
     widths = DecoderSizes(embedding=24, value=40, hidden=36, positions=POSITIONS)
     return Model(
-        GRUEncoder(embedding_size=24, hidden_size=20, layers=1, dropout=0.0),
+        RecurrentEncoder(embedding_size=24, hidden_size=20, layers=1, dropout=0.0),
         DECODERS["luong"](tiny_rule(rule), widths, dropout=0.0),
         source_vocabulary=len(tokenizers.source),
         target_vocabulary=len(tokenizers.target),

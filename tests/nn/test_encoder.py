@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from seq2seq.nn.encoder import GRUEncoder
+from seq2seq.nn.encoder import RecurrentEncoder
 
 EMBEDDING, HIDDEN, LONGEST = 5, 3, 6
 LENGTHS = [4, 6, 1, 3]
 
 
-def encoder(*, layers: int = 1, dropout: float = 0.0, hidden: int = HIDDEN) -> GRUEncoder:
+def encoder(*, layers: int = 1, dropout: float = 0.0, hidden: int = HIDDEN) -> RecurrentEncoder:
     torch.manual_seed(1)
-    return GRUEncoder(embedding_size=EMBEDDING, hidden_size=hidden, layers=layers, dropout=dropout)
+    return RecurrentEncoder(embedding_size=EMBEDDING, hidden_size=hidden, layers=layers, dropout=dropout)
 
 
 def inputs(*, longest: int = LONGEST) -> tuple[Tensor, Tensor]:
@@ -20,7 +20,7 @@ def inputs(*, longest: int = LONGEST) -> tuple[Tensor, Tensor]:
     return torch.randn(len(LENGTHS), longest, EMBEDDING), torch.arange(longest) < torch.tensor(LENGTHS).unsqueeze(1)
 
 
-def gru(module: GRUEncoder, embedded: Tensor, *, layer: int, reverse: bool) -> list[Tensor]:
+def gru(module: RecurrentEncoder, embedded: Tensor, *, layer: int, reverse: bool) -> list[Tensor]:
     """One direction over one sentence, as the equations of Cho et al. 2014 have it (with PyTorch's reset gate)."""
     suffix = f"_l{layer}" + ("_reverse" if reverse else "")
     input_weight, hidden_weight, input_bias, hidden_bias = (

@@ -13,11 +13,14 @@ from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import Decoder, DecoderSizes
-from seq2seq.nn.encoder import Encoder, GRUEncoder, SelfAttentionEncoder
+from seq2seq.nn.encoder import Encoder, RecurrentEncoder, SelfAttentionEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import Batch, batch_pairs
 
+LSTM = "_lstm"
+"""The end of the name of a place in a model of LSTMs."""
 PLACES = sorted(DECODERS)
+LSTM_PLACES = [place + LSTM for place in PLACES]
 RULES = sorted(SCORES)
 EVERY = list(itertools.product(PLACES, RULES))
 """Each rule in each place of the decoder."""
@@ -28,6 +31,12 @@ EVERYWHERE = [
     and not (place == "self_attention" and DISTRIBUTIONS[distribution].follows_target)
 ]
 """Each rule with each distribution in each place, the encoder too, but for what `seq2seq.config` refuses."""
+WITH_LSTM = [
+    (place, rule, "softmax")
+    for place, rule in itertools.product([*LSTM_PLACES, "self_attention" + LSTM], ["general", "concat"])
+]
+"""A content-based and a location-based rule in each place of a model of LSTMs."""
+EVERYWHERE += WITH_LSTM
 
 
 def _pairwise(combinations: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
@@ -77,9 +86,12 @@ def tiny_decoder(
     """A decoder alone, with fresh weights that the seed decides."""
     torch.manual_seed(seed)
     hidden = VALUE if SCORES[rule].needs_equal_widths else HIDDEN
-    widths = DecoderSizes(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS)
+    cell = "lstm" if place.endswith(LSTM) else "gru"
+    widths = DecoderSizes(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS, cell=cell)
     rule_of_decoder = tiny_rule(rule, distribution)
-    return DECODERS[place](rule_of_decoder, widths, dropout=dropout, recurrent_dropout=recurrent_dropout), widths
+    return DECODERS[place.removesuffix(LSTM)](
+        rule_of_decoder, widths, dropout=dropout, recurrent_dropout=recurrent_dropout
+    ), widths
 
 
 def tiny_model(
@@ -96,11 +108,14 @@ def tiny_model(
     """A model with fresh weights that the seed decides; in place `self_attention` the rule is the encoder's."""
     torch.manual_seed(seed)
     chances: Any = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
-    gru = GRUEncoder(embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, **chances)
-    encoder: Encoder = gru
-    if place == "self_attention":
-        decoder, _ = tiny_decoder("luong", "general", **chances, seed=seed)
-        encoder = SelfAttentionEncoder(gru, tiny_rule(rule, distribution), positions=POSITIONS)
+    ending = LSTM if place.endswith(LSTM) else ""
+    recurrent = RecurrentEncoder(
+        embedding_size=EMBEDDING, hidden_size=VALUE // 2, layers=1, **chances, cell="lstm" if ending else "gru"
+    )
+    encoder: Encoder = recurrent
+    if place == "self_attention" + ending:
+        decoder, _ = tiny_decoder("luong" + ending, "general", **chances, seed=seed)
+        encoder = SelfAttentionEncoder(recurrent, tiny_rule(rule, distribution), positions=POSITIONS)
     else:
         decoder, _ = tiny_decoder(place, rule, distribution, **chances, seed=seed)
     return Model(
