@@ -23,6 +23,7 @@ from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.store import Filtered, Sequences, Store, prepare
 from seq2seq.text.tokenizer import PAD
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.static_step import HostBatch, StaticStep, static_updates
 from seq2seq.training.step import updates
@@ -135,7 +136,7 @@ def our_training(model: Model, batches: Sequence[Batch]) -> Callable[[], None]:
     optimizer = make_optimizer(model, betas=BETAS, weight_decay=0.01)
     schedule = Schedule(peak=RATE, warmup=0, total=1, decay="constant")
     if next(model.parameters()).is_cuda:
-        step = StaticStep(model, optimizer, smoothing=SMOOTHING, clip=CLIP, precision="auto", graphs=True)
+        step = StaticStep(model, optimizer, objective=Objective(SMOOTHING), clip=CLIP, precision="auto", graphs=True)
 
         def train_by_graphs() -> None:
             groups = ([_host_batch(batch)] for batch in batches)
@@ -146,7 +147,9 @@ def our_training(model: Model, batches: Sequence[Batch]) -> Callable[[], None]:
 
     def train() -> None:
         groups = ([batch] for batch in batches)
-        for _ in updates(model, optimizer, groups, schedule=schedule, smoothing=SMOOTHING, clip=CLIP, precision="auto"):
+        for _ in updates(
+            model, optimizer, groups, schedule=schedule, objective=Objective(SMOOTHING), clip=CLIP, precision="auto"
+        ):
             pass
 
     return train

@@ -37,6 +37,7 @@ from seq2seq.text.store import Prepared, encode, prepare
 from seq2seq.text.subword_sampling import SideOptions, SubwordSampler
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective
 
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
@@ -196,12 +197,13 @@ def schedule(training: config.Training, total: int) -> Schedule:
     return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
 
 
-def guide(options: config.Guide, steps_per_epoch: int) -> Guide | None:
-    """What guides the attention; None without alignments."""
-    if options.alignments is None:
-        return None
-    last = None if options.epochs is None else options.epochs * steps_per_epoch
-    return Guide(options.loss, weight=options.weight, last_step=last)
+def objective(options: config.Training, steps_per_epoch: int) -> Objective:
+    """What training minimises."""
+    chosen, guide = options.guide, None
+    if chosen.alignments is not None:
+        last = None if chosen.epochs is None else chosen.epochs * steps_per_epoch
+        guide = Guide(chosen.loss, weight=chosen.weight, last_step=last)
+    return Objective(options.label_smoothing, options.r_drop, options.coverage_loss, guide)
 
 
 def translator(

@@ -8,13 +8,15 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from seq2seq.attention.distributions import Attention, Distribution, DistributionSizes, HardOptions
-from seq2seq.attention.scores import Score, ScoreSizes
+from seq2seq.attention.history import HistoryScore
+from seq2seq.attention.score_base import Score, ScoreSizes
 
 
 class Rule(NamedTuple):
     """An attention mechanism as a configuration describes it: a score and a distribution, with their options.
 
-    `heads` is an option of `Multihead`, `window` of `LocalM` and `LocalP`, `hard` of `Hard`; others ignore them.
+    `heads` is an option of `Multihead`, `window` of `LocalM`, `LocalP` and `Location`, `hard` of `Hard`; others ignore
+    them.
     """
 
     score: type[Score]
@@ -29,8 +31,9 @@ class Rule(NamedTuple):
         `positions` is the greatest source length in tokens; all else are widths. `partner` is the width of the vector
         that the combine layer concatenates with the context.
         """
+        sizes = ScoreSizes(query=query, key=key, value=value, positions=positions, heads=self.heads, window=self.window)
         return AttentionLayer(
-            self.score(ScoreSizes(query=query, key=key, value=value, positions=positions, heads=self.heads)),
+            self.score(sizes),
             self.distribution(DistributionSizes(query=query, window=self.window, hard=self.hard)),
             partner_size=partner,
             value_size=value,
@@ -62,18 +65,23 @@ class AttentionLayer(nn.Module):
         key: Float[Tensor, "key_rows positions key"],
         mask: Bool[Tensor, "batch source"],
         step: Int[Tensor, "rows target"],
+        history: Float[Tensor, "rows source"] | None = None,
     ) -> Attention:
         """The weights (rows, heads_target, source): one vector for each head of each target word.
 
         For a content-based rule, `key` is the result of `score.prepare`. For a location-based rule it is one vector for
-        each query. `step` is the number of target words before each query. In a search the hypotheses of a sentence are
-        adjacent rows, so `rows` is a multiple of `batch`.
+        each query. `step` is the number of target words before each query. `history` is that of a rule which follows
+        it; None stands for the first target word. In a search the hypotheses of a sentence are adjacent rows, so `rows`
+        is a multiple of `batch`.
         """
         rows, sentences = query.shape[0], mask.shape[0]
         query, step = _regroup(query, sentences), step.reshape(sentences, -1)
         if self.score.location_based:
             key = _regroup(key, sentences)
-        scores = self.score(query, key)
+        if isinstance(self.score, HistoryScore) and history is not None:
+            scores = self.score(query, key, _regroup(history.unsqueeze(1), sentences))
+        else:
+            scores = self.score(query, key)
         if self.score.location_based:  # there is a score for each possible position; this batch needs the first ones
             assert scores.shape[-1] >= mask.shape[-1], f"{mask.shape[-1]} tokens, {scores.shape[-1]} positions"
             scores = scores[..., : mask.shape[-1]]

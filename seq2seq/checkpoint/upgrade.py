@@ -12,7 +12,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "": {"evaluation": {"tokenize": None}, "init": None},
     "training": {
         **{"save_every": None, "freeze": [], "average": None, "guide": _GUIDE},
-        **{"r_drop": 0.0, "sample_subwords": {"source": None, "target": None}},
+        **{"r_drop": 0.0, "coverage_loss": 0.0, "sample_subwords": {"source": None, "target": None}},
     },
     "model": {
         "cell": "gru",

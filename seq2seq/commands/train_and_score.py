@@ -108,10 +108,8 @@ def train(
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     average = None if options.average is None else WeightAverage(model, options.average)
     resample = build.subword_sampler(configuration, text.corpus.train, prepared, longest_source=model.longest_source)
-    guide = partial(build.guide, options.guide)
-    run = Run(
-        configuration, prepared, model, optimizer, partial(build.schedule, options), device, average, resample, guide
-    )
+    objective, schedule = partial(build.objective, options), partial(build.schedule, options)
+    run = Run(configuration, prepared, model, optimizer, objective, schedule, device, average, resample)
     start = restore(run, folder, resumed, state)
     assert start.training is not None
     origin = start.training.state.init

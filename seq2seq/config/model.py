@@ -15,7 +15,8 @@ from seq2seq.nn.model import TIES
 class Attention(Section):
     """An attention rule and its distribution.
 
-    `heads` is for score multihead; `window`, in tokens to each side, for the distributions local_m and local_p;
+    `heads` is for score multihead; `window`, in tokens to each side, for the distributions local_m and local_p
+    and the score location;
     `estimator`, `temperature` and `soft` for the distribution hard.
     """
 
@@ -55,6 +56,11 @@ class Encoder(Section):
             raise ValueError(
                 f"encoder.attention.distribution={attention.distribution} depends on the target position, which the "
                 "encoder does not have; local_p predicts its own position"
+            )
+        if SCORES[attention.score].follows_history:
+            raise ValueError(
+                f"encoder.attention.score={attention.score} reads the weights of earlier target words, and the encoder "
+                "has none: choose another rule"
             )
         if attention.distribution == "hard" and attention.estimator == "reinforce":
             raise ValueError("encoder.attention.estimator=reinforce: an encoder has no target words to be rewarded by")

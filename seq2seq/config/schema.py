@@ -72,6 +72,11 @@ class Train(Init):
             raise ValueError("device.precision=int8 is for translating and scoring: train with auto or float32")
         if self.training.guide.alignments is not None:
             self._check_guide()
+        if SCORES[self.attention.score].follows_history and self.decoder.place == "luong":
+            raise ValueError(
+                f"attention.score={self.attention.score} reads the weights of earlier words, but decoder=luong attends "
+                "for all words at once: set decoder=luong_input_feeding, bahdanau or conditional"
+            )
         value = 2 * self.model.encoder_hidden
         for key, attention, query in (
             ("attention", self.attention, self.model.decoder_hidden),

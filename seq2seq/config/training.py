@@ -79,6 +79,7 @@ class Training(Section):
     decay: Annotated[str, one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
     label_smoothing: Fraction
     clip: Positive | None
+    coverage_loss: Annotated[float, Field(ge=0, le=1000)]
     r_drop: Annotated[float, Field(ge=0, le=1000)]
     average: Annotated[float, Field(gt=0, lt=1)] | None
     guide: Guide

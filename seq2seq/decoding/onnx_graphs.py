@@ -35,11 +35,13 @@ AXES = {
     "hidden": ("rows",),
     "step": ("rows",),
     "attentional": ("rows",),
+    "history": ("rows", "source"),
     "log_probabilities": ("rows",),
     "attention": ("rows", "source"),
     "next_hidden": ("rows",),
     "next_step": ("rows",),
     "next_attentional": ("rows",),
+    "next_history": ("rows", "source"),
 }
 """The first axes of all inputs and outputs: those of any length.
 

@@ -86,15 +86,16 @@ class LuongInputFeeding(AttentionalOutput):
         self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
         self.cell = CELLS[sizes.cell].step(2 * sizes.embedding, sizes.hidden)
 
-    def start(self, final: Float[Tensor, "batch value"]) -> State:
+    def start(self, final: Float[Tensor, "batch final"], mask: Bool[Tensor, "batch source"]) -> State:
         """The bridge, and an output of zeros."""
         zeros = final.new_zeros(final.shape[0], self.attention.linear.out_features)
-        return super().start(final)._replace(attentional=zeros)
+        return super().start(final, mask)._replace(attentional=zeros)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step, hidden, output = words_before(state, embedded), state.hidden, state.attentional
+        history = state.history
         assert output is not None
         cell = loop_cell(self.cell, self.recurrent_dropout(hidden), like=embedded)
         project_partner, mix = self.combine_in_loop(embedded, memory)
@@ -102,11 +103,12 @@ class LuongInputFeeding(AttentionalOutput):
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             hidden = cell(torch.cat((word.squeeze(1), output), dim=1), hidden)
             partner = self.dropout(self.visible(hidden))
-            attentions.append(self.attention_weights(word, partner.unsqueeze(1), memory, word_step))
-            output = torch.tanh(project_partner(partner) + mix(attentions[-1].weights.flatten(1)))
+            attention, history = self.attend(word, partner, memory, word_step, history)
+            output = torch.tanh(project_partner(partner) + mix(attention.weights.flatten(1)))
+            attentions.append(attention)
             outputs.append(output)
         attention = self.attention.merge_heads(concatenate(attentions))
-        return torch.stack(outputs, dim=1), State(hidden, step[:, -1] + 1, output), attention
+        return torch.stack(outputs, dim=1), State(hidden, step[:, -1] + 1, output, history), attention
 
 
 class DeepOutput(Decoder):
@@ -151,16 +153,17 @@ class Bahdanau(DeepOutput):
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        step, hidden = words_before(state, embedded), state.hidden
+        step, hidden, history = words_before(state, embedded), state.hidden, state.history
         combine = DeferredGradLinear(memory.folded, self.attention.project_partner(embedded))
         cell = loop_cell(self.cell, self.recurrent_dropout(hidden), like=embedded)
         states, attentions = [], []
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
-            attentions.append(self.attention_weights(word, self.visible(hidden).unsqueeze(1), memory, word_step))
-            hidden = cell(combine(attentions[-1].weights.flatten(1)), hidden)
+            attention, history = self.attend(word, self.visible(hidden), memory, word_step, history)
+            hidden = cell(combine(attention.weights.flatten(1)), hidden)
+            attentions.append(attention)
             states.append(self.visible(hidden))
         outputs, attention = self.read(states, embedded, attentions, memory)
-        return outputs, State(hidden, step[:, -1] + 1), attention
+        return outputs, State(hidden, step[:, -1] + 1, history=history), attention
 
 
 class Conditional(DeepOutput):
@@ -177,7 +180,7 @@ class Conditional(DeepOutput):
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
-        step, hidden = words_before(state, embedded), state.hidden
+        step, hidden, history = words_before(state, embedded), state.hidden, state.history
         first, second = (
             loop_cell(cell, self.recurrent_dropout(hidden), like=embedded) for cell in (self.first, self.cell)
         )
@@ -186,12 +189,12 @@ class Conditional(DeepOutput):
         for word, word_step in zip(embedded.split(1, dim=1), step.split(1, dim=1), strict=True):
             between = first(word.squeeze(1), hidden)
             query = self.visible(between)
-            attentions.append(self.attention_weights(word, query.unsqueeze(1), memory, word_step))
-            combined = project_partner(query) + mix(attentions[-1].weights.flatten(1))
-            hidden = second(combined, between)
+            attention, history = self.attend(word, query, memory, word_step, history)
+            hidden = second(project_partner(query) + mix(attention.weights.flatten(1)), between)
+            attentions.append(attention)
             states.append(self.visible(hidden))
         outputs, attention = self.read(states, embedded, attentions, memory)
-        return outputs, State(hidden, step[:, -1] + 1), attention
+        return outputs, State(hidden, step[:, -1] + 1, history=history), attention
 
 
 DECODERS: dict[str, type[Bahdanau] | type[Luong] | type[LuongInputFeeding] | type[Conditional]] = {

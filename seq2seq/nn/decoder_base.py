@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.attention.distributions import Attention
+from seq2seq.attention.history import HistoryScore
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.cells import CELLS, visible
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
@@ -37,11 +38,13 @@ class State(NamedTuple):
 
     `hidden` is the state of the recurrent cell (see `nn/cells.py`).
     `attentional` is the output for the last word, which a decoder with input feeding reads with the next one.
+    `history` is what a rule reads that follows the earlier weights (see `attention/history.py`).
     """
 
     hidden: Float[Tensor, "batch state"]
     step: Int[Tensor, "batch"]
     attentional: Float[Tensor, "batch output"] | None = None
+    history: Float[Tensor, "batch source"] | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """The parts by their names, without those that the decoder lacks."""
@@ -84,15 +87,17 @@ class Decoder(nn.Module):
         self.dropout = Dropout(dropout)
         self.width = sizes.hidden
 
-    def start(self, final: Float[Tensor, "batch final"]) -> State:
-        """The bridge: the first state of the decoder, `tanh(W final + b)`, from the final state of the encoder.
+    def start(self, final: Float[Tensor, "batch final"], mask: Bool[Tensor, "batch source"]) -> State:
+        """The first state of the decoder, `tanh(W final + b)`, from the final state of the encoder: the bridge.
 
-        For an LSTM, `final` is `[h; c]`, and there is a bridge for h and one, without tanh, for c.
+        For an LSTM, `final` is `[h; c]`, and there is a bridge for h and one, without tanh, for c. `mask` is that of
+        the source.
         """
         step = torch.zeros(final.shape[0], dtype=torch.long, device=final.device)
         hidden, *rest = final.chunk(1 + len(self.bridges), dim=1)
         cell_state = [bridge(vector) for bridge, vector in zip(self.bridges, rest, strict=True)]
-        return State(torch.cat((torch.tanh(self.bridge(hidden)), *cell_state), dim=1), step)
+        history = torch.zeros_like(mask, dtype=final.dtype) if self.attention.score.follows_history else None
+        return State(torch.cat((torch.tanh(self.bridge(hidden)), *cell_state), dim=1), step, history=history)
 
     def visible(self, state: Float[Tensor, "*rows state"]) -> Float[Tensor, "*rows hidden"]:
         """The part h of a state of the cell, which attention and the output layer read."""
@@ -111,11 +116,26 @@ class Decoder(nn.Module):
         hidden: Float[Tensor, "batch target hidden"],
         memory: Memory,
         step: Int[Tensor, "batch target"],
+        history: Float[Tensor, "batch source"] | None = None,
     ) -> Attention:
         """The weights of all heads. Q and K are those of the table in `nn/decoder.py`."""
         if self.attention.score.location_based:
             return self.attention.attention_weights(embedded, hidden, memory.mask, step)
-        return self.attention.attention_weights(hidden, memory.key, memory.mask, step)
+        return self.attention.attention_weights(hidden, memory.key, memory.mask, step, history)
+
+    def attend(
+        self,
+        word: Float[Tensor, "batch one embedding"],
+        hidden: Float[Tensor, "batch hidden"],
+        memory: Memory,
+        step: Int[Tensor, "batch one"],
+        history: Float[Tensor, "batch source"] | None,
+    ) -> tuple[Attention, Float[Tensor, "batch source"] | None]:
+        """The weights of one word in a loop, and the history of the next word."""
+        attention = self.attention_weights(word, hidden.unsqueeze(1), memory, step, history)
+        if history is not None and isinstance(self.attention.score, HistoryScore):
+            history = self.attention.score.next_history(history, attention.weights.squeeze(1))
+        return attention, history
 
     def combine_in_loop(
         self, embedded: Float[Tensor, "batch target embedding"], memory: Memory

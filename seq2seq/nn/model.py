@@ -78,7 +78,7 @@ class Model(nn.Module):
         """The memory of the sources and the first state of the decoder."""
         embedded = self.source_word_dropout(self._scaled(self.source_embedding(source)))
         outputs, final = self.encoder(self.dropout(embedded), mask)
-        return self.decoder.prepare_memory(self.dropout(outputs), mask), self.decoder.start(final)
+        return self.decoder.prepare_memory(self.dropout(outputs), mask), self.decoder.start(final, mask)
 
     def decode(
         self, target: Int[Tensor, "batch target"], state: State, memory: Memory

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 
 from seq2seq import config
-from seq2seq.attention.guide import Guide
 from seq2seq.checkpoint import Checkpoint, Training
 from seq2seq.checkpoint.state import State
 from seq2seq.nn.model import Model
@@ -15,27 +14,28 @@ from seq2seq.text.epochs import Epochs
 from seq2seq.text.store import Prepared, Store
 from seq2seq.training.average import WeightAverage
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective
 from seq2seq.training.optimizer import tensors_to_resume
 from seq2seq.training.static_step import StaticStep, collate_static, static_updates
 from seq2seq.training.step import Update, updates
 
 
 class Run(NamedTuple):
-    """The objects of a training run. `schedule` makes the learning rate schedule of a run from its number of steps.
+    """The objects of a training run.
 
-    `resample` makes the encoded training corpus of an epoch (see `seq2seq.text.epochs.Epochs`).
-    `guide` makes what guides the attention from the number of steps of an epoch.
+    `objective` is made from the number of steps of an epoch, `schedule` from that of the run, and `resample` makes the
+    encoded training corpus of an epoch (see `seq2seq.text.epochs.Epochs`).
     """
 
     configuration: config.Train
     prepared: Prepared
     model: Model
     optimizer: torch.optim.Optimizer
+    objective: Callable[[int], Objective]
     schedule: Callable[[int], Schedule]
     device: torch.device
     average: WeightAverage | None = None
     resample: Callable[[int], Store] | None = None
-    guide: Callable[[int], Guide | None] = lambda _: None
 
     def checkpoint(self, step: int, state: State, scores: dict[str, float]) -> Checkpoint:
         """A checkpoint of the current state. It shares its tensors with the run: later steps change them."""
@@ -53,29 +53,25 @@ class Run(NamedTuple):
     def updates(self, epochs: Epochs, *, start: int, end: int, schedule: Schedule) -> Iterator[Update]:
         """The optimiser steps `start + 1` to `end`, on the device of the run."""
         options, precision = self.configuration.training, self.configuration.device.precision
-        batch, guide = options.batch, self.guide(epochs.steps_per_epoch)
+        batch, objective = options.batch, self.objective(epochs.steps_per_epoch)
         if self.device.type == "cpu":
             return updates(
                 self.model,
                 self.optimizer,
                 epochs.steps(end, start=start),
+                objective=objective,
                 schedule=schedule,
-                smoothing=options.label_smoothing,
                 clip=options.clip,
-                r_drop=options.r_drop,
                 precision=precision,
-                guide=guide,
                 start=start,
             )
         step = StaticStep(
             self.model,
             self.optimizer,
-            smoothing=options.label_smoothing,
+            objective=objective,
             clip=options.clip,
-            r_drop=options.r_drop,
             precision=precision,
             graphs=self.configuration.device.graphs,
-            guide=guide,
         )
         collate = partial(collate_static, size=batch.size, unit=batch.unit, multiple=epochs.multiple, pin=True)
         return static_updates(step, epochs.collated(collate, end, start=start), schedule=schedule, start=start)

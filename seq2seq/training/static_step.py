@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seq2seq.attention.guide import Guide
 from seq2seq.nn.model import Model
 from seq2seq.runtime import distributed
 from seq2seq.runtime.cuda_graphs import CudaGraphs
@@ -27,8 +26,9 @@ from seq2seq.text.store import Store
 from seq2seq.text.tokenizer import EOS, PAD
 from seq2seq.training.freezing import trainable
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective, StepLoss, batch_loss
 from seq2seq.training.optimizer import gradient_norm, set_learning_rate, update_weights
-from seq2seq.training.step import StepLoss, Update, batch_loss, column_sums, too_large
+from seq2seq.training.step import Update, column_sums, too_large
 
 
 class Bucket(NamedTuple):
@@ -121,17 +121,14 @@ class StaticStep:
         model: Model,
         optimizer: torch.optim.Optimizer,
         *,
-        smoothing: float,
+        objective: Objective,
         clip: float | None,
         precision: str,
         graphs: bool,
-        r_drop: float = 0.0,
-        guide: Guide | None = None,
     ) -> None:
         """With `graphs`, operations are recorded as CUDA graphs. The other options are those of `updates`."""
         self.model, self.optimizer = model, optimizer
-        self.smoothing, self.clip, self.precision = smoothing, clip, precision
-        self.r_drop, self.guide = r_drop, guide
+        self.objective, self.clip, self.precision = objective, clip, precision
         self.graphs = CudaGraphs(enabled=graphs)
         self.parameters = trainable(model)
         self.device = self.parameters[0].device
@@ -161,8 +158,7 @@ class StaticStep:
 
     def _add_gradient(self, ids: Tensor, links: Tensor | None) -> None:
         with static_shapes(), products(self.precision, self.device):
-            batch = StaticBatch.from_ids(ids, links)
-            loss = batch_loss(self.model, batch, smoothing=self.smoothing, r_drop=self.r_drop, guide=self.guide)
+            loss = batch_loss(self.model, StaticBatch.from_ids(ids, links), self.objective)
             (loss.smoothed / self.tokens).backward()
         self.losses += torch.stack([value.detach() for value in loss])
 
@@ -190,7 +186,7 @@ def static_updates(
     """Makes one optimiser step for each group of batches, like `seq2seq.training.step.updates`."""
     for number, group in enumerate(groups, start=start + 1):
         step.model.train()
-        guided = step.guide is not None and step.guide.applies_at(number)
+        guided = step.objective.at(number).guide is not None
         batches = group if guided else [batch._replace(links=None, linked_tokens=0) for batch in group]
         counts = [
             (batch.source_tokens, batch.target_tokens, batch.ids.numel(), batch.linked_tokens) for batch in batches

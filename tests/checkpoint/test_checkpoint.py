@@ -206,7 +206,8 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
     found = checkpoint.load(tmp_path / "best")
     assert found.configuration == {
         "training": {
-            **{"seed": 3, "save_every": None, "freeze": [], "average": None, "r_drop": 0.0, "guide": GUIDE},
+            **{"seed": 3, "save_every": None, "freeze": [], "average": None, "guide": GUIDE},
+            **{"r_drop": 0.0, "coverage_loss": 0.0},
             "sample_subwords": {"source": None, "target": None},
         },
         "evaluation": {"tokenize": None},

@@ -18,6 +18,7 @@ from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.step import updates
 from tests.support.tiny import tiny_rule
@@ -77,7 +78,7 @@ def trained(tokenizers: Tokenizers) -> Model:
         make_optimizer(found, betas=(0.9, 0.98), weight_decay=0.0),
         [[batch]] * 300,
         schedule=Schedule(peak=0.02, warmup=10, total=300, decay="linear"),
-        smoothing=0.0,
+        objective=Objective(0.0),
         clip=1.0,
     ):
         if float(update.loss.smoothed) / update.tokens < 0.03:

@@ -25,9 +25,10 @@ from seq2seq.text.batches import LENGTH_MULTIPLE
 from seq2seq.text.epochs import Epochs
 from seq2seq.text.tokenizer import BOS, EOS
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective, batch_loss
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.static_step import StaticBatch, StaticStep, collate_static, static_updates
-from seq2seq.training.step import Update, batch_loss
+from seq2seq.training.step import Update
 from tests.support.programs import TEXT, choices, command, start
 from tests.support.static import linked_store, padded, store
 from tests.support.tiny import EVERYWHERE, PLACES, RULES, ragged_batch, tiny_model
@@ -49,7 +50,7 @@ def device() -> torch.device:
 
 def gradients(model: Model, ids: Tensor) -> list[Tensor]:
     """The loss of a padded batch and the gradient of each parameter, on the CPU."""
-    loss = batch_loss(model.train(), StaticBatch.from_ids(ids), smoothing=0.1).smoothed
+    loss = batch_loss(model.train(), StaticBatch.from_ids(ids), Objective(0.1)).smoothed
     parts = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
     return [loss.detach().cpu(), *(torch.zeros(()) if part is None else part.cpu() for part in parts)]
 
@@ -104,7 +105,7 @@ def test_hypotheses_are_those_of_the_cpu(place: str, size: int, device: torch.de
 @pytest.mark.parametrize("place", PLACES)
 def test_nothing_in_a_step_waits_for_the_device(place: str, distribution: str, device: torch.device) -> None:
     model = tiny_model(place, "general", distribution, dropout=0.3).to(device)
-    step = StaticStep(model, optimizer(model), smoothing=0.1, clip=1.0, precision="auto", graphs=False)
+    step = StaticStep(model, optimizer(model), objective=Objective(0.1), clip=1.0, precision="auto", graphs=False)
     batch = padded([3, 11, 7, 20])
     host = batch._replace(ids=batch.ids.pin_memory())
     step.add_gradient(host, host.target_tokens)
@@ -140,7 +141,9 @@ def trained(
     size, unit = 60, "tokens"
     text = store(90) if guide is None else linked_store(90)
     epochs = Epochs(text, size=size, unit=unit, accumulate=accumulate, seed=1, multiple=LENGTH_MULTIPLE)
-    step = StaticStep(model, optimizer(model), smoothing=0.1, clip=0.5, precision="float32", graphs=graphs, guide=guide)
+    step = StaticStep(
+        model, optimizer(model), objective=Objective(0.1, guide=guide), clip=0.5, precision="float32", graphs=graphs
+    )
     groups = (
         [
             collate_static(epochs.store, indices, size=size, unit=unit, multiple=LENGTH_MULTIPLE, pin=True)
@@ -183,7 +186,7 @@ def test_graphs_guide_the_attention_as_single_operations_do(loss: str, device: t
 
 def test_memory_that_does_not_suffice_is_told_and_survived(device: torch.device) -> None:
     model = tiny_model("luong", "general").to(device)
-    step = StaticStep(model, optimizer(model), smoothing=0.1, clip=1.0, precision="float32", graphs=True)
+    step = StaticStep(model, optimizer(model), objective=Objective(0.1), clip=1.0, precision="float32", graphs=True)
     large, small = (
         collate_static(store(90), indices, size=size, unit="sentences", multiple=1, pin=True)
         for indices, size in ((torch.arange(90).numpy(), 400_000), (torch.arange(9).numpy(), 9))

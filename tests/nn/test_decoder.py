@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from seq2seq.attention.history import HistoryScore
 from seq2seq.nn.decoder import LuongInputFeeding
 from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State
 from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
@@ -11,6 +12,7 @@ from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
 TARGET = 4
 LENGTHS = [5, 3, 1]
 SOURCE = 5
+MASK = torch.arange(SOURCE) < torch.tensor(LENGTHS).unsqueeze(1)
 
 everywhere = pytest.mark.parametrize(("place", "rule"), EVERY)
 
@@ -22,11 +24,11 @@ def test_there_is_something_to_test() -> None:
 def inputs(decoder: Decoder, widths: DecoderSizes) -> tuple[Tensor, State, Memory]:
     torch.manual_seed(2)
     value = torch.randn(len(LENGTHS), SOURCE, VALUE)
-    mask = torch.arange(SOURCE) < torch.tensor(LENGTHS).unsqueeze(1)
     embedded, hidden = torch.randn(len(LENGTHS), TARGET, EMBEDDING), torch.randn(len(LENGTHS), widths.hidden).tanh()
     output = torch.randn(len(LENGTHS), EMBEDDING).tanh() if isinstance(decoder, LuongInputFeeding) else None
-    state = State(hidden, torch.tensor([3, 0, 1]), output)
-    return embedded, state, Decoder.prepare_memory(decoder, value, mask)  # with the values, which `Luong` leaves out
+    history = torch.rand(MASK.shape) * MASK if decoder.attention.score.follows_history else None
+    state = State(hidden, torch.tensor([3, 0, 1]), output, history)
+    return embedded, state, Decoder.prepare_memory(decoder, value, MASK)  # with the values, which `Luong` leaves out
 
 
 def gru(weights: dict[str, Tensor], vector: Tensor, state: Tensor) -> Tensor:
@@ -43,11 +45,16 @@ def gru(weights: dict[str, Tensor], vector: Tensor, state: Tensor) -> Tensor:
     return (1 - update) * torch.tanh(from_input[2] + reset * from_state[2]) + update * state
 
 
-def mix(decoder: Decoder, word: Tensor, state: Tensor, memory: Memory, b: int, length: int) -> tuple[Tensor, Tensor]:
+def mix(
+    decoder: Decoder, word: Tensor, state: Tensor, memory: Memory, history: Tensor | None, b: int, length: int
+) -> tuple[Tensor, Tensor]:
     """Context and weights of one sentence, with Q and K from the table in `nn/decoder.py`, a head at a time."""
     score, value = decoder.attention.score, memory.value[b, :length]
     if score.location_based:
         scores = score(word[None, None], state[None, None])[0, :, :length]
+    elif history is not None:
+        assert isinstance(score, HistoryScore)
+        scores = score(state[None, None], memory.key[b : b + 1, :length], history[b, None, None, :length])[0]
     else:
         scores = score(state[None, None], memory.key[b : b + 1, :length])[0]
     weights = scores.softmax(dim=1)
@@ -72,7 +79,7 @@ def test_bahdanau_by_hand(rule: str) -> None:
     named = dict(decoder.named_parameters())
     for b, length in enumerate(LENGTHS):
         word, before = embedded[b, 0], state.hidden[b]
-        context, wanted = mix(decoder, word, before, memory, b, length)
+        context, wanted = mix(decoder, word, before, memory, state.history, b, length)
         combined = named["attention.linear.weight"] @ torch.cat((word, context)) + named["attention.linear.bias"]
         hidden = gru(cell(named, "cell"), combined, before)
         readout = named["readout.weight"] @ torch.cat((hidden, word, context)) + named["readout.bias"]
@@ -91,7 +98,7 @@ def test_luong_by_hand(rule: str) -> None:
     for b, length in enumerate(LENGTHS):
         word = embedded[b, 0]
         hidden = gru(cell(named, "gru", "_l0"), word, state.hidden[b])
-        context, wanted = mix(decoder, word, hidden, memory, b, length)
+        context, wanted = mix(decoder, word, hidden, memory, state.history, b, length)
         combined = named["attention.linear.weight"] @ torch.cat((hidden, context)) + named["attention.linear.bias"]
         torch.testing.assert_close(weights[b, 0, :length], wanted)
         torch.testing.assert_close(after.hidden[b], hidden)
@@ -110,7 +117,7 @@ def test_luong_with_input_feeding_by_hand(rule: str) -> None:
     for b, length in enumerate(LENGTHS):
         word = embedded[b, 0]
         hidden = gru(cell(named, "cell"), torch.cat((word, state.attentional[b])), state.hidden[b])
-        context, wanted = mix(decoder, word, hidden, memory, b, length)
+        context, wanted = mix(decoder, word, hidden, memory, state.history, b, length)
         combined = named["attention.linear.weight"] @ torch.cat((hidden, context)) + named["attention.linear.bias"]
         torch.testing.assert_close(weights[b, 0, :length], wanted)
         torch.testing.assert_close(after.hidden[b], hidden)
@@ -119,7 +126,11 @@ def test_luong_with_input_feeding_by_hand(rule: str) -> None:
 
 
 def test_input_feeding_starts_with_zeros() -> None:
-    output = tiny_decoder("luong_input_feeding", "general")[0].start(torch.randn(3, VALUE)).attentional
+    output = (
+        tiny_decoder("luong_input_feeding", "general")[0]
+        .start(torch.randn(3, VALUE), torch.ones(3, 4, dtype=torch.bool))
+        .attentional
+    )
     assert output is not None
     assert output.shape == (3, EMBEDDING)
     assert not output.any()
@@ -135,7 +146,7 @@ def test_conditional_by_hand(rule: str) -> None:
     for b, length in enumerate(LENGTHS):
         word = embedded[b, 0]
         between = gru(cell(named, "first"), word, state.hidden[b])
-        context, wanted = mix(decoder, word, between, memory, b, length)
+        context, wanted = mix(decoder, word, between, memory, state.history, b, length)
         combined = named["attention.linear.weight"] @ torch.cat((between, context)) + named["attention.linear.bias"]
         hidden = gru(cell(named, "cell"), combined, between)
         readout = named["readout.weight"] @ torch.cat((hidden, word, context)) + named["readout.bias"]
@@ -148,7 +159,7 @@ def test_conditional_by_hand(rule: str) -> None:
 def test_the_first_state_is_the_bridge(place: str) -> None:
     decoder, widths = tiny_decoder(place, "general")
     final = torch.randn(3, VALUE)
-    hidden = decoder.start(final).hidden
+    hidden = decoder.start(final, MASK).hidden
     assert hidden.shape == (3, widths.hidden)
     torch.testing.assert_close(hidden, torch.tanh(final @ decoder.bridge.weight.T + decoder.bridge.bias))
 
@@ -209,7 +220,7 @@ def test_every_parameter_gets_a_gradient(place: str, rule: str) -> None:
     decoder, widths = tiny_decoder(place, rule)
     embedded, _, memory = inputs(decoder, widths)
     memory = decoder.prepare_memory(torch.randn(len(LENGTHS), SOURCE, VALUE), memory.mask)
-    outputs, _, _ = decoder(embedded, decoder.start(torch.randn(len(LENGTHS), VALUE)), memory)
+    outputs, _, _ = decoder(embedded, decoder.start(torch.randn(len(LENGTHS), VALUE), memory.mask), memory)
     outputs.sum().backward()
     for name, parameter in decoder.named_parameters():
         assert parameter.grad is not None, name

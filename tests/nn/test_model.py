@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seq2seq.nn.model import TIES, Model
 from seq2seq.text.batches import Batch, batch_pairs
-from seq2seq.training.step import batch_loss
+from seq2seq.training.objective import Objective, batch_loss
 from tests.support.tiny import (
     EMBEDDING,
     EVERY,
@@ -28,7 +28,7 @@ everything = pytest.mark.parametrize(("place", "rule", "distribution"), EVERYWHE
 
 
 def gradients(model: Model, batch: Batch) -> list[Tensor]:
-    loss = batch_loss(model, batch, smoothing=0.1).smoothed
+    loss = batch_loss(model, batch, Objective(0.1)).smoothed
     return [*torch.autograd.grad(loss, list(model.parameters())), loss]
 
 
@@ -107,7 +107,7 @@ def test_an_untrained_model_knows_nothing(place: str, rule: str, distribution: s
     """Its loss is near that of guessing, `log(vocabulary)`, and each word is about as likely as the others."""
     model = tiny_model(place, rule, distribution, tie=tie).eval()
     batch = batch_pairs(sentences([6] * 40, seed=1), sentences([5] * 40, seed=2))
-    loss = float(batch_loss(model, batch, smoothing=0.0).negative_log_likelihood.detach()) / batch.target_tokens
+    loss = float(batch_loss(model, batch, Objective(0.0)).negative_log_likelihood.detach()) / batch.target_tokens
     assert loss == pytest.approx(math.log(TARGET_VOCABULARY), abs=0.25)
 
 

@@ -15,6 +15,7 @@ from seq2seq.nn.model import Model
 from seq2seq.runtime.precision import products
 from seq2seq.training import step
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.step import updates
 from tests.support.programs import ROOT, SMALL, TEXT, write_corpus
@@ -53,7 +54,9 @@ def test_training_rounds_and_what_comes_between_steps_does_not(setting: str) -> 
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = Schedule(peak=0.01, warmup=0, total=2, decay="constant")
     groups = [[ragged_batch()], [ragged_batch()]]
-    for _ in updates(model, optimizer, groups, schedule=schedule, smoothing=0.1, clip=1.0, precision=setting):
+    for _ in updates(
+        model, optimizer, groups, schedule=schedule, objective=Objective(0.1), clip=1.0, precision=setting
+    ):
         assert not now()[0]
     assert calls == [("forward", setting == "auto"), ("backward", setting == "auto")] * 2
 

@@ -16,7 +16,7 @@ from seq2seq.nn.dropout import Dropout
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import EOS
-from seq2seq.training.step import batch_loss
+from seq2seq.training.objective import Objective, batch_loss
 from tests.support.programs import ROOT
 from tests.support.tiny import sentences
 
@@ -48,7 +48,10 @@ def test_the_plain_loop_has_the_same_loss_and_gradient(place: str, smoothing: fl
     ours = our_model(place, SIZES)
     plain = plain_model(ours, place, SIZES)
     batch = batch_pairs(*PAIR)
-    mine, other = batch_loss(ours, batch, smoothing=smoothing).smoothed, plain.loss(batch, smoothing=smoothing)
+    mine, other = (
+        batch_loss(ours, batch, Objective(smoothing)).smoothed,
+        plain.loss(batch, smoothing=smoothing),
+    )
     torch.testing.assert_close(mine, other)
     mine.backward()
     other.backward()
@@ -77,7 +80,7 @@ def test_the_plain_loop_drops_as_many_entries_of_each_width(place: str) -> None:
             if isinstance(module, nn.Dropout | Dropout):
                 module.register_forward_hook(_counting(widths))
         if model is ours:
-            batch_loss(ours, batch_pairs(*PAIR), smoothing=0.0)
+            batch_loss(ours, batch_pairs(*PAIR), Objective(0.0))
         else:
             model(batch_pairs(*PAIR))
         counts.append(widths)

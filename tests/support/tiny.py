@@ -22,13 +22,18 @@ LSTM = "_lstm"
 PLACES = sorted(DECODERS)
 LSTM_PLACES = [place + LSTM for place in PLACES]
 RULES = sorted(SCORES)
-EVERY = list(itertools.product(PLACES, RULES))
-"""Each rule in each place of the decoder."""
+EVERY = [
+    (place, rule)
+    for place, rule in itertools.product(PLACES, RULES)
+    if not (place == "luong" and SCORES[rule].follows_history)
+]
+"""Each rule in each place of the decoder, but for what `seq2seq.config` refuses."""
 EVERYWHERE = [
     (place, rule, distribution)
     for place, rule, distribution in itertools.product([*PLACES, "self_attention"], RULES, DISTRIBUTIONS)
     if not (SCORES[rule].is_uniform and DISTRIBUTIONS[distribution].is_hard)
     and not (place == "self_attention" and DISTRIBUTIONS[distribution].follows_target)
+    and not (place in ("luong", "self_attention") and SCORES[rule].follows_history)
 ]
 """Each rule with each distribution in each place, the encoder too, but for what `seq2seq.config` refuses."""
 WITH_LSTM = [

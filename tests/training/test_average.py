@@ -10,6 +10,7 @@ from seq2seq.text.epochs import Epochs
 from seq2seq.training.average import WeightAverage
 from seq2seq.training.freezing import freeze
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.static_step import StaticStep, collate_static, static_updates
 from tests.support.static import store
@@ -91,7 +92,7 @@ def test_after_static_steps_it_is_that_of_their_weights_and_nothing_waits() -> N
     """The update of the weights may be a CUDA graph: the average reads the same memory after it."""
     model = tiny_model()
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1)
-    step = StaticStep(model, optimizer, smoothing=0.1, clip=0.5, precision="float32", graphs=False)
+    step = StaticStep(model, optimizer, objective=Objective(0.1), clip=0.5, precision="float32", graphs=False)
     epochs = Epochs(store(), size=40, unit="tokens", accumulate=1, seed=1, multiple=LENGTH_MULTIPLE)
     groups = (
         [

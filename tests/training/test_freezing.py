@@ -13,9 +13,10 @@ from seq2seq.text.batches import LENGTH_MULTIPLE, collate
 from seq2seq.text.epochs import Epochs
 from seq2seq.training.freezing import freeze, freezing_remarks, trainable
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective, batch_loss
 from seq2seq.training.optimizer import gradient_norm, make_optimizer, tensors_to_resume
 from seq2seq.training.static_step import StaticBatch, StaticStep, collate_static, static_updates
-from seq2seq.training.step import batch_loss, updates
+from seq2seq.training.step import updates
 from tests.support.static import padded, store
 from tests.support.tiny import PLACES, tiny_model
 
@@ -37,9 +38,9 @@ def gradients(parts: Sequence[str], place: str, *, static: bool) -> dict[str, to
     indices = [3, 11, 7, 20]
     if static:
         with static_shapes():
-            batch_loss(model, StaticBatch.from_ids(padded(indices).ids), smoothing=0.1).smoothed.backward()
+            batch_loss(model, StaticBatch.from_ids(padded(indices).ids), Objective(0.1)).smoothed.backward()
     else:
-        batch_loss(model, collate(store(), np.array(indices)), smoothing=0.1).smoothed.backward()
+        batch_loss(model, collate(store(), np.array(indices)), Objective(0.1)).smoothed.backward()
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
@@ -65,7 +66,7 @@ def trained(parts: Sequence[str], *, static: bool, tie: str) -> tuple[Model, Mod
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1)
     epochs = Epochs(store(), size=40, unit="tokens", accumulate=3, seed=1, multiple=LENGTH_MULTIPLE)
     if static:
-        step = StaticStep(model, optimizer, smoothing=0.1, clip=0.5, precision="float32", graphs=False)
+        step = StaticStep(model, optimizer, objective=Objective(0.1), clip=0.5, precision="float32", graphs=False)
         step.losses, step.results, step.tokens = step.losses.double(), step.results.double(), step.tokens.double()
         batches = (
             [
@@ -76,7 +77,7 @@ def trained(parts: Sequence[str], *, static: bool, tie: str) -> tuple[Model, Mod
         )
         done = list(static_updates(step, batches, schedule=SCHEDULE))
     else:
-        done = list(updates(model, optimizer, epochs.steps(4), schedule=SCHEDULE, smoothing=0.1, clip=0.5))
+        done = list(updates(model, optimizer, epochs.steps(4), schedule=SCHEDULE, objective=Objective(0.1), clip=0.5))
     return before, model, optimizer, done
 
 
@@ -109,7 +110,7 @@ def test_the_static_form_trains_the_same_weights() -> None:
 def test_the_norm_is_that_of_the_parameters_that_train() -> None:
     model = tiny_model().double()
     freeze(model, ["encoder"])
-    batch_loss(model, collate(store(), np.array([3, 11])), smoothing=0.0).smoothed.backward()
+    batch_loss(model, collate(store(), np.array([3, 11])), Objective(0.0)).smoothed.backward()
     squares = sum(float((parameter.grad**2).sum()) for parameter in trainable(model) if parameter.grad is not None)
     assert float(gradient_norm(model)) == pytest.approx(squares**0.5)
 

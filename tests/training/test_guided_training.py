@@ -13,9 +13,10 @@ from seq2seq.nn.model import Model
 from seq2seq.runtime.static_shapes import static_shapes
 from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, collate
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective, batch_loss
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.static_step import HostBatch, StaticBatch, StaticStep, collate_static, static_updates
-from seq2seq.training.step import Update, batch_loss, updates
+from seq2seq.training.step import Update, updates
 from tests.support.static import linked_store, store
 from tests.support.tiny import PLACES, tiny_model
 from tests.training.test_static_step import _RefusesToWait
@@ -40,12 +41,14 @@ def padded(indices: list[int]) -> HostBatch:
 def train(model: Model, guide: Guide | None, groups: Sequence[Sequence[Batch]] | None = None) -> list[Update]:
     batches = groups or [[plain(indices) for indices in group] for group in GROUPS]
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1)
-    return list(updates(model, optimizer, batches, schedule=SCHEDULE, smoothing=0.1, clip=0.5, guide=guide))
+    return list(updates(model, optimizer, batches, schedule=SCHEDULE, objective=Objective(0.1, guide=guide), clip=0.5))
 
 
 def train_static(model: Model, guide: Guide | None) -> list[Update]:
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1)
-    step = StaticStep(model, optimizer, smoothing=0.1, clip=0.5, precision="float32", graphs=False, guide=guide)
+    step = StaticStep(
+        model, optimizer, objective=Objective(0.1, guide=guide), clip=0.5, precision="float32", graphs=False
+    )
     step.losses, step.results, step.tokens = step.losses.double(), step.results.double(), step.tokens.double()
     batches: Iterator[list[HostBatch]] = ([padded(indices) for indices in group] for group in GROUPS)
     return list(static_updates(step, batches, schedule=SCHEDULE))
@@ -64,7 +67,7 @@ def test_the_loss_is_that_of_the_mean_over_heads_times_its_weight(place: str, ru
     linked = batch.links.any(dim=2).nonzero().tolist()
     assert batch.linked_tokens == len(linked) < batch.target_tokens
     expected = -sum(float(attention[row, t, t].log()) for row, t in linked)
-    without, loss = (batch_loss(model, batch, smoothing=0.1, guide=guide) for guide in (None, GUIDE))
+    without, loss = (batch_loss(model, batch, Objective(0.1, guide=guide)) for guide in (None, GUIDE))
     assert float(loss.guide) == pytest.approx(expected, rel=1e-5)
     assert float(without.guide) == 0
     assert float(loss.smoothed.detach()) == pytest.approx(float(without.smoothed.detach()) + 0.7 * expected, rel=1e-5)
@@ -120,7 +123,9 @@ def test_after_the_last_step_it_is_a_step_without_a_guide() -> None:
 def test_nothing_in_a_guided_step_waits_for_the_device(place: str, loss: str) -> None:
     model, batch = tiny_model(place, dropout=0.3).train(), padded(INDICES[0])
     with _RefusesToWait(), static_shapes():
-        result = batch_loss(model, StaticBatch.from_ids(batch.ids, batch.links), smoothing=0.1, guide=Guide(loss, 1.0))
+        result = batch_loss(
+            model, StaticBatch.from_ids(batch.ids, batch.links), objective=Objective(0.1, guide=Guide(loss, 1.0))
+        )
         (result.smoothed / torch.tensor(7.0)).backward()
 
 
@@ -141,7 +146,7 @@ def test_it_learns_to_look_where_the_links_are(rule: str, distribution: str, los
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = Schedule(peak=0.02, warmup=0, total=150, decay="constant")
     guide = Guide(loss, weight=5.0)
-    done = list(updates(model, optimizer, groups, schedule=schedule, smoothing=0.0, clip=1.0, guide=guide))
+    done = list(updates(model, optimizer, groups, schedule=schedule, objective=Objective(0.0, guide=guide), clip=1.0))
     assert done[-1].loss.guide < 0.3 * done[0].loss.guide
     best = model.eval()(batch.source, batch.source_mask, batch.target_input)[1].weights.argmax(dim=2)
     linked = batch.links.any(dim=2)

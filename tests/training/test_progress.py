@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from seq2seq.checkpoint.state import Counts
+from seq2seq.training.objective import StepLoss
 from seq2seq.training.progress import Progress
-from seq2seq.training.step import StepLoss, Update
+from seq2seq.training.step import Update
 
 Point = tuple[int, dict[str, float]]
 

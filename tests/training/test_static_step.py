@@ -16,6 +16,7 @@ from seq2seq.text.epochs import Epochs
 from seq2seq.text.store import Sequences, Store
 from seq2seq.text.tokenizer import BOS, PAD
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective, batch_loss
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.static_step import (
     Bucket,
@@ -25,7 +26,7 @@ from seq2seq.training.static_step import (
     collate_static,
     static_updates,
 )
-from seq2seq.training.step import batch_loss, updates
+from seq2seq.training.step import updates
 from tests.support.static import padded, store
 from tests.support.tiny import EVERYWHERE, POSITIONS, tiny_model
 
@@ -34,7 +35,7 @@ SCHEDULE = Schedule(peak=0.01, warmup=2, total=20, decay="linear")
 
 
 def gradients(model: Model, batch: Batch | StaticBatch) -> list[torch.Tensor]:
-    loss = batch_loss(model, batch, smoothing=0.1)
+    loss = batch_loss(model, batch, Objective(0.1))
     found = torch.autograd.grad(loss.smoothed, list(model.parameters()), allow_unused=True)
     return [*loss, *(torch.zeros(()) if gradient is None else gradient for gradient in found)]
 
@@ -126,13 +127,15 @@ def trained(
     shape: dict[str, Any] = {"size": SIZE, "unit": "tokens", "multiple": LENGTH_MULTIPLE}
     epochs = Epochs(store(), **shape, accumulate=accumulate, seed=1, resample=resampled if resample else None)
     if static:
-        step = StaticStep(model, optimizer, smoothing=0.1, clip=clip, precision="float32", graphs=False)
+        step = StaticStep(model, optimizer, objective=Objective(0.1), clip=clip, precision="float32", graphs=False)
         step.losses, step.results, step.tokens = step.losses.double(), step.results.double(), step.tokens.double()
         batches = epochs.collated(partial(collate_static, **shape, pin=False), count)
         done = list(static_updates(step, batches, schedule=SCHEDULE, **options))
     else:
         done = list(
-            updates(model, optimizer, epochs.steps(count), schedule=SCHEDULE, smoothing=0.1, clip=clip, **options)
+            updates(
+                model, optimizer, epochs.steps(count), schedule=SCHEDULE, objective=Objective(0.1), clip=clip, **options
+            )
         )
     return done, list(model.parameters())
 
@@ -172,7 +175,7 @@ def test_a_step_that_is_not_finite_moves_nothing_and_is_forgotten() -> None:
     step = StaticStep(
         model,
         make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.1),
-        smoothing=0.1,
+        objective=Objective(0.1),
         clip=1.0,
         precision="float32",
         graphs=False,
@@ -224,7 +227,7 @@ def test_nothing_in_a_step_waits_for_the_device(place: str, rule: str, distribut
     model = tiny_model(place, rule, distribution, dropout=0.3, word_dropout=(0.1, 0.2), recurrent_dropout=0.2)
     batch = padded([3, 11, 7, 20]).ids
     with _RefusesToWait(), static_shapes():
-        loss = batch_loss(model, StaticBatch.from_ids(batch), smoothing=0.1, r_drop=5.0)
+        loss = batch_loss(model, StaticBatch.from_ids(batch), Objective(0.1, r_drop=5.0))
         (loss.smoothed / torch.tensor(7.0)).backward()
 
 

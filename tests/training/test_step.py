@@ -21,8 +21,9 @@ from seq2seq.text.batches import Batch, batch_pairs, batch_sentences, padding_sh
 from seq2seq.text.tokenizer import BOS, EOS
 from seq2seq.training import step as training
 from seq2seq.training.learning_rate import Schedule
+from seq2seq.training.objective import Objective, batch_loss
 from seq2seq.training.optimizer import load_tensors, make_optimizer, tensors_to_resume
-from seq2seq.training.step import Update, batch_loss, updates
+from seq2seq.training.step import Update, updates
 from tests.support.tiny import EVERY, PLACES, TARGET_VOCABULARY, ragged_batch, sentences, tiny_model
 from tests.support.unchecked import unchecked
 
@@ -51,7 +52,9 @@ def train(
 ) -> list[Update]:
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = Schedule(peak=rate, warmup=0, total=len(groups) + start, decay="constant")
-    return list(updates(model, optimizer, groups, schedule=schedule, smoothing=smoothing, clip=clip, start=start))
+    return list(
+        updates(model, optimizer, groups, schedule=schedule, objective=Objective(smoothing), clip=clip, start=start)
+    )
 
 
 def weights(model: Model) -> list[Tensor]:
@@ -89,7 +92,7 @@ def test_r_drop_by_the_formula(place: str, form: Callable[[], AbstractContextMan
     for module in (model.source_word_dropout, model.target_word_dropout):
         module.dropout.register_forward_hook(lambda _, __, mask: masks.append(mask))
     with form():
-        loss = batch_loss(model, batch, smoothing=0.1, r_drop=alpha)
+        loss = batch_loss(model, batch, Objective(0.1, r_drop=alpha))
         gradients = torch.autograd.grad(loss.smoothed, list(model.parameters()))
     halves = [mask.chunk(2) for mask in masks]
     assert not torch.equal(*halves[1])
@@ -99,7 +102,9 @@ def test_r_drop_by_the_formula(place: str, form: Callable[[], AbstractContextMan
         target = model.scale * model.target_embedding(batch.target_input) * halves[1][half]
         memory, final = model.encoder(source, batch.source_mask)
         outputs, _, _ = model.decoder(
-            target, model.decoder.start(final), model.decoder.prepare_memory(memory, batch.source_mask)
+            target,
+            model.decoder.start(final, batch.source_mask),
+            model.decoder.prepare_memory(memory, batch.source_mask),
         )
         logits = model.output(outputs)[batch.target_mask]
         gold = batch.target_output[batch.target_mask]
@@ -121,14 +126,32 @@ def test_r_drop_without_dropout_is_the_plain_loss() -> None:
     links = torch.zeros(*batch.target_output.shape, batch.source.shape[1], dtype=torch.bool)
     links[:, 0, 0] = True
     for each in (batch, batch._replace(links=links)):
-        plain, doubled = (batch_loss(model, each, smoothing=0.1, r_drop=alpha, guide=guide) for alpha in (0.0, 5.0))
+        plain, doubled = (batch_loss(model, each, Objective(0.1, r_drop=alpha, guide=guide)) for alpha in (0.0, 5.0))
         torch.testing.assert_close(doubled, plain)
         assert bool(plain.guide) == (each.links is not None)
 
 
+@pytest.mark.parametrize("place", ["luong", "bahdanau_lstm"])
+def test_the_coverage_loss_by_hand(place: str) -> None:
+    """The sum of the smaller of a weight and the sum of the weights before it, over target tokens."""
+    model, batch = tiny_model(place), ragged_batch()
+    weights = model(batch.source, batch.source_mask, batch.target_input)[1].weights.tolist()
+    expected = 0.0
+    for row, length in zip(weights, batch.target_mask.sum(dim=1).tolist(), strict=True):
+        for t in range(length):
+            expected += sum(min(row[t][j], sum(row[s][j] for s in range(t))) for j in range(len(row[t])))
+    plain, covered = (batch_loss(model, batch, Objective(0.1, coverage=weight)) for weight in (0.0, 0.7))
+    assert expected > 1
+    assert float(covered.smoothed.detach()) == pytest.approx(float(plain.smoothed.detach()) + 0.7 * expected, rel=1e-5)
+    assert covered.negative_log_likelihood == plain.negative_log_likelihood
+    (covered.smoothed - plain.smoothed).backward()
+    assert model.source_embedding.weight.grad is not None
+    assert model.source_embedding.weight.grad.any()
+
+
 def test_the_gradient_is_that_of_the_mean_over_tokens() -> None:
     model, batch = tiny_model(), ragged_batch()
-    loss = batch_loss(model, batch, smoothing=0.1).smoothed / batch.target_tokens
+    loss = batch_loss(model, batch, Objective(0.1)).smoothed / batch.target_tokens
     wanted = torch.stack([g.norm() for g in torch.autograd.grad(loss, list(model.parameters()))]).norm()
     (update,) = train(model, [[batch]])
     torch.testing.assert_close(update.gradient_norm, wanted)
@@ -143,7 +166,7 @@ def test_the_loss_counts_tokens_and_eos_but_no_padding() -> None:
         for b in range(len(batch.source))
         for t in range(int(batch.target_mask[b].sum()))
     )
-    found = batch_loss(model, batch, smoothing=0.0)
+    found = batch_loss(model, batch, Objective(0.0))
     torch.testing.assert_close(found.negative_log_likelihood, wanted.detach())
     torch.testing.assert_close(found.smoothed, wanted)
 
@@ -155,7 +178,7 @@ def test_a_step_that_is_not_finite_changes_nothing(spoilt: float) -> None:
     model, other = tiny_model(), tiny_model()
     optimizers = [make_optimizer(one, betas=(0.9, 0.98), weight_decay=0.01) for one in (model, other)]
     schedule = Schedule(peak=0.01, warmup=0, total=3, decay="constant")
-    options: dict[str, Any] = {"schedule": schedule, "smoothing": 0.1, "clip": 1.0}
+    options: dict[str, Any] = {"schedule": schedule, "objective": Objective(0.1), "clip": 1.0}
     steps = updates(model, optimizers[0], groups, **options)
     assert bool(next(steps).finite)
     before = weights(model)
@@ -178,7 +201,7 @@ def test_training_that_is_resumed_is_training_that_went_on(cut: int, distributio
     def steps(model: Model, optimizer: torch.optim.Optimizer, start: int, end: int) -> list[float]:
         schedule = Schedule(peak=0.01, warmup=2, total=3, decay="cosine")
         groups = [batches(2, 4), batches(6), batches(1, 5)][start:end]
-        made = updates(model, optimizer, groups, schedule=schedule, smoothing=0.1, clip=1.0, start=start)
+        made = updates(model, optimizer, groups, schedule=schedule, objective=Objective(0.1), clip=1.0, start=start)
         return [float(update.loss.smoothed) for update in made]
 
     def fresh(seed: int) -> tuple[Model, torch.optim.Optimizer]:
@@ -214,7 +237,7 @@ def test_a_state_of_another_model_is_refused(name: str, value: Tensor | None) ->
     model = tiny_model()
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = Schedule(peak=0.01, warmup=0, total=1, decay="constant")
-    list(updates(model, optimizer, [batches(6)], schedule=schedule, smoothing=0.1, clip=1.0))
+    list(updates(model, optimizer, [batches(6)], schedule=schedule, objective=Objective(0.1), clip=1.0))
     tensors = tensors_to_resume(model, optimizer)
     if value is None:
         del tensors[name]
@@ -244,7 +267,7 @@ def test_gradients_are_clipped_to_their_norm(clip: float) -> None:
     before = weights(model)
     schedule = Schedule(peak=0.5, warmup=0, total=1, decay="constant")
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0, fused=True)
-    (update,) = updates(model, optimizer, [[batch]], schedule=schedule, smoothing=0.1, clip=clip)
+    (update,) = updates(model, optimizer, [[batch]], schedule=schedule, objective=Objective(0.1), clip=clip)
     moved = torch.stack([(a - b).norm() for a, b in zip(weights(model), before, strict=True)]).norm()
     assert float(moved) == pytest.approx(0.5 * min(clip, float(update.gradient_norm)), rel=1e-3)
     assert float(update.gradient_norm) > 0.1  # told as it was before clipping
@@ -333,7 +356,7 @@ def test_a_ragged_batch_is_learnt_by_heart(place: str, rule: str) -> None:
     optimizer = make_optimizer(model, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = Schedule(peak=0.03, warmup=10, total=200, decay="linear")
     losses = []
-    for update in updates(model, optimizer, [batches(6)] * 200, schedule=schedule, smoothing=0.0, clip=1.0):
+    for update in updates(model, optimizer, [batches(6)] * 200, schedule=schedule, objective=Objective(0.0), clip=1.0):
         losses.append(float(update.loss.smoothed) / update.tokens)
         if losses[-1] < 0.03:
             break
@@ -381,7 +404,7 @@ def test_rewards_give_the_gradient_of_the_expected_loss() -> None:
     model.decoder.attention.distribution = Hard(
         DistributionSizes(query=1, window=1, hard=HardOptions("reinforce", temperature=1.0, soft=0.0))
     )
-    loss = batch_loss(model.train(), many, smoothing=0.0)
+    loss = batch_loss(model.train(), many, Objective(0.0))
     assert float(loss.smoothed.detach()) == pytest.approx(float(loss.negative_log_likelihood))
     found = torch.autograd.grad(loss.smoothed / copies, scores)
     for one, other in zip(found, wanted, strict=True):
