@@ -18,6 +18,7 @@ from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import RecurrentEncoder, SelfAttentionEncoder
 from seq2seq.nn.int8 import check_int8
+from seq2seq.nn.mistakes import make_mistakes
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.annotations import AnnotatedSplit
@@ -37,7 +38,7 @@ from seq2seq.text.store import Prepared, encode, prepare
 from seq2seq.text.subword_sampling import SideOptions, SubwordSampler
 from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.training.learning_rate import Schedule
-from seq2seq.training.objective import Objective
+from seq2seq.training.objective import Objective, TeacherForcing
 
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
@@ -178,7 +179,7 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         dropout=sizes.dropout,
         recurrent_dropout=sizes.recurrent_dropout,
     )
-    return Model(
+    model = Model(
         encoder,
         decoder,
         source_vocabulary=len(tokenizers.source),
@@ -190,6 +191,8 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         word_dropout=(sizes.source_word_dropout, sizes.target_word_dropout),
         positions=positions,
     )
+    make_mistakes(model, configuration.mistake)
+    return model
 
 
 def schedule(training: config.Training, total: int) -> Schedule:
@@ -197,13 +200,25 @@ def schedule(training: config.Training, total: int) -> Schedule:
     return Schedule(peak=training.learning_rate, warmup=training.warmup, total=total, decay=training.decay)
 
 
-def objective(options: config.Training, steps_per_epoch: int) -> Objective:
+def objective(configuration: config.Train, steps_per_epoch: int) -> Objective:
     """What training minimises."""
-    chosen, guide = options.guide, None
+    options = configuration.training
+    chosen, guide, teacher_forcing = options.guide, None, None
     if chosen.alignments is not None:
         last = None if chosen.epochs is None else chosen.epochs * steps_per_epoch
         guide = Guide(chosen.loss, weight=chosen.weight, last_step=last)
-    return Objective(options.label_smoothing, options.r_drop, options.coverage_loss, guide)
+    share = options.teacher_forcing
+    if (share.first, share.last) != (1, 1):
+        total = min(options.epochs * steps_per_epoch, options.steps or options.epochs * steps_per_epoch)
+        teacher_forcing = TeacherForcing(share.first, share.last, total)
+    return Objective(
+        options.label_smoothing,
+        r_drop=options.r_drop,
+        coverage=options.coverage_loss,
+        guide=guide,
+        counts_padding="loss_counts_padding" in configuration.mistake,
+        teacher_forcing=teacher_forcing,
+    )
 
 
 def translator(

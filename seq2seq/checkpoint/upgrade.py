@@ -9,10 +9,11 @@ _GUIDE = {
 }
 _HARD = {"estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
 ADDED: dict[str, dict[str, Any]] = {
-    "": {"evaluation": {"tokenize": None}, "init": None},
+    "": {"evaluation": {"tokenize": None}, "init": None, "mistake": []},
     "training": {
         **{"save_every": None, "freeze": [], "average": None, "guide": _GUIDE},
-        **{"r_drop": 0.0, "coverage_loss": 0.0, "sample_subwords": {"source": None, "target": None}},
+        **{"r_drop": 0.0, "coverage_loss": 0.0, "teacher_forcing": {"first": 1.0, "last": 1.0}},
+        **{"sample_subwords": {"source": None, "target": None}},
     },
     "model": {
         "cell": "gru",

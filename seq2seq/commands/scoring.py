@@ -17,6 +17,7 @@ from seq2seq.evaluation.evaluator import Evaluator
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.evaluation.tokenized_text import tokenization_warning
+from seq2seq.nn import mistakes
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder, run_folder_of
@@ -94,7 +95,7 @@ def score(options: config.Evaluate) -> Scored:
         scores=scores,
         title=f"{split.name}: {sentences}, {search}, {models}",
         warning=tokenization_warning(split.name, references, hypotheses.texts),
-        remarks=[*remarks, *filter(None, [trained.attention_note()])],
+        remarks=[*mistakes.remarks(configuration.mistake), *remarks, *filter(None, [trained.attention_note()])],
         interventions={
             intervention_name(each, options.attention): results["interventions"][each][name] for each in changed
         },

@@ -24,6 +24,7 @@ from seq2seq.evaluation.evaluator import Evaluator
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
 from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.evaluation.tokenized_text import tokenization_warning
+from seq2seq.nn import mistakes
 from seq2seq.nn.model import Model
 from seq2seq.reporting.tensorboard import Board, NullBoard
 from seq2seq.runtime import distributed
@@ -100,6 +101,8 @@ def train(
             log.info("%s", line)
     freeze(model, options.freeze)
     log.info("run folder %s", folder)
+    for line in mistakes.remarks(configuration.mistake):
+        log.warning("%s", line)
     _log_sizes(prepared, model, device)
     for line in freezing_remarks(model, options.freeze):
         log.info("%s", line)
@@ -108,7 +111,7 @@ def train(
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     average = None if options.average is None else WeightAverage(model, options.average)
     resample = build.subword_sampler(configuration, text.corpus.train, prepared, longest_source=model.longest_source)
-    objective, schedule = partial(build.objective, options), partial(build.schedule, options)
+    objective, schedule = partial(build.objective, configuration), partial(build.schedule, options)
     run = Run(configuration, prepared, model, optimizer, objective, schedule, device, average, resample)
     start = restore(run, folder, resumed, state)
     assert start.training is not None

@@ -5,7 +5,7 @@ No option has a default here: all values are in `configs/`, so that no default i
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.scores import SCORES
@@ -13,8 +13,9 @@ from seq2seq.config.dataset import Dataset
 from seq2seq.config.model import Attention, Decoder, Encoder, Model
 from seq2seq.config.search import Search
 from seq2seq.config.training import GOLD, Init, Training
-from seq2seq.config.types import Section, one_of
+from seq2seq.config.types import Section, as_names, one_of
 from seq2seq.evaluation.metrics import TOKENIZERS
+from seq2seq.nn.mistakes import MISTAKES
 from seq2seq.runtime.device import DEVICES
 from seq2seq.runtime.precision import PRECISIONS
 from seq2seq.text.tokenizer_kinds import SUBWORDS
@@ -46,6 +47,7 @@ class Train(Init):
     device: Device
     search: Search
     evaluation: Evaluation
+    mistake: Annotated[tuple[Annotated[str, one_of(MISTAKES)], ...], BeforeValidator(as_names)]
 
     @model_validator(mode="after")
     def _check_widths(self) -> "Train":
@@ -56,6 +58,12 @@ class Train(Init):
             raise ValueError(
                 f"training.r_drop={self.training.r_drop} compares two dropout masks, but nothing is dropped: set "
                 "model.dropout=0.1, for instance"
+            )
+        shares = self.training.teacher_forcing
+        if self.model.recurrent_dropout and (shares.first < 1 or shares.last < 1):
+            raise ValueError(
+                f"training.teacher_forcing.first={shares.first}, last={shares.last} decodes one word at a time, but "
+                f"model.recurrent_dropout={self.model.recurrent_dropout} needs one mask for all words: leave one out"
             )
         if self.dataset.tokenizer not in SUBWORDS and any(dict(self.training.sample_subwords).values()):
             raise ValueError(

@@ -11,6 +11,8 @@ from seq2seq.config.types import Fraction, PathOption, Paths, Positive, Section,
 from seq2seq.nn.model import PARTS
 from seq2seq.text.link_store import SPANS
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
 
 class Init(Section):
     """`init` is a checkpoint, or a run folder for its best one: training starts from its weights and tokenizers."""
@@ -59,6 +61,13 @@ class SampleSubwords(Section):
         return self.source is not None or self.target is not None
 
 
+class GoldShare(Section):
+    """The share of gold words that the decoder reads in training, at the first step and at the last one."""
+
+    first: Share
+    last: Share
+
+
 class Training(Section):
     """`freeze` are parts of the model that stay as they are (see `PARTS`).
 
@@ -79,6 +88,7 @@ class Training(Section):
     decay: Annotated[str, one_of(("constant", "linear", "cosine", "inverse_sqrt"))]
     label_smoothing: Fraction
     clip: Positive | None
+    teacher_forcing: GoldShare
     coverage_loss: Annotated[float, Field(ge=0, le=1000)]
     r_drop: Annotated[float, Field(ge=0, le=1000)]
     average: Annotated[float, Field(gt=0, lt=1)] | None

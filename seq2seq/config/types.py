@@ -34,6 +34,11 @@ def _no_null(path: Path) -> Path:
     return path
 
 
+def as_names(value: object) -> object:
+    """One name, or a list of names, as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
 def as_text(value: object) -> object:
     """Undoes YAML's conversion of text to an integer or NaN: a file 2024, or the language nan.
 

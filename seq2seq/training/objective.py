@@ -7,15 +7,32 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from seq2seq.attention.distributions import Attention
 from seq2seq.attention.guide import Guide
 from seq2seq.attention.history import coverage_loss
 from seq2seq.nn.cross_entropy import symmetric_divergence
+from seq2seq.nn.decoder_base import concatenate
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import PaddedPairs
 
 
+class TeacherForcing(NamedTuple):
+    """The share of gold words among those that the decoder reads. It changes linearly from the first to the last step.
+
+    In place of a gold word the decoder reads its own most likely word (scheduled sampling, Bengio et al. 2015).
+    """
+
+    first: float
+    last: float
+    steps: int
+
+    def share(self, step: int) -> float:
+        """The share at a step, counted from 1."""
+        return self.first + (self.last - self.first) * min(1.0, (step - 1) / max(1, self.steps - 1))
+
+
 class Objective(NamedTuple):
-    """The parts of the loss.
+    """The parts of the loss, and what the decoder reads.
 
     - `smoothing`: of the labels (Szegedy et al. 2016, section 7)
     - `r_drop`: alpha of R-Drop (Liang et al. 2021, equation 4). Each sentence is in the batch twice, with two dropout
@@ -24,16 +41,23 @@ class Objective(NamedTuple):
       next word under the two masks.
     - `coverage`: the weight of `seq2seq.attention.history.coverage_loss`
     - `guide`: guides the attention of batches with links
+    - `counts_padding`: whether padding is a word to predict, which is a mistake (see `seq2seq/nn/mistakes.py`)
+    - `teacher_forcing`: None if the decoder reads gold words only; `gold_share` is then the share of the current step
     """
 
     smoothing: float
     r_drop: float = 0.0
     coverage: float = 0.0
     guide: Guide | None = None
+    counts_padding: bool = False
+    teacher_forcing: TeacherForcing | None = None
+    gold_share: float | Tensor = 1.0
 
     def at(self, step: int) -> "Objective":
-        """The objective of a step, counted from 1: without a guide whose steps are over."""
-        return self if self.guide is None or self.guide.applies_at(step) else self._replace(guide=None)
+        """The objective of a step, counted from 1: its share of gold words, and no guide whose steps are over."""
+        guide = self.guide if self.guide is not None and self.guide.applies_at(step) else None
+        share = 1.0 if self.teacher_forcing is None else self.teacher_forcing.share(step)
+        return self._replace(guide=guide, gold_share=share)
 
 
 class StepLoss(NamedTuple):
@@ -66,7 +90,7 @@ class _Pairs(NamedTuple):
 
 
 def batch_loss(model: Model, batch: PaddedPairs, objective: Objective) -> StepLoss:
-    """The loss of a batch under teacher forcing."""
+    """The loss of a batch: under teacher forcing, or with words of its own where the objective says so."""
     if objective.r_drop == 0:
         return _loss(model, batch, objective)[0]
     loss, outputs = _loss(model, _Pairs.twice(batch), objective)
@@ -78,8 +102,12 @@ def batch_loss(model: Model, batch: PaddedPairs, objective: Objective) -> StepLo
 
 def _loss(model: Model, batch: PaddedPairs, objective: Objective) -> tuple[StepLoss, Tensor]:
     """The loss of a batch without R-Drop, and the decoder's outputs."""
-    outputs, attention = model(batch.source, batch.source_mask, batch.target_input)
-    loss = model.loss(outputs, batch.target_output, batch.target_mask, smoothing=objective.smoothing)
+    if objective.teacher_forcing is None:
+        outputs, attention = model(batch.source, batch.source_mask, batch.target_input)
+    else:
+        outputs, attention = _with_own_words(model, batch, objective.gold_share)
+    mask = torch.ones_like(batch.target_mask) if objective.counts_padding else batch.target_mask
+    loss = model.loss(outputs, batch.target_output, mask, smoothing=objective.smoothing)
     if objective.coverage:
         repetition = coverage_loss(attention.weights, batch.target_mask)
         loss = loss._replace(smoothed=loss.smoothed + objective.coverage * repetition)
@@ -92,6 +120,20 @@ def _loss(model: Model, batch: PaddedPairs, objective: Objective) -> tuple[StepL
     guide_loss = guide(attention.weights, batch.links)
     smoothed = loss.smoothed + guide.weight * guide_loss
     return StepLoss(smoothed, loss.negative_log_likelihood, guide_loss.detach()), outputs
+
+
+def _with_own_words(model: Model, batch: PaddedPairs, gold_share: float | Tensor) -> tuple[Tensor, Attention]:
+    """The decoder's outputs and attention, word by word. At random the next word is gold, or the most likely one."""
+    memory, state = model.encode(batch.source, batch.source_mask)
+    word, outputs, attentions = batch.target_input[:, :1], [], []
+    for gold in (*batch.target_input[:, 1:].split(1, dim=1), None):
+        output, state, attention = model.decode(word, state, memory)
+        outputs.append(output)
+        attentions.append(attention)
+        if gold is not None:
+            is_gold = torch.rand(gold.shape, device=gold.device) < gold_share
+            word = torch.where(is_gold, gold, model.output(output.detach()).argmax(dim=2))
+    return torch.cat(outputs, dim=1), concatenate(attentions)
 
 
 def _reinforce(model: Model, outputs: Tensor, log_probability: Tensor, batch: PaddedPairs) -> Tensor:

@@ -136,7 +136,7 @@ class StaticStep:
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
             parameter.grad = gradient
         self.inputs: dict[tuple[Bucket, bool], tuple[Tensor, Tensor | None]] = {}
-        self.tokens = torch.ones((), device=self.device)
+        self.tokens, self.gold_share = torch.ones(2, device=self.device).unbind()
         self.losses = torch.zeros(3, device=self.device)
         self.results = torch.zeros(5, device=self.device)
 
@@ -158,7 +158,8 @@ class StaticStep:
 
     def _add_gradient(self, ids: Tensor, links: Tensor | None) -> None:
         with static_shapes(), products(self.precision, self.device):
-            loss = batch_loss(self.model, StaticBatch.from_ids(ids, links), self.objective)
+            objective = self.objective._replace(gold_share=self.gold_share)
+            loss = batch_loss(self.model, StaticBatch.from_ids(ids, links), objective)
             (loss.smoothed / self.tokens).backward()
         self.losses += torch.stack([value.detach() for value in loss])
 
@@ -186,7 +187,9 @@ def static_updates(
     """Makes one optimiser step for each group of batches, like `seq2seq.training.step.updates`."""
     for number, group in enumerate(groups, start=start + 1):
         step.model.train()
-        guided = step.objective.at(number).guide is not None
+        objective = step.objective.at(number)
+        step.gold_share.fill_(objective.gold_share)
+        guided = objective.guide is not None
         batches = group if guided else [batch._replace(links=None, linked_tokens=0) for batch in group]
         counts = [
             (batch.source_tokens, batch.target_tokens, batch.ids.numel(), batch.linked_tokens) for batch in batches

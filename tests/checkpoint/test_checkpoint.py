@@ -52,6 +52,7 @@ def trained(tokenizers: Tokenizers, *, step: int = 7, tie: str = "target") -> Ch
             "none": None,
             "evaluation": {"tokenize": "intl"},
             "init": None,
+            "mistake": [],
         },
         tokenizers=tokenizers,
         weights=dict(tiny_model(tie=tie, seed=step).named_parameters()),
@@ -207,7 +208,7 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
     assert found.configuration == {
         "training": {
             **{"seed": 3, "save_every": None, "freeze": [], "average": None, "guide": GUIDE},
-            **{"r_drop": 0.0, "coverage_loss": 0.0},
+            **{"r_drop": 0.0, "coverage_loss": 0.0, "teacher_forcing": {"first": 1.0, "last": 1.0}},
             "sample_subwords": {"source": None, "target": None},
         },
         "evaluation": {"tokenize": None},
