@@ -1,0 +1,57 @@
+"""The lessons run from top to bottom, and what they show in the repository is what they show."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.support.programs import ROOT
+
+FOLDER = ROOT / "docs" / "lessons"
+LESSONS = sorted(FOLDER.glob("*.ipynb"))
+NUMBER = re.compile(r"-?\d+\.\d+(e-?\d+)?")
+LONGEST_READING = 15 * 200
+"""Words that are read in 15 minutes."""
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def printed(notebook: Any) -> list[str]:
+    """What each cell prints, without numbers that rounding changes, and the kinds of its other outputs."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not [output for output in outputs if output.get("name") == "stderr"], outputs
+    return [NUMBER.sub("#", output.text) if "text" in output else " ".join(sorted(output.data)) for output in outputs]
+
+
+def test_every_lesson_is_in_the_list() -> None:
+    links = re.findall(r"\]\(([^)]*\.ipynb)\)", (FOLDER / "README.md").read_text(encoding="utf-8"))
+    assert links == [path.name for path in LESSONS]
+    assert LESSONS
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_runs_and_prints_what_it_shows(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    stored, notebook = read(path), read(path)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert printed(notebook) == printed(stored)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_is_short_and_asks_questions(path: Path) -> None:
+    text = " ".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    assert len(text.split()) < LONGEST_READING
+    assert "**Question.**" in text
+    assert text.rstrip().rpartition("## ")[2].startswith("What to change next")
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_links_of_a_lesson_lead_to_files(path: Path) -> None:
+    text = " ".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert link.startswith("https://") or (FOLDER / link).exists(), link
