@@ -8,7 +8,6 @@ import torch
 from seq2seq import checkpoint
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.text.lines import read_lines
-from tests.commands.test_distributed import begin, finish
 from tests.support.programs import SMALL, TEXT, write_corpus
 from tests.support.warm import Warm
 
@@ -105,7 +104,7 @@ def test_resuming_does_not_need_the_file(warm: Warm, folder: Path) -> None:
 def test_all_processes_have_the_vectors_that_the_first_one_reads(warm: Warm, folder: Path) -> None:
     options = [*RUN, *APART, *FILES, *FROZEN]
     train(warm, folder, *options, "hydra.run.dir=alone")
-    finish(begin(folder, *options, "hydra.run.dir=two"))
+    warm("train", *options, "hydra.run.dir=two", folder=folder, status=0, processes=2)
     alone, two = last(folder, "alone").weights, last(folder, "two").weights
     for name in ("source_embedding.weight", "target_embedding.weight"):
         assert torch.equal(alone[name], two[name])
