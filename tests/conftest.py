@@ -120,7 +120,7 @@ def warm() -> Iterator[Warm]:
 
 @pytest.fixture(scope="module")
 def unchecked() -> Iterator[None]:
-    """A module without checks of shapes."""
+    """A module without checks of shapes, and with one picture of a validation."""
     with without_checks():
         yield
 
