@@ -94,6 +94,7 @@ class Warm:
 
 def serve() -> None:
     """A line of JSON for each program to start, and one for how it ended."""
+    import sacrebleu  # noqa: F401
     import torch
     import torch.utils.tensorboard
 
