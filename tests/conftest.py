@@ -1,6 +1,7 @@
 """What every test shares: one thread, and the real parallel text where it is present."""
 
 import fcntl
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -65,6 +66,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--all"):
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported out of each garbage collection to come."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
