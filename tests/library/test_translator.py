@@ -238,6 +238,7 @@ def test_what_has_the_wrong_type_is_refused_with_a_sentence(checkpoint: Path) ->
     """In a process of its own, without the types that are checked while tests run."""
     program = f"""
 import numpy, seq2seq
+from tests.support.unchecked import unchecked
 translator = seq2seq.load({str(checkpoint)!r}, device="cpu")
 for call in {[*WRONG_TYPES]!r}:
     try:
@@ -413,6 +414,7 @@ def test_an_ensemble_does_what_a_model_does(checkpoint: Path, translator: seq2se
         seq2seq.load([], device="cpu")
 
 
+@unchecked()
 def test_samples_from_python(translator: seq2seq.Translator, sentences: list[str]) -> None:
     options: inputs.SearchOptions = {"method": "sample", "beam_size": 60, "n_best": 60, "top_p": 0.99, "seed": 3}
     together = translator.translate(sentences, **options)
@@ -441,6 +443,7 @@ def test_minimum_bayes_risk_from_python(translator: seq2seq.Translator, sentence
         translator.search_tree("Ja.", beam_size=3, rank_by="bleu")
 
 
+@unchecked()
 def test_diverse_beams_from_python(translator: seq2seq.Translator, sentences: list[str]) -> None:
     for text in sentences:
         best = translator.translate(text, beam_size=6, groups=3, diversity=4.0, n_best=6)

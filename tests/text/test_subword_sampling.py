@@ -11,6 +11,7 @@ from seq2seq.text.corpus import InMemory, Pair
 from seq2seq.text.store import Prepared, Store, prepare
 from seq2seq.text.subword_sampling import SideOptions, SubwordSampler
 from tests.support.lines import made_up_text
+from tests.support.unchecked import unchecked
 
 KINDS = ["unigram", "bpe"]
 
@@ -104,6 +105,7 @@ def test_no_draw_is_longer_than_the_limit(tmp_path: Path) -> None:
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
+@unchecked()
 def test_a_run_goes_on_without_drawing_earlier_epochs_again(tmp_path: Path) -> None:
     """The same batches from any step on; with the steps of each epoch known, only the epochs to come are drawn."""
     text = prepared(tmp_path, longest=90)
