@@ -19,6 +19,7 @@ from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.text.alignment import Link, format_pharaoh
 from tests.library.conftest import OLD_RUN
 from tests.support.programs import CPU
+from tests.support.unchecked import unchecked
 
 LONG = "Der Junge schlief. " * 400
 
@@ -238,7 +239,6 @@ def test_what_has_the_wrong_type_is_refused_with_a_sentence(checkpoint: Path) ->
     """In a process of its own, without the types that are checked while tests run."""
     program = f"""
 import numpy, seq2seq
-from tests.support.unchecked import unchecked
 translator = seq2seq.load({str(checkpoint)!r}, device="cpu")
 for call in {[*WRONG_TYPES]!r}:
     try:
