@@ -1,6 +1,7 @@
 """What every test shares: one thread, and the real parallel text where it is present."""
 
 import fcntl
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -67,6 +68,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(left_out)]
 
 
+def pytest_collection_finish() -> None:
+    """Leaves what was imported out of each garbage collection to come."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _tiny_numbers() -> None:
     """A run in this process made nothing of them (`device.set_up`), and hypothesis wants them."""
@@ -120,7 +127,7 @@ def warm() -> Iterator[Warm]:
 
 @pytest.fixture(scope="module")
 def unchecked() -> Iterator[None]:
-    """A module without checks of shapes."""
+    """A module without checks of shapes, and with one picture of a validation."""
     with without_checks():
         yield
 

@@ -71,13 +71,11 @@ def segments(text: str) -> list[str]:
 
 def _characters(word: str) -> list[str]:
     """The word, split before and after each character of a script without spaces."""
-    parts = [word[0]] if word else []
-    for previous, character in pairwise(word):
-        if _is_mark(character) or not (is_unspaced(previous) or is_unspaced(character)):
-            parts[-1] += character
-        else:
-            parts.append(character)
-    return parts
+    starts = [0] if word else []
+    for index, (previous, character) in enumerate(pairwise(word), start=1):
+        if (is_unspaced(previous) or is_unspaced(character)) and not _is_mark(character):
+            starts.append(index)
+    return [word[start:end] for start, end in pairwise([*starts, len(word)])]
 
 
 def _is_mark(character: str) -> bool:

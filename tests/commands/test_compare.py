@@ -154,12 +154,16 @@ def test_a_failed_run_is_named_and_the_rest_reported(warm: Warm, copied: Path) -
     assert "| general " not in text
 
 
-def test_without_a_finished_run_there_is_no_report(warm: Warm, corpus: Path, tmp_path: Path) -> None:
+def test_without_a_finished_run_there_is_no_report(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = Path(shutil.copytree(corpus, tmp_path / "here"))
-    (folder / "train.de").write_text("Zu kurz.\n")
-    process = warm("scripts/compare", "attention=dot,general", *SHORT, "output=out", folder=folder, status=1)
-    assert len(process.told.splitlines()) == 3
-    assert "nothing to report" in process.told
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(program, "train", lambda run, _: f"{run.variant}, seed {run.seed}, failed: because")
+    assert program.run_comparison(["attention=dot,general", *SHORT, "output=out"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == [f"error: {rule}, seed 1, failed: because" for rule in ("dot", "general")]
+    assert told[2:] == ["error: no run finished, so there is nothing to report"]
     assert not list((folder / "out").glob("report*"))
 
 

@@ -24,6 +24,7 @@ from seq2seq.text.store import Filtered, Sequences, Store
 from tests.support.programs import ROOT, write_corpus
 from tests.support.runs import SHORT, configuration
 from tests.support.soak import differences, outcome
+from tests.support.warm import Warm
 
 ALIKE = ["training.accumulate=1", "training.batch.size=400", "attention.distribution=softmax", "model.dropout=0"]
 ALIKE += [
@@ -43,10 +44,10 @@ pytestmark = [
 ]
 
 
-def begin(folder: Path, *words: str, program: str = "train.py") -> subprocess.Popen[bytes]:
-    """Two processes of a program."""
+def begin(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    """Two processes of training, started by torchrun."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [*torchrun, str(ROOT / program), *words]
+    command = [*torchrun, str(ROOT / "train.py"), *words]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -59,11 +60,6 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, list[str]]:
         process.communicate()
         raise
     return process.returncode, [line for line in errors.decode().splitlines() if line.startswith(("error", "stopped"))]
-
-
-def finish(process: subprocess.Popen[bytes]) -> None:
-    """Waits for the end, which must be a good one."""
-    assert end(process) == (0, [])
 
 
 def wait_for(process: subprocess.Popen[bytes], log: Path, words: str) -> None:
@@ -84,11 +80,12 @@ def children(process: subprocess.Popen[bytes]) -> dict[int, int]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus, and `runs/two`, a run of two processes."""
     found = tmp_path_factory.mktemp("distributed")
     write_corpus(found)
-    finish(begin(found, *SHORT, *LONG, "hydra.run.dir=runs/two"))
+    ended = warm("train", *SHORT, *LONG, "hydra.run.dir=runs/two", folder=found, status=0, processes=2)
+    assert ended.told == ""
     return found
 
 
@@ -126,7 +123,9 @@ def test_processes_share_each_step_of_one_that_accumulates(processes: int, accum
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
-def test_two_processes_are_one_that_accumulates_two_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_are_one_that_accumulates_two_batches(
+    warm: Warm, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where an epoch's last step has one batch, so that one process has none."""
     monkeypatch.chdir(folder)
     one, two = folder / "runs" / "accumulated", folder / "runs" / "shared"
@@ -137,7 +136,7 @@ def test_two_processes_are_one_that_accumulates_two_batches(folder: Path, monkey
     epochs = Epochs(prepared.store, size=size, unit="tokens", accumulate=2, seed=alone.training.seed)
     steps = list(epochs.steps(results["train"]["steps"]))
     assert {len(batches) for batches in steps} == {1, 2}
-    finish(begin(folder, *SHORT, *ALIKE, f"hydra.run.dir={two}"))
+    warm("train", *SHORT, *ALIKE, f"hydra.run.dir={two}", folder=folder, status=0, processes=2)
     for name in ("best", "last"):
         wanted, found = (checkpoint.load(place / "checkpoints" / name) for place in (one, two))
         assert wanted.step == found.step
@@ -207,23 +206,22 @@ def test_a_run_goes_on_as_if_nothing_had_stopped_it(folder: Path, tmp_path: Path
     with pytest.raises(InputError, match=r"the run was started with 2 process\(es\) and needs as many; found 1"):
         plan_resume(place, {})
     killed(folder, place)
-    finish(begin(folder, f"resume={place}"))
+    assert end(begin(folder, f"resume={place}")) == (0, [])
     assert list(differences(outcome(folder / "runs" / "two"), outcome(place))) == []
 
 
-def test_one_process_says_what_is_wrong_and_leaves_nothing(tmp_path: Path) -> None:
-    status, errors = end(begin(tmp_path, "training.epochs=many"))
-    assert status != 0
-    assert len(errors) == 1
-    assert errors[0].startswith("error: training.epochs: ")
+def test_one_process_says_what_is_wrong_and_leaves_nothing(warm: Warm, tmp_path: Path) -> None:
+    ended = warm("train", "training.epochs=many", folder=tmp_path, processes=2)
+    assert ended.status == 2
+    (line,) = ended.told.splitlines()
+    assert line.startswith("error: training.epochs: ")
     assert list(tmp_path.glob("runs/*")) == []
 
 
-@pytest.mark.parametrize("program", ["evaluate.py", "translate.py"])
-def test_the_other_programs_are_one_process(program: str, tmp_path: Path) -> None:
-    status, errors = end(begin(tmp_path, f"checkpoint={tmp_path}", program=program))
-    assert status != 0
-    assert errors == ["error: torchrun: only training can use several processes; start this program by itself"]
+@pytest.mark.parametrize("program", ["evaluate", "translate"])
+def test_the_other_programs_are_one_process(warm: Warm, program: str, tmp_path: Path) -> None:
+    ended = warm(program, f"checkpoint={tmp_path}", folder=tmp_path, status=2, processes=2)
+    assert ended.told == "error: torchrun: only training can use several processes; start this program by itself\n"
 
 
 def test_a_sweep_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:

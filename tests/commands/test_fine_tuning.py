@@ -16,7 +16,6 @@ from seq2seq.checkpoint import Checkpoint
 from seq2seq.commands.compare import plan
 from seq2seq.commands.compare_request import parse_request
 from seq2seq.runtime.errors import InputError
-from tests.commands.test_distributed import begin, finish
 from tests.support.programs import CONFIGS
 from tests.support.warm import Warm
 
@@ -145,10 +144,10 @@ def test_frozen_parts_keep_their_weights_over_resume(warm: Warm, folder: Path) -
     assert "training.freeze: cannot change when a run is resumed" in refused
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="starts processes with torchrun")
-def test_two_processes_start_from_a_checkpoint_with_frozen_parts_and_an_average(folder: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="starts several processes")
+def test_two_processes_start_from_a_checkpoint_with_frozen_parts_and_an_average(warm: Warm, folder: Path) -> None:
     words = [*DATA, f"init={BEST}", FREEZE, "training.average=0.9", "training.steps=4", "hydra.run.dir=two"]
-    finish(begin(folder, *words))
+    warm("train", *words, folder=folder, status=0, processes=2)
     check_frozen(folder / "two", checkpoint.load(folder / BEST))
     last = checkpoint.load(folder / "two" / "checkpoints" / "last", training=True)
     assert last.training is not None

@@ -38,32 +38,38 @@ FORMATS: dict[str, tuple[Callable[[Pairs], str], list[str]]] = {
 }
 
 
+SHARED = [*SMALL, "dataset.source=de", "dataset.target=en", "dataset.vocabulary=330", "dataset.cache=cache"]
+SHARED += ["dataset.train=train", "dataset.validation=dev", "dataset.test=test", "training.steps=8", "search=greedy"]
+
+
+def train(warm: Warm, folder: Path, *options: str) -> float:
+    """Trains `run`, and returns its loss of the test split."""
+    warm("train", *SHARED, *options, "hydra.run.dir=run", folder=folder, status=0)
+    return float(json.loads((folder / "run" / "results.json").read_text())["test"]["loss"])
+
+
+@pytest.fixture(scope="module")
+def loss_of_files(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """The loss where two aligned files held the text."""
+    folder = tmp_path_factory.mktemp("files")
+    write_corpus(folder)
+    return train(warm, folder, "dataset=files")
+
+
 @pytest.mark.parametrize("dataset", FORMATS)
-def test_a_model_is_the_same_whatever_held_its_text(warm: Warm, tmp_path: Path, dataset: str) -> None:
+def test_a_model_is_the_same_whatever_held_its_text(
+    warm: Warm, tmp_path: Path, loss_of_files: float, dataset: str
+) -> None:
     write, options = FORMATS[dataset]
     write_corpus(tmp_path)
     for name in ("train", "dev", "test"):
         sides = ((tmp_path / f"{name}.{language}").read_text().splitlines() for language in ("de", "en"))
         (tmp_path / name).write_text(write(list(zip(*sides, strict=True))), encoding="utf-8")
     (tmp_path / "test").write_bytes(zstandard.compress((tmp_path / "test").read_bytes()))
-    shared = [*SMALL, "dataset.source=de", "dataset.target=en", "dataset.vocabulary=330", "dataset.cache=cache"]
-    shared += [
-        "dataset.train=train",
-        "dataset.validation=dev",
-        "dataset.test=test",
-        "training.steps=8",
-        "search=greedy",
-    ]
-    results = []
-    for kind, more in ((dataset, options), ("files", [])):
-        warm("train", f"dataset={kind}", f"hydra.run.dir={kind}", *shared, *more, folder=tmp_path, status=0)
-        results.append(json.loads((tmp_path / kind / "results.json").read_text()))
-    assert results[0]["test"]["loss"] == results[1]["test"]["loss"]
-    ended = warm(
-        "evaluate", f"checkpoint={dataset}/checkpoints/best", "device=cpu", "output=.", folder=tmp_path, status=0
-    )
+    assert train(warm, tmp_path, f"dataset={dataset}", *options) == loss_of_files
+    ended = warm("evaluate", "checkpoint=run/checkpoints/best", "device=cpu", "output=.", folder=tmp_path, status=0)
     assert ended.told == ""
-    assert json.loads((tmp_path / "evaluation.json").read_text())["test"]["loss"] == results[0]["test"]["loss"]
+    assert json.loads((tmp_path / "evaluation.json").read_text())["test"]["loss"] == loss_of_files
 
 
 def test_a_damaged_file_is_one_sentence(warm: Warm, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_training_takes_strange_text(warm: Warm, tmp_path: Path) -> None:
     sources = [*STRANGE.values(), *LONG.values(), *["The dog."] * 3, *[""] * 10_000]
     targets = [*others, *["Der Hund."] * 3, *LONG.values(), *[""] * 5_000, *[GOOD] * 5_000]
     add(tmp_path, "train", sources, targets)
-    arguments = [*TEXT, *SMALL, "dataset.vocabulary=420", "training.steps=2", "attention=general"]
+    arguments = [*TEXT, *SMALL, "dataset.vocabulary=420", "training.steps=2", "attention=general", "search=greedy"]
     ended = warm("train", *arguments, "hydra.run.dir=run", folder=tmp_path)
     assert (ended.status, ended.told) == (0, ""), ended.told
     # Of the strange ones one is blank, and one has 300 marks.

@@ -21,6 +21,8 @@ ADDED |= {"method", "temperature", "top_k", "top_p", "seed", "rank_by", "groups"
 DIFFERENT = ("_interval", "signature", "seconds", "_per_second")
 """Keys whose values may differ: intervals are computed in another way since, a signature has sacreBLEU's version."""
 TEXT_SCORES = ("bleu", "chrf", "ter", "exact")
+LINES = [f"source={OLD / 'sentences.de'}", f"target={OLD / 'translated.en'}"]
+"""A few lines to evaluate, where a test does not ask for the scores of the test split."""
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +136,9 @@ def test_an_old_checkpoint_draws_samples(warm: Warm, folder: Path) -> None:
     assert [line.split("\t")[2] for line in other.printed.decode().splitlines()] != [row[2] for row in own]
     message = warm.refused("translate", *options, "search.temperature=1.3", folder=folder)
     assert message == ("error: search.temperature=1.3 is for sampling, and search.method=beam: set search=sample")
-    ended = warm("evaluate", *options[:3], "search=sample", "search.top_k=2", "output=sampled", folder=folder, status=0)
+    ended = warm(
+        "evaluate", *options[:3], "search=sample", "search.top_k=2", *LINES, "output=sampled", folder=folder, status=0
+    )
     assert b"a sample" in ended.printed
 
 
@@ -155,7 +159,7 @@ def test_an_old_checkpoint_translates_with_minimum_bayes_risk(warm: Warm, folder
     assert message.startswith("error: search.rank_by=chrf compares several hypotheses, and search.size=1: ")
     title = "MBR by chrf of 3 samples"
     drawn = ["search=sample", "search.size=3", "search.rank_by=chrf", "output=risk"]
-    assert title in warm("evaluate", *options[:3], *drawn, folder=folder, status=0).printed.decode()
+    assert title in warm("evaluate", *options[:3], *drawn, *LINES, folder=folder, status=0).printed.decode()
 
 
 def test_an_old_checkpoint_translates_with_groups_of_beams(warm: Warm, folder: Path) -> None:
@@ -179,7 +183,9 @@ def test_an_old_checkpoint_translates_with_groups_of_beams(warm: Warm, folder: P
     assert message == "error: search.groups=4 must divide search.size=6: set search.size=8, for instance"
     message = warm.refused("translate", *options[:-1], "search=sample", "search.groups=2", folder=folder)
     assert message == "error: search.groups=2 divides a beam, and search.method=sample: set search=beam"
-    ended = warm("evaluate", *options[:3], "search=beam", "search.groups=5", "output=diverse", folder=folder, status=0)
+    ended = warm(
+        "evaluate", *options[:3], "search=beam", "search.groups=5", *LINES, "output=diverse", folder=folder, status=0
+    )
     assert b"beam 5 in 5 groups" in ended.printed
 
 
@@ -197,7 +203,7 @@ def test_a_run_folder_stands_for_its_best_checkpoint(warm: Warm, folder: Path) -
         for name in ("run", "run/checkpoints/best")
     ]
     assert scores[0] == scores[1]
-    warm("evaluate", "checkpoint=run", *common, "output=scored", folder=folder, status=0)
+    warm("evaluate", "checkpoint=run", *common, *LINES, "output=scored", folder=folder, status=0)
     message = warm.refused("score", "checkpoint=run", "search=sample", folder=folder)
     assert "give its values one by one: search.length_penalty, " in message
     message = warm.refused("translate", "checkpoint=run", "source=my.de", folder=folder)

@@ -36,6 +36,14 @@ def train(warm: Warm, folder: Path, name: str, *options: str) -> tuple[str, dict
     return ended.printed.decode(), {split: results[split] for split in ("validation", "test")}
 
 
+@pytest.fixture(scope="module")
+def scores_of_files(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The scores of a run on the corpus as it is, in aligned files."""
+    folder = tmp_path_factory.mktemp("files")
+    write_corpus(folder)
+    return train(warm, folder, "files", *TEXT)[1]
+
+
 def refusal(warm: Warm, folder: Path, *options: str) -> str:
     """The sentence of a run that must be refused."""
     ended = warm("train", *in_order(*RUN, *options, "hydra.run.dir=refused"), folder=folder)
@@ -59,7 +67,9 @@ def write_pairs(folder: Path, name: str, lines: Iterable[tuple[str, str]]) -> No
 # --- several corpora --------------------------------------------------------------------------------------------------
 
 
-def test_several_corpora_are_taken_in_order_and_counted(warm: Warm, tmp_path: Path) -> None:
+def test_several_corpora_are_taken_in_order_and_counted(
+    warm: Warm, scores_of_files: dict[str, Any], tmp_path: Path
+) -> None:
     write_corpus(tmp_path)
     whole = pairs(tmp_path, "train")
     write_pairs(tmp_path, "news", whole[:211])
@@ -68,7 +78,7 @@ def test_several_corpora_are_taken_in_order_and_counted(warm: Warm, tmp_path: Pa
     log, scores = train(warm, tmp_path, "several", *options, "dataset.train=[news,talks]")
     assert "training pairs: 211 in news, 89 in talks\n" in log
     assert "300 training pairs; left out: 0 empty, 0 too long" in log
-    assert scores == train(warm, tmp_path, "one", *options, "dataset.train=train")[1]
+    assert scores == scores_of_files
     found = refusal(warm, tmp_path, *options, "dataset.train=news,talks")
     assert "'dataset.train=[news,talks]' takes all in order" in found
     write_pairs(tmp_path, "talks", [*whole[211:], ("Ja.", "Yes.")])
@@ -85,7 +95,7 @@ def write_tables(folder: Path, row: Callable[[int, str, str], Iterable[str]]) ->
         (folder / name).write_text("".join(f"{line}\n" for line in rows), encoding="utf-8")
 
 
-def test_two_columns_of_a_wider_table(warm: Warm, tmp_path: Path) -> None:
+def test_two_columns_of_a_wider_table(warm: Warm, scores_of_files: dict[str, Any], tmp_path: Path) -> None:
     write_corpus(tmp_path)
     write_tables(tmp_path, lambda number, german, english: [str(number), english, str(number + 7), german])
     found = refusal(warm, tmp_path, *TSV)
@@ -93,7 +103,7 @@ def test_two_columns_of_a_wider_table(warm: Warm, tmp_path: Path) -> None:
     assert "dataset.columns=[1,2]" in found
     log, scores = train(warm, tmp_path, "table", *TSV, "dataset.columns=[4,2]")
     assert "warning" not in log
-    assert scores == train(warm, tmp_path, "files", *TEXT)[1]
+    assert scores == scores_of_files
     (tmp_path / "test").write_text("1\ta\t2\tb\n1\ta\t2\tb\tc\n")
     found = refusal(warm, tmp_path, *TSV, "dataset.columns=[4,2]")
     assert found.startswith("test, line 2: found 5 columns, need 4: dataset.columns is [4, 2]")
@@ -131,7 +141,9 @@ def test_quotes_that_are_none_of_a_spreadsheet(warm: Warm, tmp_path: Path) -> No
     assert "dataset.quoting=none" in found
 
 
-def test_a_header_is_warned_of_and_left_out_by_an_option(warm: Warm, tmp_path: Path) -> None:
+def test_a_header_is_warned_of_and_left_out_by_an_option(
+    warm: Warm, scores_of_files: dict[str, Any], tmp_path: Path
+) -> None:
     write_corpus(tmp_path)
     write_tables(tmp_path, lambda _, german, english: [german, english])
     for name in ("train", "dev", "test"):
@@ -142,7 +154,7 @@ def test_a_header_is_warned_of_and_left_out_by_an_option(warm: Warm, tmp_path: P
     log, scores = train(warm, tmp_path, "header", *TSV, "dataset.header=true")
     assert "warning" not in log
     assert (as_pairs["test"]["sentences"], scores["test"]["sentences"]) == (32, 31)
-    assert scores == train(warm, tmp_path, "files", *TEXT)[1]
+    assert scores == scores_of_files
 
 
 # --- text that is scored ----------------------------------------------------------------------------------------------
@@ -338,11 +350,11 @@ def test_text_in_another_normal_form_is_told_once(warm: Warm, sweep: Path, tmp_p
     assert "sources and 0 targets of 23 are not in NFC" in warning
 
 
-def test_a_normalization_is_that_of_all_text(warm: Warm, tmp_path: Path) -> None:
+def test_a_normalization_is_that_of_all_text(warm: Warm, scores_of_files: dict[str, Any], tmp_path: Path) -> None:
     form = "nfc"
     write_corpus(tmp_path)
     log, scores = train(warm, tmp_path, "composed", *TEXT, f"dataset.normalization={form}")
-    assert scores == train(warm, tmp_path, "as-it-is", *TEXT)[1]  # the corpus is NFC
+    assert scores == scores_of_files  # the corpus is NFC
     for side in ("de", "en"):
         decompose(tmp_path, *(f"{name}.{side}" for name in ("train", "dev", "test")))
     nfd = ["dataset.train=nfd-train", "dataset.validation=nfd-dev", "dataset.test=nfd-test"]

@@ -8,7 +8,6 @@ import torch
 from seq2seq import checkpoint
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.text.lines import read_lines
-from tests.commands.test_distributed import begin, finish
 from tests.support.programs import SMALL, TEXT, write_corpus
 from tests.support.warm import Warm
 
@@ -51,8 +50,14 @@ def last(folder: Path, name: str) -> Checkpoint:
     return checkpoint.load(folder / name / "checkpoints/last")
 
 
-def test_embeddings_are_the_vectors_and_stay_so_where_frozen(warm: Warm, folder: Path) -> None:
-    log = train(warm, folder, *RUN, *APART, *FILES, *FROZEN, "hydra.run.dir=frozen")
+@pytest.fixture(scope="module")
+def frozen(warm: Warm, folder: Path) -> str:
+    """The log of the run `frozen`."""
+    return train(warm, folder, *RUN, *APART, *FILES, *FROZEN, "hydra.run.dir=frozen")
+
+
+def test_embeddings_are_the_vectors_and_stay_so_where_frozen(warm: Warm, folder: Path, frozen: str) -> None:
+    log = frozen
     train(warm, folder, *RUN, *APART, *FROZEN, "hydra.run.dir=plain")
     assert "model.embeddings.source: 4 of " in log
     assert "pieces have vectors from de.vec, times 0.0" in log
@@ -102,11 +107,11 @@ def test_resuming_does_not_need_the_file(warm: Warm, folder: Path) -> None:
     assert weights[0] == weights[1]
 
 
+@pytest.mark.usefixtures("frozen")
 def test_all_processes_have_the_vectors_that_the_first_one_reads(warm: Warm, folder: Path) -> None:
     options = [*RUN, *APART, *FILES, *FROZEN]
-    train(warm, folder, *options, "hydra.run.dir=alone")
-    finish(begin(folder, *options, "hydra.run.dir=two"))
-    alone, two = last(folder, "alone").weights, last(folder, "two").weights
+    warm("train", *options, "hydra.run.dir=two", folder=folder, status=0, processes=2)
+    alone, two = last(folder, "frozen").weights, last(folder, "two").weights
     for name in ("source_embedding.weight", "target_embedding.weight"):
         assert torch.equal(alone[name], two[name])
 

@@ -126,6 +126,12 @@ def test_curves_of_runs_are_drawn(warm: Warm, sweep: Path, tmp_path: Path, acros
         assert because in said
 
 
+def test_a_validation_draws_four_sentences(alone: Path) -> None:
+    events = EventAccumulator(str(alone / "tensorboard")).Reload()
+    assert events.Tags()["images"] == [f"attention/{number}" for number in range(1, 5)]
+    assert {event.step for event in events.Images("attention/4")} <= {25, 50, 60}
+
+
 def test_tensorboard_holds_curves_pictures_and_settings(sweep: Path) -> None:
     events = EventAccumulator(str(sweep / "runs" / "general" / "tensorboard")).Reload()
     tags = events.Tags()

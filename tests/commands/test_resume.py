@@ -292,12 +292,22 @@ def test_what_may_stand_beside_resume(arguments: list[str], words: str) -> None:
         parse_resume(arguments)
 
 
+@pytest.fixture(scope="module")
+def longer(folder: Path) -> Path:
+    """A run with a learning rate that does not depend on the number of steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run.train(configuration("training.decay=inverse_sqrt"), folder / "runs" / "inverse")
+    return folder / "runs" / "inverse"
+
+
 @pytest.mark.parametrize("cut", [True, False])
-def test_a_run_can_go_on_for_longer(folder: Path, tmp_path: Path, cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_can_go_on_for_longer(
+    folder: Path, longer: Path, tmp_path: Path, cut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Finished, or cut off in its last scores: it becomes the longer run, to the bit, and is finished when that is."""
     monkeypatch.chdir(folder)
-    whole, place = tmp_path / "whole", tmp_path / "longer"
-    run.train(configuration("training.decay=inverse_sqrt"), whole)
+    place = tmp_path / "longer"
     with pytest.MonkeyPatch.context() as patch:
         if cut:
             patch.setattr(run, "write_json", at_call(1, run.write_json, before=True))
@@ -309,7 +319,7 @@ def test_a_run_can_go_on_for_longer(folder: Path, tmp_path: Path, cut: bool, mon
             go_on(place, steps=22)
     assert not (place / "results.json").exists()
     go_on(place)  # what was asked for stands in the checkpoint
-    assert list(differences(outcome(whole), outcome(place))) == []
+    assert list(differences(outcome(longer), outcome(place))) == []
     assert plan_resume(place, {}) is None
 
 

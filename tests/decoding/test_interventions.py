@@ -11,6 +11,7 @@ from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from tests.decoding.test_ensemble import CPU, MEMBERS, SOURCE, TARGET, TEXTS, model, translator
 from tests.support.tiny import PLACES
+from tests.support.unchecked import unchecked
 
 OPTIONS = InterventionOptions(seed=3, shift=2, head=1, temperature=0.5)
 SEVERAL_HEADS = model(SOURCE, "luong", "multihead", width=12, seed=4)
@@ -23,6 +24,7 @@ def transfer(own: Model) -> AttentionTransfer:
 
 @pytest.mark.parametrize("name", [*INTERVENTIONS, "checkpoint"])
 @pytest.mark.parametrize("batch", [1, 4])
+@unchecked()
 def test_a_search_agrees_with_forced_decoding(name: str, batch: int) -> None:
     changed = (
         transfer(SEVERAL_HEADS) if name == "checkpoint" else intervene(SEVERAL_HEADS, INTERVENTIONS[name](OPTIONS))
@@ -37,6 +39,7 @@ def test_a_search_agrees_with_forced_decoding(name: str, batch: int) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 5])
+@unchecked()
 def test_a_translators_model_can_be_changed_after_its_weights_were_laid_out(batch: int) -> None:
     change = INTERVENTIONS["shift"](OPTIONS)
     before = translator(SEVERAL_HEADS, batch=batch)

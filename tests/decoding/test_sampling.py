@@ -17,6 +17,7 @@ from seq2seq.decoding.prefix import start_prefixes, with_prefixes
 from seq2seq.decoding.sampling import Distribution, sample, uniform_numbers
 from tests.decoding.test_constraints import repeats
 from tests.support.toy import END, START, VOCABULARY, Rows, Toy
+from tests.support.unchecked import unchecked
 
 few = settings(max_examples=25, deadline=None)
 ALL = Distribution()
@@ -94,6 +95,7 @@ def test_impossible_tokens_are_never_drawn() -> None:
 
 
 @pytest.mark.parametrize("distribution", [ALL, Distribution(0.7), Distribution(1.0, 2), Distribution(1.5, 3, 0.9)])
+@unchecked()
 def test_translations_have_their_probabilities(distribution: Distribution) -> None:
     """All 13 translations of at most 2 words, in 20,000 samples."""
     toy, number = Toy(5), 20_000

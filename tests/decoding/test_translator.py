@@ -22,6 +22,7 @@ from seq2seq.training.objective import Objective
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.step import updates
 from tests.support.tiny import tiny_rule
+from tests.support.unchecked import unchecked
 
 POSITIONS = 40
 WORDS = ["".join(random.Random(seed).choices("abdegilmnorstü", k=3 + seed % 4)) for seed in range(40)]
@@ -123,6 +124,7 @@ def test_what_is_learnt_comes_out_as_text_in_order(trained: Model, tokenizers: T
 
 
 @pytest.mark.parametrize("size", [1, 3])
+@unchecked()
 def test_any_batch_gives_the_same_texts(trained: Model, tokenizers: Tokenizers, size: int) -> None:
     """Also of lines that the model has never seen, whose translations are nonsense of many lengths."""
     lines = [*LINES, *(line(seed) for seed in range(500, 512)), ""]

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my.de").write_text("Der Hund schläft.\n\nDie Frau liest.\n", encoding="utf-8")
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+@unchecked()
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of the README's first example."""
+    return seq2seq.train(*TINY, *QUICK, folder=tmp_path_factory.mktemp("trained") / "first", progress=False).folder
 
 
 def run(blocks: list[str]) -> list[str]:
@@ -69,21 +77,20 @@ def test_the_page_names_every_field_and_option() -> None:
     assert {*seq2seq.SearchNode._fields} <= named
 
 
-@pytest.mark.usefixtures("folder")
 @unchecked()
-def test_the_readmes_example_runs() -> None:
+def test_the_readmes_example_runs(trained: Path, folder: Path) -> None:
     (block,) = examples(README)
-    seq2seq.train(*TINY, folder="runs/first")
+    shutil.copytree(trained, folder / "runs" / "first")
     assert run([block])[0].endswith("]\n")
 
 
-def test_the_readmes_example_runs_in_a_notebook(folder: Path) -> None:
+def test_the_readmes_example_runs_in_a_notebook(trained: Path, folder: Path) -> None:
     """In a real kernel. The translation at the end of a cell is shown as HTML, and training as a bar."""
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: pip install -e '.[dev]'")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install -e '.[dev]'")
     from nbformat.v4 import new_code_cell, new_notebook
 
-    seq2seq.train(*TINY, folder="runs/first")
+    shutil.copytree(trained, folder / "runs" / "first")
     (block,) = examples(README)
     start = f"import sys; sys.path.insert(0, {str(ROOT)!r})"
     train = f"results = seq2seq.train(*{TINY + QUICK!r}, folder='runs/again')"

@@ -92,12 +92,16 @@ seq2seq.load("x").translate(iter(["Ein Satz."]), prefix=["A"])
 """
 
 
+CACHE = ROOT / ".mypy_cache" / "user"
+"""Where mypy keeps what it knows of the package: the first check takes five times as long as the next."""
+
+
 def test_a_users_file_is_checked_strictly(tmp_path: Path) -> None:
     (tmp_path / "user.py").write_text(USER, encoding="utf-8")
     (tmp_path / "wrong.py").write_text(WRONG, encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache")]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(CACHE)]
     files = [str(tmp_path / name) for name in ("user.py", "wrong.py")]
     checked = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, timeout=600)
     for file, lines in (("user.py", []), ("wrong.py", [3, 4, 5, 6, 7, 8])):
-        errors = re.findall(rf"^{re.escape(str(tmp_path))}/{file}:(\d+): error", checked.stdout, re.MULTILINE)
+        errors = re.findall(rf"/{file}:(\d+): error", checked.stdout)
         assert sorted({*map(int, errors)}) == lines, checked

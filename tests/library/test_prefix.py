@@ -7,6 +7,7 @@ import pytest
 
 import seq2seq
 from seq2seq.library import inputs
+from tests.support.unchecked import unchecked
 
 TEXT = "Wird ein fleißiger Mann mit Greta sprechen?"
 
@@ -23,6 +24,7 @@ def numbers(translation: seq2seq.Translation) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
+@unchecked()
 def test_without_a_prefix_nothing_changes_to_the_bit(
     translator: seq2seq.Translator, sentences: list[str], beam_size: int
 ) -> None:
@@ -33,6 +35,7 @@ def test_without_a_prefix_nothing_changes_to_the_bit(
     assert numbers(translator.translate(TEXT, prefix="")) == numbers(translator.translate(TEXT))
 
 
+@unchecked()
 def test_a_start_of_the_greedy_translation_gives_the_same(translator: seq2seq.Translator) -> None:
     greedy = translator.translate(TEXT, beam_size=1)
     for length in range(len(greedy.target_subwords) + 1):

@@ -35,7 +35,7 @@ def run_in_threads(work: Callable[[int], list[tuple[object, ...]]], threads: int
 def test_eight_threads_use_one_translator(translator: seq2seq.Translator) -> None:
     def work(number: int) -> list[tuple[object, ...]]:
         results = []
-        for i in range(6):
+        for i in range(len(TEXTS)):
             text = TEXTS[(number + i) % len(TEXTS)]
             one = translator.translate(text, beam_size=1 + number % 3)
             scored = translator.attend(text, "The boy sees a girl.")

@@ -19,6 +19,7 @@ from seq2seq.nn.int8 import int8_is_possible
 from seq2seq.text.alignment import Link, format_pharaoh
 from tests.library.conftest import OLD_RUN
 from tests.support.programs import CPU
+from tests.support.unchecked import unchecked
 
 LONG = "Der Junge schlief. " * 400
 
@@ -413,6 +414,7 @@ def test_an_ensemble_does_what_a_model_does(checkpoint: Path, translator: seq2se
         seq2seq.load([], device="cpu")
 
 
+@unchecked()
 def test_samples_from_python(translator: seq2seq.Translator, sentences: list[str]) -> None:
     options: inputs.SearchOptions = {"method": "sample", "beam_size": 60, "n_best": 60, "top_p": 0.99, "seed": 3}
     together = translator.translate(sentences, **options)
@@ -441,6 +443,7 @@ def test_minimum_bayes_risk_from_python(translator: seq2seq.Translator, sentence
         translator.search_tree("Ja.", beam_size=3, rank_by="bleu")
 
 
+@unchecked()
 def test_diverse_beams_from_python(translator: seq2seq.Translator, sentences: list[str]) -> None:
     for text in sentences:
         best = translator.translate(text, beam_size=6, groups=3, diversity=4.0, n_best=6)

@@ -1,5 +1,6 @@
 """The corpora of the tests. Each is generated once, in its own process, where no shape checks slow it down."""
 
+import gc
 import pickle
 import subprocess
 import sys
@@ -23,7 +24,12 @@ def run_apart(program: str, folder: Path, *arguments: str, hash_seed: str = "0")
     path = folder / "result"
     environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[3])}
     subprocess.run([sys.executable, "-c", program, str(path), *arguments], check=True, env=environment)
-    return pickle.loads(path.read_bytes())
+    gc.disable()  # it would look through a million objects again and again, now and for each later test
+    try:
+        return pickle.loads(path.read_bytes())
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
