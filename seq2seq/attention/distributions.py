@@ -34,7 +34,7 @@ class HardOptions(NamedTuple):
     """How `Hard` learns.
 
     `estimator` is one of `ESTIMATORS`. `temperature` is that of the softmax whose gradient replaces the gradient of the
-    choice. `soft` is the probability that a target word attends softly in training.
+    choice; `Softmax` has it, too. `soft` is the probability that a target word attends softly in training.
     """
 
     estimator: str
@@ -76,12 +76,19 @@ class Distribution(nn.Module):
 
 
 class Softmax(Distribution):
-    """`w_j = exp(e_j) / sum_k exp(e_k)`: soft attention, where every token has some weight."""
+    """`w_j = exp(e_j / T) / sum_k exp(e_k / T)`: soft attention, where every token has some weight.
+
+    The temperature T is 1 unless it is chosen. Above 1 weights are more equal, below 1 less.
+    """
 
     has_zeros = False
 
+    def __init__(self, sizes: DistributionSizes) -> None:
+        super().__init__(sizes)
+        self.temperature = sizes.hard.temperature
+
     def forward(self, scores: Scores, mask: Mask, query: Query, step: Step) -> Attention:
-        return Attention(masked_softmax(scores, mask))
+        return Attention(masked_softmax(scores if self.temperature == 1 else scores / self.temperature, mask))
 
 
 class Hard(Distribution):

@@ -17,7 +17,7 @@ class Attention(Section):
 
     `heads` is for score multihead; `window`, in tokens to each side, for the distributions local_m and local_p
     and the score location;
-    `estimator`, `temperature` and `soft` for the distribution hard.
+    `estimator` and `soft` for the distribution hard; `temperature` for softmax and hard.
     """
 
     score: Annotated[str, one_of(SCORES)]
@@ -33,6 +33,11 @@ class Attention(Section):
         if SCORES[self.score].is_uniform and DISTRIBUTIONS[self.distribution].is_hard:
             raise ValueError(
                 f"distribution={self.distribution} chooses by score, but with score={self.score} all are equal"
+            )
+        if self.temperature != 1 and self.distribution not in ("softmax", "hard"):
+            raise ValueError(
+                f"temperature={self.temperature} is for distribution=softmax and hard, not for distribution="
+                f"{self.distribution}: leave it out"
             )
         return self
 

@@ -17,6 +17,8 @@ from seq2seq.attention.distributions import (
     HardOptions,
 )
 from seq2seq.attention.masked_softmax import masked_softmax
+from seq2seq.attention.score_base import ScoreSizes
+from seq2seq.attention.scores import Dot, LuongDot
 
 QUERY = 5
 
@@ -194,6 +196,27 @@ def in_training(count: int, **options: object) -> tuple[Tensor, Attention, Tenso
     query, step = torch.zeros(1, count, QUERY), torch.zeros(1, count, dtype=torch.long)
     attention = distribution("hard", **options).train()(scores, mask, query, step)  # type: ignore[arg-type]
     return scores, attention, torch.tensor([0.0, 1.0, -1.0]).softmax(dim=0)
+
+
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
+def test_the_temperature_of_softmax(temperature: float) -> None:
+    scores = [0.5, -1.0, 2.0]
+    expected = (torch.tensor(scores) / temperature).softmax(dim=0).tolist()
+    assert weights("softmax", scores, temperature=temperature) == pytest.approx(expected)
+
+
+def test_the_scale_of_dot_is_a_temperature() -> None:
+    """`dot` is `luong_dot` with the temperature `sqrt(d)`, d the width of query and key."""
+    torch.manual_seed(1)
+    query, key = torch.randn(2, 3, 9), torch.randn(2, 4, 9)
+    mask, step = torch.ones(2, 1, 4, dtype=torch.bool), torch.zeros(2, 3, dtype=torch.long)
+    sizes = ScoreSizes(query=9, key=9, value=9, positions=1, heads=1)
+    found = []
+    for rule, temperature in ((Dot(sizes), 1.0), (LuongDot(sizes), 3.0)):
+        hard = HardOptions("straight_through", temperature=temperature, soft=0.0)
+        softmax = DISTRIBUTIONS["softmax"](DistributionSizes(query=9, window=1, hard=hard))
+        found.append(softmax(rule(query, rule.prepare(key)), mask, query, step).weights)
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])

@@ -104,6 +104,13 @@ def test_every_rule_goes_with_every_decoder(attention: str, decoder: str, tokeni
     build.model(configuration, tokenizers, positions=17)
 
 
+def test_a_temperature_is_for_softmax_and_hard() -> None:
+    for distribution in ("softmax", "hard"):
+        load(Train, composed("train", f"attention.distribution={distribution}", "attention.temperature=2"))
+    with pytest.raises(InputError, match=r"temperature=2.0 is for distribution=softmax and hard, not .*=sparsemax"):
+        load(Train, composed("train", "attention.distribution=sparsemax", "attention.temperature=2"))
+
+
 @pytest.mark.parametrize("attention", ["coverage", "location"])
 def test_rules_that_read_earlier_weights_need_a_loop(attention: str) -> None:
     with pytest.raises(InputError, match=rf"attention.score={attention} .* decoder=luong .* set decoder=luong_input"):

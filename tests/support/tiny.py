@@ -75,7 +75,7 @@ SOURCE_VOCABULARY, TARGET_VOCABULARY = 29, 23
 
 def tiny_rule(rule: str, distribution: str = "softmax") -> Rule:
     """An attention by name, with two heads where it has several."""
-    hard = HardOptions("gumbel", temperature=0.7, soft=0.0)
+    hard = HardOptions("gumbel", temperature=0.7 if distribution == "hard" else 1.0, soft=0.0)
     return Rule(SCORES[rule], DISTRIBUTIONS[distribution], heads=2, window=2, hard=hard)
 
 
