@@ -353,7 +353,7 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
             "device.xyz",
             "choose one of device.deterministic, device.graphs, device.kind, device.precision, device.threads",
         ),
-        ("lr", "choose one of attention, dataset, decoder, device, encoder, evaluation, init, model, search, training"),
+        ("lr", "choose one of attention, dataset, decoder, device, encoder, evaluation, init, mistake, model, search, training"),
     ],
 )
 def test_near(word: str, suggestion: str) -> None:
