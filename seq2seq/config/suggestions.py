@@ -14,8 +14,12 @@ def near(word: str, choices: Iterable[str]) -> str:
     choices = sorted(set(choices))
     if "." not in word and (exact := [choice for choice in choices if choice.rpartition(".")[2] == word]):
         return f"did you mean {' or '.join(exact[:3])}?"
-    siblings = [choice for choice in choices if choice.rpartition(".")[0] == section]
-    for pool in (siblings, choices):
+    section_of = {choice: choice.rpartition(".")[0] for choice in choices}
+    similar = difflib.get_close_matches(section, set(section_of.values()), n=1) if section else []
+    siblings, cousins = (
+        [choice for choice in choices if section_of[choice] in names] for names in ([section], similar)
+    )
+    for pool in (siblings, cousins, choices):
         by_name = {choice: choice.rpartition(".")[2] for choice in pool}
         names = difflib.get_close_matches(name, set(by_name.values()), n=3, cutoff=0.6)
         if matches := [choice for choice in pool if by_name[choice] in names]:

@@ -346,14 +346,18 @@ def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value
         ("epochs", "did you mean training.epochs or training.guide.epochs?"),
         ("target", "did you mean dataset.target or model.embeddings.target or training.sample_subwords.target?"),
         ("seed", "did you mean dataset.seed or search.seed or training.seed?"),
-        ("trianing.epochs", "did you mean training.epochs or training.guide.epochs?"),
+        ("trianing.epochs", "did you mean training.epochs?"),
         ("atention", "did you mean attention?"),
         ("search.sise", "did you mean search.size?"),
         (
             "device.xyz",
             "choose one of device.deterministic, device.graphs, device.kind, device.precision, device.threads",
         ),
-        ("lr", "choose one of attention, dataset, decoder, device, encoder, evaluation, init, mistake, model, search, training"),
+        (
+            "lr",
+            "choose one of attention, dataset, decoder, device, encoder, evaluation, init, mistake, model, search, "
+            "training",
+        ),
     ],
 )
 def test_near(word: str, suggestion: str) -> None:
