@@ -60,7 +60,9 @@ def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
                 **languages,
             )
         case config.Grammar():
-            made = built_in(preset=dataset.preset, seed=dataset.seed, cache=dataset.cache)
+            made = built_in(
+                preset=dataset.preset, seed=dataset.seed, cache=dataset.cache, invented_names=dataset.invented_names
+            )
             return normalized(made, dataset.normalization)
 
 

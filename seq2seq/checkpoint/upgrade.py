@@ -31,6 +31,7 @@ ADDED: dict[str, dict[str, Any]] = {
     "device": {"precision": "float32", "deterministic": False, "graphs": True},
 }
 ADDED_TO_OWN_TEXT: dict[str, Any] = {"hold_out": None}
+ADDED_TO_GRAMMAR: dict[str, Any] = {"invented_names": 0.0}
 ADDED_TO_TSV: dict[str, Any] = {"columns": None, "quoting": "none", "header": False}
 
 
@@ -47,6 +48,8 @@ def upgrade(values: dict[str, Any]) -> dict[str, Any]:
             section.update({**added, **section})
             if path == "dataset" and section.get("name") not in ("grammar", "multi30k"):
                 section.update({**ADDED_TO_OWN_TEXT, **section})
+            if path == "dataset" and section.get("name") == "grammar":
+                section.update({**ADDED_TO_GRAMMAR, **section})
             if path == "dataset" and section.get("name") == "tsv":
                 section.update({**ADDED_TO_TSV, **section})
     return values

@@ -67,6 +67,7 @@ class Grammar(Text):
     name: Literal["grammar"]
     preset: Annotated[str, one_of(("tiny", "small", "full"))]
     seed: Annotated[int, Field(ge=0)]
+    invented_names: Annotated[float, Field(ge=0, le=1)]
 
     @model_validator(mode="after")
     def _check_languages(self) -> "Grammar":

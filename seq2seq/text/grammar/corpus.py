@@ -17,6 +17,7 @@ from seq2seq.text.grammar.draw import Draw
 from seq2seq.text.grammar.draw_sentence import Sentences
 from seq2seq.text.grammar.entries import Lexicon
 from seq2seq.text.grammar.example import Drawn, Example, realise, translate
+from seq2seq.text.grammar.invented_names import InventedNames
 from seq2seq.text.grammar.lexicon import read_lexicon
 
 VERSION = "2"  # part of the key; raise it when the same lexicon gives different sentences
@@ -71,9 +72,12 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 @without_garbage_collection()
-def generate(preset: str, *, seed: int, lexicon: Path = LEXICON) -> Grammar:
-    """The corpus of that size. Raises `InputError` for an unknown preset or a bad lexicon."""
-    dealer, size = _dealer(preset, seed, lexicon)
+def generate(preset: str, *, seed: int, invented_names: float = 0.0, lexicon: Path = LEXICON) -> Grammar:
+    """The corpus of that size. Raises `InputError` for an unknown preset or a bad lexicon.
+
+    `invented_names` is the share of the names of training that are replaced by invented ones. All else stays the same.
+    """
+    dealer, size = _dealer(preset, seed, lexicon, invented_names)
     train = [example for _, example in dealer.training(size.train)]
     validation, test = dealer.held_out(size.held_out, ""), dealer.held_out(size.held_out, "")
     return Grammar(
@@ -81,20 +85,27 @@ def generate(preset: str, *, seed: int, lexicon: Path = LEXICON) -> Grammar:
     )
 
 
-def training_frame(number: int, preset: str, *, seed: int, lexicon: Path = LEXICON) -> Drawn:
+def training_frame(
+    number: int, preset: str, *, seed: int, invented_names: float = 0.0, lexicon: Path = LEXICON
+) -> Drawn:
     """The frame and the German side of the training example with that number, counted from 0."""
-    dealer, size = _dealer(preset, seed, lexicon)
+    dealer, size = _dealer(preset, seed, lexicon, invented_names)
     if not 0 <= number < size.train:
         raise InputError(f"grammar: found example {number}, expected 0 to {size.train - 1} for preset '{preset}'")
     return list(dealer.training(number + 1))[-1][0]
 
 
-def _dealer(preset: str, seed: int, lexicon: Path) -> tuple["_Dealer", Preset]:
+def _dealer(preset: str, seed: int, lexicon: Path, invented_names: float) -> tuple["_Dealer", Preset]:
     if preset not in PRESETS:
         raise InputError(f"grammar: found preset '{preset}', expected one of: {', '.join(PRESETS)}")
     tables, size = read_lexicon(lexicon), PRESETS[preset]
-    key = hashlib.sha256(f"{VERSION} {preset} {seed} {tables.digest}".encode()).hexdigest()
-    return _Dealer(core(tables, size.percent), key, size.min_count), size
+    identity = f"{VERSION} {preset} {seed} {tables.digest}"
+    key = hashlib.sha256(identity.encode()).hexdigest()
+    dealer = _Dealer(core(tables, size.percent), key, size.min_count)
+    if invented_names:
+        dealer.key = hashlib.sha256(f"{identity} {invented_names}".encode()).hexdigest()
+        dealer.names = InventedNames(tables.names, invented_names, seed=f"{key} names")
+    return dealer, size
 
 
 def _only(challenge: str) -> Callable[[Drawn, set[str]], bool]:
@@ -125,6 +136,7 @@ class _Dealer:
         self.sources: set[str] = set()
         self.targets: set[str] = set()
         self.words: Counter[str] = Counter()
+        self.names: InventedNames | None = None
         self.rejected: dict[str, list[Drawn]] = {}  # drawn for training and rejected for one novelty, by novelty
 
     def training(self, size: int) -> Iterator[tuple[Drawn, Example]]:
@@ -136,7 +148,11 @@ class _Dealer:
             novelties = self._novelties(drawn)
             if not novelties:
                 self.words.update(drawn.words)
-                yield drawn, self._deal(translate(drawn))
+                example = self._deal(translate(drawn))
+                if self.names is not None:
+                    drawn = self.names.rename(drawn)
+                    example = translate(drawn)
+                yield drawn, example
             elif len(novelties) == 1:
                 rejected = self.rejected.setdefault(novelties.pop(), [])
                 if len(rejected) < 1_000:  # more than a challenge set needs

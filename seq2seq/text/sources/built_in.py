@@ -16,25 +16,25 @@ from seq2seq.text.grammar.corpus import LEXICON, without_garbage_collection
 
 
 @without_garbage_collection()
-def built_in(*, preset: str, seed: int, cache: Path) -> Corpus:
+def built_in(*, preset: str, seed: int, cache: Path, invented_names: float = 0.0) -> Corpus:
     """The German-English corpus of the grammar in `text/grammar`. Raises InputError for a bad lexicon."""
-    path = cache / f"grammar-{_key(preset, seed)}.json.gz"
+    path = cache / f"grammar-{_key(preset, seed, invented_names)}.json.gz"
     content = _read(path)
     if content is None:
-        content = _generate(preset, seed)
+        content = _generate(preset, seed, invented_names)
         _write(path, content)
     splits = {name: _split(name, examples) for name, examples in content["splits"].items()}
     train, validation, test = (splits.pop(name) for name in ("train", "validation", "test"))
     return Corpus("de", "en", train, validation, test, challenges=tuple(splits.values()))
 
 
-def _key(preset: str, seed: int) -> str:
-    """A hash of all that decides the corpus: the code of the grammar, the lexicon, preset and seed."""
+def _key(preset: str, seed: int, invented_names: float) -> str:
+    """A hash of all that decides the corpus: the code of the grammar, the lexicon, preset, seed and names."""
     code, lexicon = (
         [(path.name, path.read_text(encoding="utf-8")) for path in sorted(folder.glob(pattern))]
         for folder, pattern in ((Path(grammar.__file__).parent, "*.py"), (LEXICON, "*.tsv"))
     )
-    return hashlib.sha256(json.dumps([code, lexicon, preset, seed]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([code, lexicon, preset, seed, invented_names]).encode()).hexdigest()[:32]
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
@@ -53,8 +53,8 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _generate(preset: str, seed: int) -> dict[str, Any]:
-    corpus = grammar.generate(preset, seed=seed)
+def _generate(preset: str, seed: int, invented_names: float) -> dict[str, Any]:
+    corpus = grammar.generate(preset, seed=seed, invented_names=invented_names)
     splits = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test, **corpus.challenges}
     return {"splits": splits}
 
