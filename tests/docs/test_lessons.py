@@ -34,6 +34,7 @@ def test_every_lesson_is_in_the_list() -> None:
     assert LESSONS
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_runs_and_prints_what_it_shows(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
