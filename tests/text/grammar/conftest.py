@@ -15,7 +15,8 @@ from seq2seq.text.grammar import Grammar
 _GENERATE = """
 import pickle, sys
 from seq2seq.text.grammar import generate
-pickle.dump(generate(sys.argv[2], seed=int(sys.argv[3])), open(sys.argv[1], "wb"))
+corpus = generate(sys.argv[2], seed=int(sys.argv[3]), invented_names=float(sys.argv[4]))
+pickle.dump(corpus, open(sys.argv[1], "wb"))
 """
 
 
@@ -34,14 +35,13 @@ def run_apart(program: str, folder: Path, *arguments: str, hash_seed: str = "0")
 
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Grammar]:
-    corpora: dict[tuple[str, int, str], Grammar] = {}
+    corpora: dict[tuple[str, int, str, float], Grammar] = {}
 
-    def corpus(preset: str, *, seed: int = 1, hash_seed: str = "0") -> Grammar:
-        key = (preset, seed, hash_seed)
+    def corpus(preset: str, *, seed: int = 1, hash_seed: str = "0", invented_names: float = 0.0) -> Grammar:
+        key = (preset, seed, hash_seed, invented_names)
         if key not in corpora:
-            corpora[key] = run_apart(
-                _GENERATE, tmp_path_factory.mktemp("grammar"), preset, str(seed), hash_seed=hash_seed
-            )
+            folder, options = tmp_path_factory.mktemp("grammar"), (preset, str(seed), str(invented_names))
+            corpora[key] = run_apart(_GENERATE, folder, *options, hash_seed=hash_seed)
         return corpora[key]
 
     return corpus
