@@ -213,6 +213,7 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
         },
         "evaluation": {"tokenize": None},
         "init": None,
+        "mistake": [],
     }
     assert all(torch.equal(found.weights[name], weight) for name, weight in saved.weights.items())
 

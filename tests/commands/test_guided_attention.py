@@ -11,11 +11,12 @@ from seq2seq.commands import train_and_score as run
 from seq2seq.commands.resume import plan_resume
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.runtime.errors import InputError
-from tests.commands.test_distributed import ALIKE, begin, finish
+from tests.commands.test_distributed import ALIKE
 from tests.commands.test_resume import Cut, at_call
 from tests.support.programs import write_corpus
 from tests.support.runs import SHORT, configuration
 from tests.support.soak import differences, outcome
+from tests.support.warm import Warm
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -83,12 +84,14 @@ def test_other_alignments_are_refused_on_resume(folder: Path, monkeypatch: pytes
         Path("train.align").write_text(text)
 
 
-def test_two_processes_are_one_that_accumulates_two_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_are_one_that_accumulates_two_batches(
+    warm: Warm, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder)
     options = [*ALIKE, "training.sample_subwords.source=null", "training.guide.alignments=train.align"]
     one, two = folder / "runs" / "accumulated", folder / "runs" / "shared"
     run.train(configuration(*options, "training.accumulate=2"), one)
-    finish(begin(folder, *SHORT, *options, f"hydra.run.dir={two}"))
+    warm("train", *SHORT, *options, f"hydra.run.dir={two}", folder=folder, status=0, processes=2)
     expected, shared = (checkpoint.load(path / "checkpoints" / "last") for path in (one, two))
     for key, weight in expected.weights.items():
         torch.testing.assert_close(shared.weights[key], weight, rtol=1e-3, atol=1e-4)

@@ -95,7 +95,7 @@ def training_frame(
     return list(dealer.training(number + 1))[-1][0]
 
 
-def _dealer(preset: str, seed: int, lexicon: Path, invented_names: float) -> tuple["_Dealer", Preset]:
+def _dealer(preset: str, seed: int, lexicon: Path, invented_names: float = 0.0) -> tuple["_Dealer", Preset]:
     if preset not in PRESETS:
         raise InputError(f"grammar: found preset '{preset}', expected one of: {', '.join(PRESETS)}")
     tables, size = read_lexicon(lexicon), PRESETS[preset]
