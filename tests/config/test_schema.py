@@ -63,6 +63,7 @@ def test_every_file_composes_and_builds_a_model(group: str, name: str, tokenizer
     assert sum(parameter.numel() for parameter in model.parameters()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "distribution"),
     [
@@ -89,6 +90,7 @@ def test_every_rule_goes_with_every_distribution_in_decoder_and_encoder(
     assert (model.longest_source == 17) == SCORES[attention].location_based
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "decoder"),
     [
@@ -333,6 +335,7 @@ def test_training_refuses_8_bit_weights() -> None:
         load(Train, with_value("device.precision", "int8"))
 
 
+@pytest.mark.slow
 @given(key=st.sampled_from(PLACES), value=VALUES)
 def test_whatever_stands_there_is_taken_or_refused_in_a_sentence(key: str, value: object) -> None:
     with suppress(InputError):

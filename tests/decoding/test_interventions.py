@@ -50,6 +50,7 @@ def test_a_translators_model_can_be_changed_after_its_weights_were_laid_out(batc
     assert texts != [[one.text for one in result] for result in before(TEXTS)]  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("rule", ["general", "concat", "multihead"])
 @torch.no_grad()

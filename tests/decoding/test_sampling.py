@@ -94,6 +94,7 @@ def test_impossible_tokens_are_never_drawn() -> None:
         assert ALL.draw(row, torch.tensor([uniform], dtype=torch.float64)).item() in (1, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distribution", [ALL, Distribution(0.7), Distribution(1.0, 2), Distribution(1.5, 3, 0.9)])
 @unchecked()
 def test_translations_have_their_probabilities(distribution: Distribution) -> None:

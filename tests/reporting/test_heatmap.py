@@ -58,6 +58,7 @@ def test_the_picture_is_darker_where_the_weight_is_greater() -> None:
     assert light[-1] < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [(1, 1), (3, 2), (12, 14), (40, 7), (5, 40), (60, 60)])
 @pytest.mark.parametrize("word", ["w", "Donaudampfschifffahrtsgesellschaft", "学校", "विद्यालय", "المدرسة"])
 def test_labels_are_whole_apart_and_readable(source: int, target: int, word: str) -> None:

@@ -53,6 +53,7 @@ def draws(segmenter: Segmenter, texts: list[str], seed: int = 1) -> list[list[in
     return [part.tolist() for part in np.split(ids, np.cumsum(lengths)[:-1])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [1e-3, 0.1, 1.0])
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\u2581")))
 @unchecked()
@@ -81,6 +82,7 @@ def test_without_chance_it_is_the_usual_segmentation(kind: str, tokenizer: Subwo
     assert draws(sharp, texts) == tokenizer.encode_batch(texts)
 
 
+@pytest.mark.slow
 def test_a_draw_depends_on_the_generator_only(kind: str, tokenizer: SubwordTokenizer) -> None:
     """Not on earlier draws, nor on the process."""
     texts = made_up_text(40)

@@ -167,6 +167,7 @@ def test_whatever_decides_the_content_decides_the_entry(tmp_path: Path, monkeypa
 FILES = ["entry.json", "source.model", "source.ids", "source.offsets", "target.model", "target.ids", "target.offsets"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["absent", "shorter", "empty", "longer"])
 def test_a_damaged_entry_is_made_anew(tmp_path: Path, name: str, damage: str) -> None:

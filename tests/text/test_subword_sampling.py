@@ -105,6 +105,7 @@ def test_no_draw_is_longer_than_the_limit(tmp_path: Path) -> None:
 # --- a run ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @unchecked()
 def test_a_run_goes_on_without_drawing_earlier_epochs_again(tmp_path: Path) -> None:
     """The same batches from any step on; with the steps of each epoch known, only the epochs to come are drawn."""

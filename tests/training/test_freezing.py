@@ -81,6 +81,7 @@ def trained(parts: Sequence[str], *, static: bool, tie: str) -> tuple[Model, Mod
     return before, model, optimizer, done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("static", [False, True])
 @pytest.mark.parametrize("tie", ["none", "target"])
 @pytest.mark.parametrize("parts", [["embeddings"], ["encoder", "embeddings"], ["decoder", "encoder"]])

@@ -129,6 +129,7 @@ def test_nothing_in_a_guided_step_waits_for_the_device(place: str, loss: str) ->
         (result.smoothed / torch.tensor(7.0)).backward()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "distribution", "loss"),
     [

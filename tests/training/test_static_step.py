@@ -140,6 +140,7 @@ def trained(
     return done, list(model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accumulate", "clip", "resample"), [(1, None, False), (1, 0.5, True), (3, None, False), (3, 0.5, False)]
 )
