@@ -51,6 +51,7 @@ def test_weights_are_weights_and_padding_has_none(place: str, rule: str, interve
     torch.testing.assert_close(weights.sum(dim=2), torch.full(weights.shape[:2], total))
 
 
+@pytest.mark.slow
 @everything
 @torch.no_grad()
 def test_a_sentence_alone_is_as_in_a_batch_and_a_word_at_a_time_as_all(

@@ -55,6 +55,7 @@ def test_groups_are_those_in_the_folder() -> None:
     assert all(choices(group) for group in GROUPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_every_file_composes_and_builds_a_model(group: str, name: str, tokenizers: Tokenizers) -> None:
     needed = NEEDED if group == "dataset" and name not in COMPLETE else []

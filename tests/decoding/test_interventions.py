@@ -22,6 +22,7 @@ def transfer(own: Model) -> AttentionTransfer:
     return AttentionTransfer([Member(own, SOURCE, str), DONOR])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*INTERVENTIONS, "checkpoint"])
 @pytest.mark.parametrize("batch", [1, 4])
 @unchecked()

@@ -296,6 +296,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_any_text_has_a_translation_that_is_consistent(translator: seq2seq.Translator, text: str) -> None:
     one = translator.translate(text, beam_size=2)

@@ -44,6 +44,7 @@ def gradients(parts: Sequence[str], place: str, *, static: bool) -> dict[str, to
     return {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("static", [False, True])
 @pytest.mark.parametrize("place", [*PLACES, "self_attention"])
 def test_the_other_gradients_are_those_of_the_whole_model(place: str, static: bool) -> None:
