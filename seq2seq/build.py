@@ -11,6 +11,7 @@ from seq2seq.attention.distributions import DISTRIBUTIONS, HardOptions
 from seq2seq.attention.guide import Guide
 from seq2seq.attention.layer import Rule
 from seq2seq.attention.scores import SCORES
+from seq2seq.config.types import as_tuple
 from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.translator import Translator
@@ -112,8 +113,7 @@ def alignments(options: config.Guide, train: Split) -> Alignments | None:
     if options.alignments == config.GOLD:
         assert isinstance(train, AnnotatedSplit), train.name
         return gold_alignments(train)
-    paths = options.alignments
-    return alignments_of_files([paths] if isinstance(paths, Path) else paths)
+    return alignments_of_files(as_tuple(options.alignments))
 
 
 def linked(configuration: config.Train, train: Split, prepared: Prepared, alignments: Alignments) -> Prepared:
@@ -211,8 +211,7 @@ def objective(configuration: config.Train, steps_per_epoch: int) -> Objective:
         guide = Guide(chosen.loss, weight=chosen.weight, last_step=last)
     share = options.teacher_forcing
     if (share.first, share.last) != (1, 1):
-        total = min(options.epochs * steps_per_epoch, options.steps or options.epochs * steps_per_epoch)
-        teacher_forcing = TeacherForcing(share.first, share.last, total)
+        teacher_forcing = TeacherForcing(share.first, share.last, options.total_steps(steps_per_epoch))
     return Objective(
         options.label_smoothing,
         r_drop=options.r_drop,

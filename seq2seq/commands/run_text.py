@@ -26,8 +26,7 @@ class RunText(NamedTuple):
     """The text of a run. `scored` are the validation split and, where there is one, the test split, by name.
 
     `fingerprints` are those of the raw text of each split, by name, and of the alignments that guide attention.
-    `positions` is the greatest source length in
-    tokens that the model is built for.
+    `positions` is the greatest source length in tokens that the model is built for.
     """
 
     corpus: Corpus

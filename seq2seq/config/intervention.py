@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from seq2seq.attention.interventions import INTERVENTIONS, InterventionOptions
-from seq2seq.config.types import PathOption, Section, one_of
+from seq2seq.config.types import PathOption, Section, as_names, one_of
 
 USES = {name: intervention.options for name, intervention in INTERVENTIONS.items()} | {"checkpoint": ("checkpoint",)}
 """The options that each intervention uses. `checkpoint` takes the weights of another model."""
@@ -20,13 +20,6 @@ NEEDS = {
 """Interventions whose option of the same name has no default, and what it is."""
 
 Name = Annotated[str, one_of(USES)]
-
-
-def _as_tuple(names: object) -> object:
-    """A single name as a tuple, and null as an empty one."""
-    if names is None or isinstance(names, str):
-        return () if names is None else (names,)
-    return tuple(names) if isinstance(names, list) else names
 
 
 class InterventionValues(Section):
@@ -70,7 +63,7 @@ class Interventions(InterventionValues):
 
     intervene: Annotated[
         tuple[Name, ...],
-        BeforeValidator(_as_tuple),
+        BeforeValidator(lambda names: () if names is None else as_names(names)),
     ]
 
     @model_validator(mode="after")

@@ -100,6 +100,11 @@ class Training(Section):
     save_every: PositiveInt | None
     log_every: PositiveInt
 
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """The number of steps of a whole run: those of all epochs, or `steps` if these are fewer."""
+        all_epochs = self.epochs * steps_per_epoch
+        return all_epochs if self.steps is None else min(all_epochs, self.steps)
+
     @model_validator(mode="after")
     def _check_something_trains(self) -> "Training":
         if PARTS.keys() - {"attention"} <= {*self.freeze}:

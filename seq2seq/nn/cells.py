@@ -1,6 +1,6 @@
 """The recurrent cells by name: GRU and LSTM, over time and as one step of a loop.
 
-Code that uses a cell sees a state as one vector. That of a GRU is h; that of an LSTM is `[h; c]`, and h is `visible`.
+Code that uses a cell sees a state as one vector. That of a GRU is h; that of an LSTM is `[h; c]`.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,6 @@ class Cell(NamedTuple):
 
 
 CELLS = {"gru": Cell(GRU, nn.GRUCell, vectors=1), "lstm": Cell(LSTM, nn.LSTMCell, vectors=2)}
-
-
-def visible(state: Float[Tensor, "*rows state"], width: int) -> Float[Tensor, "*rows hidden"]:
-    """The part h of a state: what attention and the output layer read. `width` is that of h."""
-    return state if state.shape[-1] == width else state[..., :width]
 
 
 def loop_cell(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.history import HistoryScore
 from seq2seq.attention.layer import Rule
-from seq2seq.nn.cells import CELLS, visible
+from seq2seq.nn.cells import CELLS
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
 from seq2seq.nn.dropout import Dropout
 
@@ -101,7 +101,7 @@ class Decoder(nn.Module):
 
     def visible(self, state: Float[Tensor, "*rows state"]) -> Float[Tensor, "*rows hidden"]:
         """The part h of a state of the cell, which attention and the output layer read."""
-        return visible(state, self.width)
+        return state if state.shape[-1] == self.width else state[..., : self.width]
 
     def prepare_memory(
         self, outputs: Float[Tensor, "batch source value"], mask: Bool[Tensor, "batch source"]

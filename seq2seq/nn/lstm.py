@@ -17,28 +17,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
-from seq2seq.nn.dropout import RecurrentDropout
+from seq2seq.nn.recurrence import RecurrentLayers
 
 
-class LSTM(nn.LSTM):
+class LSTM(RecurrentLayers, nn.LSTM):
     """`nn.LSTM`, batch first, with a mask for padding. A loop over time computes it in training and in search."""
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
-        layers: int = 1,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        bidirectional: bool = False,
-    ) -> None:
-        """The options are those of `seq2seq.nn.recurrence.GRU`."""
-        dropout = dropout if layers > 1 else 0.0  # PyTorch warns about dropout with one layer
-        super().__init__(
-            input_size, hidden_size, layers, dropout=dropout, bidirectional=bidirectional, batch_first=True
-        )
-        self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
 
     def forward(  # type: ignore[override]
         self,
@@ -74,11 +57,6 @@ class LSTM(nn.LSTM):
                 inputs, ends = self._layer(weights, inputs, initial, mask, dropout_masks)
             last.append(ends)
         return inputs, torch.cat(last)
-
-    def _is_single_step(self, inputs: Tensor) -> bool:
-        """Whether this is a step of one layer without gradients, such as a step of a search."""
-        is_cell = self.num_layers == 1 and not self.bidirectional
-        return is_cell and inputs.shape[1] == 1 and not torch.is_grad_enabled()
 
     def _layer(
         self,
@@ -190,7 +168,7 @@ def next_state(
     gates: Float[Tensor, "*rows gates"], cell_state: Float[Tensor, "*rows hidden"]
 ) -> tuple[Float[Tensor, "*rows hidden"], Float[Tensor, "*rows hidden"]]:
     """The next h and c, from the arguments of the gates i, f, g and o, one block beside the other."""
-    if not torch.is_grad_enabled() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+    if not torch.is_grad_enabled():  # such as while ONNX traces the model
         hidden, cell_state, *_ = _next_state(gates, cell_state)
         return hidden, cell_state
     return _Step.apply(gates, cell_state)  # type: ignore[no-untyped-call]

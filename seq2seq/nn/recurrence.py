@@ -24,12 +24,8 @@ from seq2seq.nn.gru_step import next_state, step_backward
 from seq2seq.runtime.static_shapes import has_static_shapes
 
 
-class GRU(nn.GRU):
-    """`nn.GRU`, batch first, with a mask for padding.
-
-    `h' = (1 - z) n + z h`, with reset gate r, update gate z and candidate n (Cho et al. 2014, with r applied after the
-    product, as in cuDNN). `seq2seq/nn/gru_step.py` has all formulas.
-    """
+class RecurrentLayers(nn.RNNBase):
+    """What GRU and LSTM share: options, and whether a call is one step. It precedes PyTorch's class among the bases."""
 
     def __init__(
         self,
@@ -47,10 +43,22 @@ class GRU(nn.GRU):
         for all steps of a sentence, layer and direction. Our own loop computes it on a GPU, too.
         """
         dropout = dropout if layers > 1 else 0.0  # PyTorch warns about dropout with one layer
-        super().__init__(
-            input_size, hidden_size, layers, dropout=dropout, bidirectional=bidirectional, batch_first=True
-        )
+        options: dict[str, Any] = {"dropout": dropout, "bidirectional": bidirectional, "batch_first": True}
+        super().__init__(input_size, hidden_size, layers, **options)  # type: ignore[arg-type]  # of nn.GRU or nn.LSTM
         self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
+
+    def _is_single_step(self, inputs: Tensor) -> bool:
+        """Whether a cell can compute this, such as a step of a search: it has a third of the operations of a layer."""
+        is_cell = self.num_layers == 1 and not self.bidirectional
+        return is_cell and inputs.shape[1] == 1 and not torch.is_grad_enabled()
+
+
+class GRU(RecurrentLayers, nn.GRU):
+    """`nn.GRU`, batch first, with a mask for padding.
+
+    `h' = (1 - z) n + z h`, with reset gate r, update gate z and candidate n (Cho et al. 2014, with r applied after the
+    product, as in cuDNN). `seq2seq/nn/gru_step.py` has all formulas.
+    """
 
     def forward(  # type: ignore[override]
         self,
@@ -63,7 +71,7 @@ class GRU(nn.GRU):
         In each row of the mask, tokens come before padding, and there is at least one token.
         """
         directions = 2 if self.bidirectional else 1
-        if state is not None and mask is None and self._is_single_step(inputs):
+        if state is not None and mask is None and inputs.device.type == "cpu" and self._is_single_step(inputs):
             hidden = torch.gru_cell(inputs[:, 0], state[0], *self._flat_weights)  # type: ignore[arg-type]
             return hidden.unsqueeze(1), hidden.unsqueeze(0)
         if state is None:
@@ -90,11 +98,6 @@ class GRU(nn.GRU):
             inputs = torch.cat((states[0], states[1].flip(0)), dim=-1) if self.bidirectional else states[0]
         outputs = inputs if padding is None else inputs.masked_fill(padding, 0.0)
         return outputs.transpose(0, 1), torch.cat(last)
-
-    def _is_single_step(self, inputs: Tensor) -> bool:
-        """Whether a cell can compute this, such as a step of a search: it has a third of the operations of a layer."""
-        is_cell = self.num_layers == 1 and not self.bidirectional
-        return is_cell and inputs.shape[1] == 1 and inputs.device.type == "cpu" and not torch.is_grad_enabled()
 
     def _stack_directions(self, steps: Tensor) -> Tensor:
         """(directions, steps, ...). The second direction has the steps in reverse order."""

@@ -64,7 +64,7 @@ def steps(
         resample=run.resample,
         step_counts=start.training.state.step_counts,
     )
-    total = min(options.epochs * epochs.steps_per_epoch, options.steps or 10**15)
+    total = options.total_steps(epochs.steps_per_epoch)
     validation_interval = epochs.steps_per_epoch if options.validate_every == "epoch" else options.validate_every
     counts, ranking = start.training.state.counts, start.training.state.standing
     if distributed.is_rank0():

@@ -9,10 +9,9 @@ import torch
 from seq2seq import checkpoint
 from seq2seq.commands import train_and_score as run
 from seq2seq.commands.resume import plan_resume
-from seq2seq.evaluation.metrics import Metrics
 from seq2seq.runtime.errors import InputError
 from tests.commands.test_distributed import ALIKE
-from tests.commands.test_resume import Cut, at_call
+from tests.commands.test_resume import cut_in_validation
 from tests.support.programs import write_corpus
 from tests.support.runs import SHORT, configuration
 from tests.support.soak import differences, outcome
@@ -56,10 +55,7 @@ def test_wherever_it_is_cut_it_goes_on(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(folder)
     for call in (1, 2):  # within the guided epoch, and after it
         cut = folder / "runs" / f"cut-{call}"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Metrics, "quick_scores", at_call(call, Metrics.quick_scores))
-            with pytest.raises(Cut):
-                run.train(configuration(*GUIDED), cut)
+        cut_in_validation(call, cut, *GUIDED)
         plan = plan_resume(cut, {})
         assert plan is not None
         run.train(plan[0], cut, plan[1])
@@ -69,10 +65,7 @@ def test_wherever_it_is_cut_it_goes_on(folder: Path, monkeypatch: pytest.MonkeyP
 def test_other_alignments_are_refused_on_resume(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     cut = folder / "runs" / "changed"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
-        with pytest.raises(Cut):
-            run.train(configuration(*GUIDED), cut)
+    cut_in_validation(2, cut, *GUIDED)
     text = Path("train.align").read_text()
     plan = plan_resume(cut, {})
     assert plan is not None

@@ -66,12 +66,12 @@ def at_call(number: int, function: Callable[..., Any], *, before: bool = False) 
     return counted
 
 
-def cut_in_second_validation(folder: Path) -> None:
-    """Starts a run in the folder whose process is gone in its second validation."""
+def cut_in_validation(number: int, folder: Path, *options: str) -> None:
+    """Starts a run in the folder whose process is gone in the validation with this number, counted from 1."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
+        patch.setattr(Metrics, "quick_scores", at_call(number, Metrics.quick_scores))
         with pytest.raises(Cut):
-            run.train(configuration(), folder)
+            run.train(configuration(*options), folder)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,7 @@ def test_sampled_subwords_are_the_same_after_a_cut(
     options += [f"training.sample_subwords.{side}" for side in ("source=0.1", "target=0.3")]
     whole, place = (folder / "runs" / f"sampled-{attention}-{name}" for name in ("whole", "cut"))
     run.train(configuration(*options), whole)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Metrics, "quick_scores", at_call(2, Metrics.quick_scores))
-        with pytest.raises(Cut):
-            run.train(configuration(*options), place)
+    cut_in_validation(2, place, *options)
     stopped = checkpoint.load(place / "checkpoints" / "last", training=True)
     assert stopped.training is not None
     counts = stopped.training.state.step_counts
@@ -157,10 +154,7 @@ def test_what_a_run_took_is_all_that_it_took(folder: Path, monkeypatch: pytest.M
     """Stopped between two log lines, and resumed with a patience that has ended by now."""
     monkeypatch.chdir(folder)
     place = folder / "runs" / "took"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Metrics, "quick_scores", at_call(3, Metrics.quick_scores))
-        with pytest.raises(Cut):
-            run.train(configuration("training.learning_rate=1e-12", "training.save_every=21"), place)
+    cut_in_validation(3, place, "training.learning_rate=1e-12", "training.save_every=21")
     counts = json.loads((place / "checkpoints" / "last" / "checkpoint.json").read_text())["state"]["counts"]
     assert counts["since"]["tokens"] > 0
     go_on(place, patience=1)
@@ -173,7 +167,7 @@ def test_what_a_run_took_is_all_that_it_took(folder: Path, monkeypatch: pytest.M
 def test_seconds_and_log_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     place = folder / "runs" / "seconds"
-    cut_in_second_validation(place)
+    cut_in_validation(2, place)
     path = place / "checkpoints" / "last" / "checkpoint.json"
     saved = json.loads(path.read_text())
     assert 0 < saved["state"]["counts"]["seconds"] < 100
@@ -326,7 +320,7 @@ def test_a_run_can_go_on_for_longer(
 def test_options_that_change_nothing_are_taken(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     place = tmp_path / "run"
-    cut_in_second_validation(place)
+    cut_in_validation(2, place)
     go_on(place, save_every=2, log_every=7, keep_best=5, patience=90)
     whole, found = outcome(folder / "runs" / "whole"), outcome(place)
     assert found["curves"]["validation/bleu"] == whole["curves"]["validation/bleu"]
@@ -339,7 +333,7 @@ def test_the_number_of_threads_may_change(folder: Path, tmp_path: Path, monkeypa
     """Whoever is warned of a busy machine can continue with fewer threads."""
     monkeypatch.chdir(folder)
     stopped = tmp_path / "run"
-    cut_in_second_validation(stopped)
+    cut_in_validation(2, stopped)
     plan = plan_resume(stopped, {"device.threads": 2})
     assert plan is not None
     assert plan[0].device.threads == 2

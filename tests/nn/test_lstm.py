@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seq2seq.nn.dropout import RecurrentDropout
 from seq2seq.nn.lstm import LSTM, DeferredGradLSTMCell
-from tests.nn.test_recurrence import BATCH, HIDDEN, INPUT, LENGTHS, STEPS, many, same, vectors
+from tests.nn.test_recurrence import BATCH, HIDDEN, INPUT, LENGTHS, STEPS, in_loop, many, same, vectors
 
 
 def pair(layers: int, *, bidirectional: bool) -> tuple[LSTM, nn.LSTM]:
@@ -62,21 +62,14 @@ def test_steps_with_something_between_them(masked: bool) -> None:
     cell = nn.LSTMCell(INPUT, HIDDEN).double()
     inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, 2 * HIDDEN)
     mask = RecurrentDropout(0.4)(start) if masked else None
-    in_loop = DeferredGradLSTMCell(cell, mask, like=inputs)
+    ours = DeferredGradLSTMCell(cell, mask, like=inputs)
 
     def theirs(vector: Tensor, state: Tensor) -> Tensor:
         hidden, cell_state = state.chunk(2, dim=1)
         read = hidden if mask is None else hidden * mask[:, :HIDDEN]
         return torch.cat(cell(vector, (read, cell_state)), dim=1)
 
-    results = []
-    for step in (in_loop, theirs):
-        state, states = start, []
-        for vector in inputs.unbind(1):
-            state = step(vector * state.sum(dim=1, keepdim=True).sigmoid(), state)
-            states.append(state)
-        results.append([torch.stack(states)])
-    same(cell, cell, *results, [inputs, start])
+    same(cell, cell, *([in_loop(step, inputs, start)] for step in (ours, theirs)), [inputs, start])
 
 
 def test_recurrent_dropout_has_one_mask_for_all_steps() -> None:

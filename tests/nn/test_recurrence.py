@@ -105,6 +105,15 @@ def test_its_gradient_is_that_of_the_function(layers: int, bidirectional: bool) 
     assert torch.autograd.gradcheck(anew, (inputs, state))
 
 
+def in_loop(step: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, start: Tensor) -> Tensor:
+    """The states of all steps, each of which reads an input that depends on the state."""
+    state, states = start, []
+    for vector in inputs.unbind(1):
+        state = step(vector * state.sum(dim=1, keepdim=True).sigmoid(), state)
+        states.append(state)
+    return torch.stack(states)
+
+
 def masked_step(cell: nn.GRUCell, inputs: Tensor, state: Tensor, mask: Tensor) -> Tensor:
     """A step whose products of states read `mask * state`, operation by operation."""
     input_parts = (inputs @ cell.weight_ih.t() + cell.bias_ih).chunk(3, dim=1)
@@ -162,15 +171,8 @@ def test_recurrent_dropout_of_steps_with_something_between_them() -> None:
     inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, HIDDEN)
     mask = RecurrentDropout(0.4)(start)
     assert mask is not None
-    results: list[list[Tensor]] = []
-    for ours in (True, False):
-        state, states = start, []
-        step = DeferredGradGRUCell(cell, mask) if ours else partial(masked_step, cell, mask=mask)
-        for vector in inputs.unbind(1):
-            state = step(vector * state.sum(dim=1, keepdim=True).sigmoid(), state)
-            states.append(state)
-        results.append([torch.stack(states)])
-    same(cell, cell, *results, [inputs, start])
+    steps = DeferredGradGRUCell(cell, mask), partial(masked_step, cell, mask=mask)
+    same(cell, cell, *([in_loop(step, inputs, start)] for step in steps), [inputs, start])
 
 
 def test_recurrent_dropout_is_for_training() -> None:

@@ -100,12 +100,13 @@ def _dealer(preset: str, seed: int, lexicon: Path, invented_names: float = 0.0) 
         raise InputError(f"grammar: found preset '{preset}', expected one of: {', '.join(PRESETS)}")
     tables, size = read_lexicon(lexicon), PRESETS[preset]
     identity = f"{VERSION} {preset} {seed} {tables.digest}"
-    key = hashlib.sha256(identity.encode()).hexdigest()
-    dealer = _Dealer(core(tables, size.percent), key, size.min_count)
+    seed_of_draw = key = hashlib.sha256(identity.encode()).hexdigest()  # the same sentences with any names
+    names = None
     if invented_names:
-        dealer.key = hashlib.sha256(f"{identity} {invented_names}".encode()).hexdigest()
-        dealer.names = InventedNames(tables.names, invented_names, seed=f"{key} names")
-    return dealer, size
+        key = hashlib.sha256(f"{identity} {invented_names}".encode()).hexdigest()
+        names = InventedNames(tables.names, invented_names, seed=f"{seed_of_draw} names")
+    draw = Draw(core(tables, size.percent), seed_of_draw)
+    return _Dealer(draw, key=key, min_count=size.min_count, names=names), size
 
 
 def _only(challenge: str) -> Callable[[Drawn, set[str]], bool]:
@@ -129,14 +130,12 @@ CHALLENGES: dict[str, Callable[[Drawn, set[str]], bool]] = {
 class _Dealer:
     """Draws sentences and deals each to one split. A novelty is the name of the challenge set that it defines."""
 
-    def __init__(self, lexicon: Lexicon, key: str, min_count: int) -> None:
-        draw = Draw(lexicon, key)
-        self.sentences, self.held_out_parts = Sentences(draw), choose_held_out_parts(lexicon, draw)
-        self.min_count, self.key = min_count, key
+    def __init__(self, draw: Draw, *, key: str, min_count: int, names: InventedNames | None) -> None:
+        self.sentences, self.held_out_parts = Sentences(draw), choose_held_out_parts(draw.lexicon, draw)
+        self.min_count, self.key, self.names = min_count, key, names
         self.sources: set[str] = set()
         self.targets: set[str] = set()
         self.words: Counter[str] = Counter()
-        self.names: InventedNames | None = None
         self.rejected: dict[str, list[Drawn]] = {}  # drawn for training and rejected for one novelty, by novelty
 
     def training(self, size: int) -> Iterator[tuple[Drawn, Example]]:
@@ -149,10 +148,8 @@ class _Dealer:
             if not novelties:
                 self.words.update(drawn.words)
                 example = self._deal(translate(drawn))
-                if self.names is not None:
-                    drawn = self.names.rename(drawn)
-                    example = translate(drawn)
-                yield drawn, example
+                renamed = drawn if self.names is None else self.names.rename(drawn)
+                yield renamed, example if renamed is drawn else translate(renamed)
             elif len(novelties) == 1:
                 rejected = self.rejected.setdefault(novelties.pop(), [])
                 if len(rejected) < 1_000:  # more than a challenge set needs
