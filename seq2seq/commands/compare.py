@@ -4,10 +4,14 @@
   python scripts/compare.py attention=dot attention.distribution=softmax,sparsemax,local_p training.epochs=3
   python scripts/compare.py attention=dot,general seeds=1,2 output=runs/dot-or-general
   python scripts/compare.py attention=dot,general seeds=1,2 jobs=2 device.threads=1     two runs in parallel
+  python scripts/compare.py attention=dot,additive intervene=uniform,permute,shift intervene.shift=2
 
 All training options are allowed. Options with several values are compared: each combination of their values is a
-variant. `seeds` sets training.seed. To continue a stopped comparison, repeat its command with output=FOLDER: finished
-runs are kept, and unfinished runs are resumed. Options and seeds may then have more values.
+variant. `seeds` sets training.seed. `intervene` scores each trained model with changed attention weights as well, as
+evaluate.py does; `intervene.KEY` sets the values of interventions (docs/interventions.md).
+
+To continue a stopped comparison, repeat its command with output=FOLDER: finished runs are kept, and unfinished runs are
+resumed. Options, seeds and interventions may then have more values.
 """
 
 import itertools
@@ -19,8 +23,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -33,10 +38,18 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from seq2seq import checkpoint
 from seq2seq.commands.compare_request import SEED, Request, parse_request
+from seq2seq.commands.compared_interventions import (
+    check_interventions,
+    evaluation_overrides,
+    intervention_scores,
+    parse_interventions,
+    quoted,
+)
 from seq2seq.commands.comparison import PlannedRun, build_report, check_comparable, config_differences, is_finished
 from seq2seq.commands.exit_status import CONFIGS, cli_errors
 from seq2seq.commands.train import load_new_run
 from seq2seq.config import Train, load
+from seq2seq.config.intervention import Interventions
 from seq2seq.reporting.comparison import markdown
 from seq2seq.reporting.html import page
 from seq2seq.runtime.errors import InputError
@@ -116,16 +129,25 @@ def train(run: PlannedRun, overrides: list[str]) -> str | None:
         arguments = [f"resume={run.folder}"]
     else:
         shutil.rmtree(run.folder, ignore_errors=True)
-        quoted = str(run.folder).replace("\\", "\\\\").replace("'", "\\'")
-        arguments = [*overrides, f"hydra.run.dir='{quoted}'"]
+        arguments = [*overrides, f"hydra.run.dir={quoted(run.folder)}"]
     run.folder.parent.mkdir(parents=True, exist_ok=True)
+    return run_program(run, ["train", *arguments])
+
+
+def score_interventions(run: PlannedRun, interventions: Interventions) -> str | None:
+    """Runs evaluate.py with the interventions. Returns an error message if it failed."""
+    return run_program(run, ["evaluate", *evaluation_overrides(run, interventions)])
+
+
+def run_program(run: PlannedRun, arguments: Sequence[str]) -> str | None:
+    """Runs a program of this package for a run, with a log beside its folder. Returns an error message if it failed."""
     log = run.folder.with_name(f"{run.folder.name}.log")
     # The package of this process, whatever the current folder contains.
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGE_PARENT, os.environ.get("PYTHONPATH")])),
     }
-    command = [sys.executable, "-P", "-m", "seq2seq", "train", *arguments]
+    command = [sys.executable, "-P", "-m", "seq2seq", *arguments]
     with (
         log.open("wb") as file,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment) as process,
@@ -141,22 +163,34 @@ def train(run: PlannedRun, overrides: list[str]) -> str | None:
     return f"{run.variant}, seed {run.seed}, failed: {reason} (log: {log})"
 
 
-def train_all(runs: dict[PlannedRun, list[str]], jobs: int) -> list[str]:
-    """Trains the unfinished runs, `jobs` in parallel, and prints progress. Returns the messages of failed runs."""
+def train_all(runs: dict[PlannedRun, list[str]], interventions: Interventions, jobs: int) -> list[str]:
+    """Trains the unfinished runs and scores interventions, `jobs` in parallel, and prints progress.
 
-    def train_one(number: int, run: PlannedRun, overrides: list[str]) -> str | None:
-        name = f"{number} of {len(runs)}: {run.variant}, seed {run.seed}"
-        if is_finished(run):
-            print_line(f"{name}: already finished")
-            return None
-        print_line(f"{name}: training (log: {run.folder}.log)")
+    Returns the messages of failed runs.
+    """
+
+    def step(name: str, action: Callable[[], str | None], *, doing: str, done: str) -> str | None:
+        print_line(f"{name}: {doing}")
         started = time.monotonic()
-        failure = train(run, overrides)
+        failure = action()
         if failure is None:
-            print_line(f"{name}: trained and scored in {time.monotonic() - started:.0f} s")
+            print_line(f"{name}: {done} in {time.monotonic() - started:.0f} s")
         else:
             print(f"error: {failure}", file=sys.stderr, flush=True)
         return failure
+
+    def train_one(number: int, run: PlannedRun, overrides: list[str]) -> str | None:
+        name = f"{number} of {len(runs)}: {run.variant}, seed {run.seed}"
+        failure = None
+        if is_finished(run):
+            print_line(f"{name}: already finished")
+        else:
+            doing = f"training (log: {run.folder}.log)"
+            failure = step(name, lambda: train(run, overrides), doing=doing, done="trained and scored")
+        if failure is not None or not interventions.intervene or intervention_scores(run, interventions):
+            return failure
+        doing = f"scoring with {', '.join(interventions.intervene)}"
+        return step(name, partial(score_interventions, run, interventions), doing=doing, done="scored")
 
     with ThreadPoolExecutor(jobs) as pool:
         failures = pool.map(train_one, itertools.count(1), runs.keys(), runs.values())
@@ -177,19 +211,22 @@ def run_comparison(arguments: list[str]) -> int:
     request = parse_request(arguments)
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         runs = dict(plan(request))
+    interventions = parse_interventions(request.interventions)
+    check_interventions(list(runs), interventions)
     for run in runs:
         check_folder(run)
     check_comparable(list(runs))
     print(f"{len(runs)} runs in {request.output}", flush=True)
     request.output.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(request.output):
-        failures = train_all(runs, request.jobs)
+        failures = train_all(runs, interventions, request.jobs)
     if not any(is_finished(run) for run in runs):
         print("error: no run finished, so there is nothing to report", file=sys.stderr)
         return 1
     options = [argument for argument in arguments if not argument.startswith("output=")]
     report = build_report(
         list(runs),
+        {run: intervention_scores(run, interventions) for run in runs},
         title=f"Comparison of {', '.join(dict.fromkeys(run.variant for run in runs))}",
         command=f"{program('compare')} {shlex.join([*options, f'output={request.output}'])}",
         failures=failures,

@@ -20,10 +20,15 @@ class Axis(NamedTuple):
 
 
 class Request(NamedTuple):
-    """`fixed` are the overrides that all runs share. `axes` are the compared options. `jobs` runs go on in parallel."""
+    """`fixed` are the overrides that all runs share. `axes` are the compared options. `jobs` runs go on in parallel.
+
+    `interventions` are the options `intervene` and `intervene.KEY` with their values: how each trained model is scored
+    again.
+    """
 
     fixed: list[str]
     axes: list[Axis]
+    interventions: dict[str, str]
     output: Path
     jobs: int
 
@@ -32,6 +37,7 @@ def parse_request(arguments: list[str]) -> Request:
     """Raises InputError if an argument is invalid or no option has several values, and Hydra's errors of syntax."""
     fixed: dict[str, str] = {}
     axes: dict[str, Axis] = {}
+    interventions: dict[str, str] = {}
     output, jobs = Path("runs") / f"compare-{datetime.now():%Y-%m-%d_%H-%M-%S}", 1
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -53,15 +59,17 @@ def parse_request(arguments: list[str]) -> Request:
             continue
         (parsed,) = OverridesParser.create().parse_overrides([f"{SEED}={value}" if name == "seeds" else argument])
         key, values = parsed.get_key_element(), _values(parsed)
-        if key in fixed or key in axes:
+        if key in fixed or key in axes or key in interventions:
             raise InputError(f"{key}: given twice")
-        if len(values) > 1:
+        if key == "intervene" or key.startswith("intervene."):
+            interventions[key] = f"[{','.join(values)}]" if len(values) > 1 else "".join(values)
+        elif len(values) > 1:
             axes[key] = Axis(key, values)
         else:
             fixed[key] = f"{key}={values[0]}" if values else argument
     if axes.keys() <= {SEED}:
         raise InputError("nothing to compare: give an option several values, such as attention=concat,dot")
-    return Request(list(fixed.values()), list(axes.values()), output, jobs)
+    return Request(list(fixed.values()), list(axes.values()), interventions, output, jobs)
 
 
 def _values(parsed: Override) -> list[str]:

@@ -12,6 +12,7 @@ from seq2seq.config.search import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
 from seq2seq.reporting.comparison import Example, ExampleTranslation, Report, Run, Variant
 from seq2seq.reporting.curves import read_curve
+from seq2seq.reporting.tables import Scores
 from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
@@ -88,8 +89,17 @@ def is_finished(run: PlannedRun) -> bool:
     return RunFolder(run.folder).results.is_file()
 
 
-def build_report(plan: Sequence[PlannedRun], *, title: str, command: str, failures: Sequence[str]) -> Report:
+def build_report(
+    plan: Sequence[PlannedRun],
+    interventions: Mapping[PlannedRun, Mapping[str, Scores]],
+    *,
+    title: str,
+    command: str,
+    failures: Sequence[str],
+) -> Report:
     """The report of the finished runs, of which there must be at least one. `failures` are messages about the others.
+
+    `interventions` has the scores of each run with changed attention weights, if any.
 
     Raises InputError like `check_comparable`, and if a run's files are damaged.
     """
@@ -99,6 +109,7 @@ def build_report(plan: Sequence[PlannedRun], *, title: str, command: str, failur
     test = _load_test_split(finished[0])
     hypotheses = {(run.variant, run.seed): read_translations(run) for run in finished}
     names = dict.fromkeys(run.variant for run in plan)  # in the order of the plan: its first variant is the baseline
+    baseline = plan[0].variant
     by_name = {name: [run for run in finished if run.variant == name] for name in names}
     by_name = {name: runs for name, runs in by_name.items() if runs}
     return Report(
@@ -108,7 +119,9 @@ def build_report(plan: Sequence[PlannedRun], *, title: str, command: str, failur
         common=_common(plan),
         seeds=list(dict.fromkeys(run.seed for run in finished)),
         variants=[
-            Variant(name, [_read_run(run, hypotheses, baseline=plan[0].variant, test=test) for run in runs])
+            Variant(
+                name, [_read_run(run, hypotheses, interventions[run], baseline=baseline, test=test) for run in runs]
+            )
             for name, runs in by_name.items()
         ],
         examples=_examples([runs[0] for runs in by_name.values()], test),
@@ -119,7 +132,12 @@ def build_report(plan: Sequence[PlannedRun], *, title: str, command: str, failur
 
 
 def _read_run(
-    run: PlannedRun, hypotheses: Mapping[tuple[str, int], list[str]], *, baseline: str, test: LoadedSplit
+    run: PlannedRun,
+    hypotheses: Mapping[tuple[str, int], list[str]],
+    interventions: Mapping[str, Scores],
+    *,
+    baseline: str,
+    test: LoadedSplit,
 ) -> Run:
     """A run's results, and the p-value of its difference from the baseline's run with the same seed."""
     results = _read_results(run)
@@ -135,6 +153,7 @@ def _read_run(
         results=results,
         p_value=p_value,
         curve=read_curve(run.folder, "validation/bleu"),
+        interventions=interventions,
     )
 
 

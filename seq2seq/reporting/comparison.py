@@ -1,31 +1,35 @@
 """The results of a comparison: the data, the tables that both reports show, and the Markdown report."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seq2seq.reporting.attention import Attention
 from seq2seq.reporting.curves import Curve
+from seq2seq.reporting.tables import NO_VALUE, Column, Scores, Table, escape, markdown_table, percent
 
-NO_VALUE = "–"
 KINDS_HEADING = "By kind of sentence"
 KINDS_NOTE = "Mean BLEU over the seeds: on the test split by source length in words, then on each challenge set."
-MARKUP = re.compile(r"[\\`*{}\[\]<>#&~!]|(?<!\w)_|_(?!\w)")  # an underscore inside a word is no markup
+INTERVENTIONS_HEADING = "With changed attention weights"
+INTERVENTIONS_NOTE = (
+    "The trained models on the test split, untouched and with each intervention in their attention "
+    "(docs/interventions.md). Function and content words: the share of the references' words that a translation has."
+)
 
 
 class Run(NamedTuple):
     """One seed of one variant.
 
     `results` is the content of `results.json`. `p_value` tests the difference in BLEU from the first variant's run with
-    the same seed; it is None if there is no such run. `curve` is BLEU on the validation split.
+    the same seed; it is None if there is no such run. `curve` is BLEU on the validation split. `interventions` has the
+    scores of the test split for each intervention in the attention, the untouched model's first.
     """
 
     seed: int
-    results: Mapping[str, Any]
+    results: Scores
     p_value: float | None
     curve: Curve
+    interventions: Mapping[str, Scores] = {}
 
 
 class Variant(NamedTuple):
@@ -33,6 +37,11 @@ class Variant(NamedTuple):
 
     name: str
     runs: Sequence[Run]
+
+    @property
+    def results(self) -> list[Scores]:
+        """The content of each run's `results.json`."""
+        return [run.results for run in self.runs]
 
 
 class ExampleTranslation(NamedTuple):
@@ -70,34 +79,20 @@ class Report(NamedTuple):
     languages: tuple[str, str]
 
 
-class Table(NamedTuple):
-    """A table of text. The first column names the row; the other columns are numbers."""
-
-    headings: list[str]
-    rows: list[list[str]]
-
-
-class _Column(NamedTuple):
-    heading: str
-    value: Callable[[Mapping[str, Any]], Any]  # from results.json; None if it has no such value
-    number_format: str
-    has_deviation: bool = True
-
-
 COLUMNS = (
-    _Column("BLEU", lambda results: results["test"]["bleu"], "{:.2f}"),
-    _Column("chrF", lambda results: results["test"]["chrf"], "{:.2f}"),
-    _Column("exact match, %", lambda results: _percent(results["test"].get("exact")), "{:.1f}"),
-    _Column("alignment error, %", lambda results: _percent(results["test"].get("aer")), "{:.1f}"),
-    _Column("parameters", lambda results: results["parameters"], "{:,.0f}", has_deviation=False),
-    _Column("training, target tokens/s", lambda results: results["train"]["target_tokens_per_second"], "{:,.0f}"),
-    _Column("decoding, sentences/s", lambda results: results["decoding"]["sentences_per_second"], "{:,.0f}"),
+    Column("BLEU", lambda results: results["test"]["bleu"], "{:.2f}"),
+    Column("chrF", lambda results: results["test"]["chrf"], "{:.2f}"),
+    Column("exact match, %", lambda results: percent(results["test"].get("exact")), "{:.1f}"),
+    Column("alignment error, %", lambda results: percent(results["test"].get("aer")), "{:.1f}"),
+    Column("parameters", lambda results: results["parameters"], "{:,.0f}", has_deviation=False),
+    Column("training, target tokens/s", lambda results: results["train"]["target_tokens_per_second"], "{:,.0f}"),
+    Column("decoding, sentences/s", lambda results: results["decoding"]["sentences_per_second"], "{:,.0f}"),
 )
 
 
 def summary(report: Report) -> Table:
     """One row for each variant: mean and standard deviation over its seeds, and the p-values of BLEU."""
-    columns = [column for column in COLUMNS if any(_values(column, variant) for variant in report.variants)]
+    columns = [column for column in COLUMNS if any(column.values(variant.results) for variant in report.variants)]
     headings, rows = ["variant", *(column.heading for column in columns)], _rows(report, columns)
     if any(run.p_value is not None for variant in report.variants for run in variant.runs):
         headings.insert(2, f"p of BLEU, seed {', '.join(map(str, report.seeds))}")
@@ -110,17 +105,51 @@ def bleu_by_kind(report: Report) -> Table | None:
     """Mean BLEU over the seeds by source length and challenge set; None if no run has such scores."""
     scores = [_kind_scores(run.results) for variant in report.variants for run in variant.runs]
     kinds = dict.fromkeys(kind for by_kind in scores for kind in by_kind)
-    columns = [_Column(kind, partial(_kind_score, kind), "{:.1f}", has_deviation=False) for kind in kinds]
+    columns = [Column(kind, partial(_kind_score, kind), "{:.1f}", has_deviation=False) for kind in kinds]
     return Table(["BLEU", *kinds], _rows(report, columns)) if columns else None
 
 
-def _kind_scores(results: Mapping[str, Any]) -> dict[str, float]:
-    by_length = {f"{length} words": scores["bleu"] for length, scores in results["test"].get("by_length", {}).items()}
-    return by_length | {name: scores["bleu"] for name, scores in results.get("challenges", {}).items()}
+def _kind_scores(results: Scores) -> dict[str, float]:
+    challenges = {name: scores["bleu"] for name, scores in results.get("challenges", {}).items()}
+    return _lengths(results["test"]) | challenges
 
 
-def _kind_score(kind: str, results: Mapping[str, Any]) -> float | None:
+def _lengths(test: Scores) -> dict[str, float]:
+    """BLEU by source length."""
+    return {f"{length} words": scores["bleu"] for length, scores in test.get("by_length", {}).items()}
+
+
+def _length_score(length: str, test: Scores) -> float | None:
+    return _lengths(test).get(length)
+
+
+def _kind_score(kind: str, results: Scores) -> float | None:
     return _kind_scores(results).get(kind)
+
+
+INTERVENTION_COLUMNS = (
+    Column("BLEU", lambda scores: scores["bleu"], "{:.1f}"),
+    Column("exact match, %", lambda scores: percent(scores["exact"]), "{:.1f}"),
+    Column("perplexity", lambda scores: scores["perplexity"], "{:.3g}"),
+    Column("alignment error, %", lambda scores: percent(scores.get("aer")), "{:.1f}"),
+    Column("function words, %", lambda scores: percent(scores["word_recall"].get("function")), "{:.1f}"),
+    Column("content words, %", lambda scores: percent(scores["word_recall"].get("content")), "{:.1f}"),
+)
+
+
+def interventions(report: Report) -> dict[str, Table]:
+    """A table for each variant whose runs were scored with interventions: one row for each intervention."""
+    return {variant.name: _interventions(variant) for variant in report.variants if variant.runs[0].interventions}
+
+
+def _interventions(variant: Variant) -> Table:
+    names = dict.fromkeys(name for run in variant.runs for name in run.interventions)
+    by_name = {name: [run.interventions[name] for run in variant.runs if name in run.interventions] for name in names}
+    lengths = dict.fromkeys(length for seeds in by_name.values() for scores in seeds for length in _lengths(scores))
+    by_length = [Column(length, partial(_length_score, length), "{:.1f}", has_deviation=False) for length in lengths]
+    columns = [column for column in (*INTERVENTION_COLUMNS, *by_length) if any(map(column.values, by_name.values()))]
+    rows = [[name, *(column.cell(seeds) for column in columns)] for name, seeds in by_name.items()]
+    return Table(["weights", *(column.heading for column in columns)], rows)
 
 
 def notes(report: Report) -> list[str]:
@@ -170,32 +199,24 @@ def facts(report: Report) -> list[tuple[str, str]]:
 
 def markdown(report: Report) -> str:
     """The report in Markdown, without learning curves and heat maps. Markup in its texts is escaped."""
-    lines = [f"# {_escape(report.title)}", "", *_code_block(report.command), ""]
-    lines += [f"- {_escape(name)}: {_escape(value)}" for name, value in facts(report)]
-    lines += [f"- failed: {_escape(sentence)}" for sentence in report.failures]
-    lines += ["", *_markdown_table(summary(report)), "", *(f"{_escape(note)}  " for note in notes(report))]
+    lines = [f"# {escape(report.title)}", "", *_code_block(report.command), ""]
+    lines += [f"- {escape(name)}: {escape(value)}" for name, value in facts(report)]
+    lines += [f"- failed: {escape(sentence)}" for sentence in report.failures]
+    lines += ["", *markdown_table(summary(report)), "", *(f"{escape(note)}  " for note in notes(report))]
     if (kinds := bleu_by_kind(report)) is not None:
-        lines += ["", f"## {KINDS_HEADING}", "", *_markdown_table(kinds), "", KINDS_NOTE]
-    lines += ["", "## Runs", "", *_markdown_table(runs(report))]
+        lines += ["", f"## {KINDS_HEADING}", "", *markdown_table(kinds), "", KINDS_NOTE]
+    if tables := interventions(report):
+        lines += ["", f"## {INTERVENTIONS_HEADING}", "", escape(INTERVENTIONS_NOTE)]
+    for name, table in tables.items():
+        lines += ["", f"### {escape(name)}", "", *markdown_table(table)]
+    lines += ["", "## Runs", "", *markdown_table(runs(report))]
     if report.examples:
         lines += ["", "## Translations"]
     for example in report.examples:
         rows = [["source", example.source], ["reference", example.reference]]
         rows += [[translation.variant, translation.text] for translation in example.translations]
-        lines += ["", *_markdown_table(Table(["", "sentence"], rows), numbers=False)]
+        lines += ["", *markdown_table(Table(["", "sentence"], rows), numbers=False)]
     return "\n".join(lines) + "\n"
-
-
-def _markdown_table(table: Table, *, numbers: bool = True) -> list[str]:
-    """A Markdown table, padded so that its source is readable too."""
-    cells = [[_escape(cell).replace("|", "\\|") for cell in row] for row in (table.headings, *table.rows)]
-    widths = [max(3, *(len(cell) for cell in column)) for column in zip(*cells, strict=True)]
-    ruler = ["-" * width if i == 0 or not numbers else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    padded = [
-        [cell.ljust(width) if i == 0 or not numbers else cell.rjust(width) for i, (cell, width) in enumerate(pairs)]
-        for pairs in (list(zip(row, widths, strict=True)) for row in cells)
-    ]
-    return [f"| {' | '.join(row)} |" for row in (padded[0], ruler, *padded[1:])]
 
 
 def _code_block(text: str) -> list[str]:
@@ -203,31 +224,8 @@ def _code_block(text: str) -> list[str]:
     return [f"    {line}" for line in text.splitlines()]
 
 
-def _escape(text: str) -> str:
-    """The text on one line with Markdown's special characters escaped; `_markdown_table` escapes the vertical bar."""
-    return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
-
-
-def _percent(share: int | float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-def _values(column: _Column, variant: Variant) -> list[float]:
-    return [float(value) for run in variant.runs if (value := column.value(run.results)) is not None]
-
-
-def _rows(report: Report, columns: Sequence[_Column]) -> list[list[str]]:
-    return [[variant.name, *(_cell(column, variant) for column in columns)] for variant in report.variants]
-
-
-def _cell(column: _Column, variant: Variant) -> str:
-    values = _values(column, variant)
-    if not values:
-        return NO_VALUE
-    center = column.number_format.format(mean(values))
-    if not column.has_deviation or len(values) == 1:
-        return center
-    return f"{center} ± {column.number_format.format(stdev(values))}"
+def _rows(report: Report, columns: Sequence[Column]) -> list[list[str]]:
+    return [[variant.name, *(column.cell(variant.results) for column in columns)] for variant in report.variants]
 
 
 def _p_values(variant: Variant, seeds: Sequence[int]) -> str:

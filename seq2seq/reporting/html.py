@@ -5,7 +5,19 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from seq2seq.reporting.attention import Attention
-from seq2seq.reporting.comparison import KINDS_HEADING, KINDS_NOTE, Report, bleu_by_kind, facts, notes, runs, summary
+from seq2seq.reporting.comparison import (
+    INTERVENTIONS_HEADING,
+    INTERVENTIONS_NOTE,
+    KINDS_HEADING,
+    KINDS_NOTE,
+    Report,
+    bleu_by_kind,
+    facts,
+    interventions,
+    notes,
+    runs,
+    summary,
+)
 from seq2seq.reporting.curves import Series, chart
 
 
@@ -21,6 +33,9 @@ def page(report: Report) -> str:
         kinds=bleu_by_kind(report),
         kinds_heading=KINDS_HEADING,
         kinds_note=KINDS_NOTE,
+        interventions=interventions(report),
+        interventions_heading=INTERVENTIONS_HEADING,
+        interventions_note=INTERVENTIONS_NOTE,
         chart=chart(series, x_label="optimiser steps", y_label="BLEU"),
         runs=runs(report),
     )

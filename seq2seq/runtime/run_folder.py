@@ -39,6 +39,11 @@ class RunFolder:
         """The scores of the latest run of `evaluate.py`."""
         return self.path / "evaluation.json"
 
+    @property
+    def interventions(self) -> Path:
+        """The folder in which a comparison has `evaluation` with interventions in the attention."""
+        return self.path / "interventions"
+
     def hypotheses(self, split: str, language: str) -> Path:
         """The translations that `evaluation` scores."""
         return self.path / f"hypotheses.{split}.{language}"

@@ -94,6 +94,41 @@ def test_finished_runs_are_kept_and_unfinished_runs_are_resumed(warm: Warm, copi
     assert json.loads((half / "results.json").read_text())["test"] == before["test"]  # a seed fixes everything
 
 
+def test_trained_models_are_scored_with_interventions(warm: Warm, copied: Path) -> None:
+    words = [*COMPARED, "intervene=permute,shift", "intervene.shift=2"]
+    printed = warm("scripts/compare", *words, folder=copied, status=0).printed.decode()
+    assert printed.count("already finished") == printed.count("scoring with permute, shift") == 2
+    both = copied / BOTH
+    assert not list((both / "runs").glob("*.log"))
+    text, parsed = (both / "report.md").read_text(), check_alone((both / "report.html").read_text())
+    for name in NAMES:
+        evaluation = json.loads((both / "runs" / name / "interventions" / "evaluation.json").read_text())
+        results = json.loads((both / "runs" / name / "results.json").read_text())
+        assert evaluation["test"]["bleu"] == results["test"]["bleu"]
+        section = text.partition(f"### {name.split('=')[1].split(',')[0]}\n")[2].partition("#")[0]
+        rows = {
+            row[0]: row[1:]
+            for row in ([cell.strip() for cell in line.split("|")[1:-1]] for line in section.split("\n"))
+            if row
+        }
+        assert list(rows)[2:] == ["untouched", "permute (seed=1)", "shift (shift=2)"]
+        for row, scores in (
+            ("untouched", evaluation["test"]),
+            ("permute (seed=1)", evaluation["interventions"]["permute"]["test"]),
+            ("shift (shift=2)", evaluation["interventions"]["shift"]["test"]),
+        ):
+            assert rows[row][0] == f"{scores['bleu']:.1f}"
+            assert rows[row][0] in parsed.text
+    times = written(both / "runs")
+    again = warm("scripts/compare", *words, folder=copied, status=0).printed.decode()
+    assert "scoring with" not in again  # the scores are kept
+    assert written(both / "runs") == times
+    assert again.split("\n")[3:] == [line for line in printed.split("\n") if "scor" not in line.partition("1:")[2]][3:]
+    other = warm("scripts/compare", *words[:-1], "intervene.shift=3", folder=copied, status=0).printed.decode()
+    assert other.count("scoring with permute, shift") == 2
+    assert "shift (shift=3)" in other
+
+
 def test_sigterm_stops_the_runs(corpus: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(corpus, tmp_path / "here"))
     long = [word for word in SHORT if not word.startswith(("training.steps", "training.validate_every"))]
@@ -131,7 +166,9 @@ def test_jobs_runs_go_on_in_parallel(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     monkeypatch.setattr(program, "train", train)
     names = ["dot", "general", "additive", "concat"]
-    assert program.train_all(runs, request.jobs) == [f"{name} failed" for name in names]
+    assert program.train_all(runs, program.parse_interventions({}), request.jobs) == [
+        f"{name} failed" for name in names
+    ]
     assert most == jobs
 
 
@@ -212,6 +249,23 @@ def refused(
         (["dataset.test=test,null"], ["test=null: dataset.test=null", "needs a test split"]),
         (["training.dropout=0.1,0.2"], ["training.dropout: no such option"]),
         (["model.dropout=0.1,2.0"], ["model.dropout=2.0: ", "less than 1"]),
+        (["attention=dot,general", "intervene=permut"], ["intervene: no such choice 'permut', did you mean permute?"]),
+        (["attention=dot,general", "intervene=[hard,hard]"], ["intervene: hard is given twice"]),
+        (["attention=dot,general", "intervene=hard", "intervene=uniform"], ["intervene: given twice"]),
+        (
+            ["attention=dot,general", "intervene=hard", "intervene.shift=2"],
+            ["intervene.shift=2 is for intervene=shift"],
+        ),
+        (["attention=dot,general", "intervene.shft=2"], ["intervene.shft: ", "did you mean intervene.shift?"]),
+        (["attention=dot,multihead", "intervene=head", "intervene.head=0"], ["multihead, and the rule of dot has one"]),
+        (
+            ["attention=multihead", "attention.heads=2,4", "intervene=head", "intervene.head=3"],
+            ["intervene.head=3: the heads of heads=2 are 0 to 1"],
+        ),
+        (
+            ["attention=dot,general", "intervene=checkpoint", "intervene.checkpoint=nowhere"],
+            ["no checkpoint at nowhere"],
+        ),
     ],
 )
 def test_mistakes_are_reported_before_training(

@@ -93,8 +93,10 @@ def test_every_option_that_is_named_exists() -> None:
             compose("train", ["encoder=self_attention", f"dataset={name}"])
             for name in ("grammar", "tsv", "huggingface", "multi30k")
         ]
-        values = [*trained, compose("evaluate"), compose("translate"), compose("score"), compose("serve")]
+        evaluate = compose("evaluate")
+        values = [*trained, evaluate, compose("translate"), compose("score"), compose("serve")]
     known = set().union(*(keys(OmegaConf.to_container(each)) for each in values))
+    known |= {f"intervene.{key}" for key in evaluate.attention}  # of scripts/compare.py
     named = set(re.findall(r"(?<![\w./])([a-z_]+(?:\.[a-z_]+)+)=", "\n".join(PAGES.values())))
     assert len(named) > 30
     assert {name for name in named if not name.startswith("hydra.")} <= known

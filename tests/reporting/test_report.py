@@ -18,6 +18,7 @@ from seq2seq.reporting.comparison import (
     Run,
     Variant,
     bleu_by_kind,
+    interventions,
     markdown,
     notes,
     runs,
@@ -116,6 +117,31 @@ def test_bleu_by_kind_of_sentence_is_shown_if_it_was_measured() -> None:
     whole = report(Variant("dot", [with_lengths(1)]), GENERAL)
     assert "| dot     |      77.7 |" in markdown(whole)
     assert "77.7" in check_alone(page(whole)).text
+
+
+def test_interventions_have_a_table_for_each_variant() -> None:
+    def scores(bleu: float) -> dict[str, Any]:
+        recall = {"function": bleu / 200, "content": bleu / 100}
+        return {"bleu": bleu, "exact": 0.25, "perplexity": 2.0, "word_recall": recall}
+
+    untouched = {**scores(50.0), "by_length": {"1-4": {"bleu": 61.0}}}
+    runs = [
+        run(seed, 20.0)._replace(interventions={"untouched": untouched, "hard": scores(20.0 + 2 * seed)})
+        for seed in (1, 2)
+    ]
+    shown = report(Variant("dot", runs), GENERAL)
+    table = interventions(shown)["dot"]
+    assert list(interventions(shown)) == ["dot"]  # the other one has no scores
+    assert table.headings == [
+        "weights", "BLEU", "exact match, %", "perplexity", "function words, %", "content words, %", "1-4 words",
+    ]  # fmt: skip
+    assert table.rows[0] == ["untouched", "50.0 ± 0.0", "25.0 ± 0.0", "2 ± 0", "25.0 ± 0.0", "50.0 ± 0.0", "61.0"]
+    assert table.rows[1] == ["hard", "23.0 ± 1.4", "25.0 ± 0.0", "2 ± 0", "11.5 ± 0.7", "23.0 ± 1.4", "–"]
+    text = " ".join(check_alone(page(shown)).text)
+    assert "With changed attention weights" in text
+    assert "23.0 ± 1.4" in text
+    assert "| hard      | 23.0 ± 1.4 |" in markdown(shown)
+    assert "With changed attention weights" not in page(report(DOT, GENERAL)) + markdown(report(DOT, GENERAL))
 
 
 def test_every_run_has_its_row() -> None:
