@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from seq2seq import build, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
@@ -39,7 +38,7 @@ from seq2seq.training.average import WeightAverage
 from seq2seq.training.freezing import freeze, freezing_remarks
 from seq2seq.training.loop import steps
 from seq2seq.training.optimizer import make_optimizer
-from seq2seq.training.progress import Bar
+from seq2seq.training.progress import Bar, logging_redirect_tqdm
 from seq2seq.training.run import Run
 from seq2seq.training.validation import Validator
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import flag_override
-from tqdm.auto import tqdm
 
 from seq2seq.commands.composition import compose_options, hydra_errors
 from seq2seq.commands.exit_status import remove_unused
@@ -29,7 +28,7 @@ from seq2seq.runtime.distributed import is_launched
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.run_folder import RunFolder
-from seq2seq.training.progress import Bar
+from seq2seq.training.progress import Bar, auto_tqdm
 from seq2seq.training.signals import TrainingStopped
 
 _TRAINING = threading.Lock()
@@ -69,7 +68,7 @@ def train(
     if not _TRAINING.acquire(blocking=False):
         raise InputError("this process trains a run already: wait until it ends, or train in another process")
     try:
-        bar = partial(tqdm, disable=not progress, dynamic_ncols=True)
+        bar = partial(auto_tqdm, disable=not progress, dynamic_ncols=True)
         if resume is None and not any(override.startswith("resume=") for override in overrides):
             return _start(overrides, folder, bar)
         if folder is not None:

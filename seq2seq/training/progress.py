@@ -4,13 +4,14 @@ import logging
 import math
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any
 
 import torch
-from tqdm import tqdm
+from tqdm import TqdmWarning, tqdm
 
 from seq2seq.checkpoint.state import Counts, Sums
 from seq2seq.evaluation.teacher_forcing import format_perplexity
@@ -18,6 +19,13 @@ from seq2seq.runtime import distributed
 from seq2seq.training.step import Update
 
 Number = torch.Tensor | float
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", TqdmWarning)  # without ipywidgets, a notebook has a bar of text
+    from tqdm.auto import tqdm as auto_tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+__all__ = ["Bar", "Progress", "auto_tqdm", "logging_redirect_tqdm"]
+
 Bar = Callable[..., "tqdm[Any]"]
 """Makes a progress bar of tqdm's arguments `total`, `initial` and `unit`."""
 

@@ -81,7 +81,7 @@ def test_a_run_is_the_programs_run(folder: Path, warm: Warm, capfd: pytest.Captu
 
 def test_a_run_is_stopped_by_ctrl_c_and_resumed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = seq2seq.train(*OPTIONS, folder="whole", progress=False)
-    make_bar, steps = training.tqdm, 0
+    make_bar, steps = training.auto_tqdm, 0
 
     def interrupting(*arguments: Any, **options: Any) -> Any:
         """A bar that sends Ctrl-C in the third step."""
@@ -98,7 +98,7 @@ def test_a_run_is_stopped_by_ctrl_c_and_resumed(folder: Path, monkeypatch: pytes
         bar.update = interrupt
         return bar
 
-    monkeypatch.setattr(training, "tqdm", interrupting)
+    monkeypatch.setattr(training, "auto_tqdm", interrupting)
     with pytest.raises(
         KeyboardInterrupt, match=r"by SIGINT after step 3: to continue, run `seq2seq train resume=.*stopped`"
     ):
