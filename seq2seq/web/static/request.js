@@ -1,5 +1,8 @@
 // What a panel asks the server.
 
+import { requestRows } from "./hand.js";
+import { requestIntervene } from "./weights.js";
+
 const CANDIDATES = 8;
 /** Subwords in the menu of a word. */
 
@@ -8,6 +11,9 @@ export function attendRequest(model, state) {
   const request = { model: model.name, source: oneLine(state.source), candidates: CANDIDATES };
   if (!request.source) return null;
   if (state.penalty !== null) request.length_penalty = state.penalty;
+  if (state.intervention !== null) request.intervene = requestIntervene(state.intervention);
+  const rows = state.hands.get(model.name);
+  if (rows) request.attention = requestRows(rows);
   if (state.mode === "own") {
     const target = oneLine(state.own);
     return target ? { ...request, target } : null;

@@ -1,9 +1,13 @@
 // The state of the page, and its form in the fragment of the address. A fragment may hold anything: what does not
 // fit is left out.
 
+import { interventionText, readIntervention } from "./weights.js";
+
 const LONGEST = 20_000;
 /** Characters of a text or of a prefix that a fragment may bring. */
 const GREATEST_PENALTY = 10;
+const MOST_ROWS = 1000;
+/** Rows of weights by hand, by the index of their subword. */
 
 /** What a newcomer sees: the first two models. */
 export function initialState(models) {
@@ -16,7 +20,9 @@ export function initialState(models) {
     beam: null, // null: as trained
     penalty: null,
     tree: true,
+    intervention: null, // null: the weights of the models
     prefixes: new Map(), // by the model's name: the forced start, as subwords or as a text
+    hands: new Map(), // by the model's name: rows of weights by hand, by the index of their subword
   };
 }
 
@@ -32,7 +38,9 @@ export function toFragment(state, models) {
   if (state.beam !== null) values.set("beam", state.beam);
   if (state.penalty !== null) values.set("penalty", state.penalty);
   if (!state.tree) values.set("tree", "no");
+  if (state.intervention) values.set("weights", interventionText(state.intervention));
   for (const [name, prefix] of state.prefixes) values.append("prefix", JSON.stringify([name, prefix]));
+  for (const [name, rows] of state.hands) values.append("hand", JSON.stringify([name, [...rows]]));
   return values.toString();
 }
 
@@ -50,9 +58,13 @@ export function fromFragment(fragment, models, limits) {
   if (values.get("tree") === "no") state.tree = false;
   state.beam = beamSize(values.get("beam"), limits);
   state.penalty = lengthPenalty(values.get("penalty"));
-  for (const text of values.getAll("prefix").slice(0, 100)) {
-    const [name, prefix] = parsePrefix(text);
-    if (names.has(name) && prefix?.length) state.prefixes.set(name, prefix);
+  state.intervention = readIntervention(values.get("weights"));
+  for (const [name, prefix] of values.getAll("prefix").slice(0, 100).map(parsePair)) {
+    if (names.has(name) && isPrefix(prefix)) state.prefixes.set(name, prefix);
+  }
+  for (const [name, rows] of values.getAll("hand").slice(0, 100).map(parsePair)) {
+    if (names.has(name) && Array.isArray(rows) && rows.length && rows.every(isRow))
+      state.hands.set(name, new Map(rows));
   }
   return state;
 }
@@ -69,13 +81,23 @@ export function lengthPenalty(text) {
   return text && Number.isFinite(penalty) && penalty >= 0 && penalty <= GREATEST_PENALTY ? penalty : null;
 }
 
-function parsePrefix(text) {
+function parsePair(text) {
   try {
-    const [name, prefix] = JSON.parse(text.slice(0, LONGEST));
-    if (typeof prefix === "string") return [name, prefix];
-    if (Array.isArray(prefix) && prefix.every((subword) => typeof subword === "string")) return [name, prefix];
+    const pair = JSON.parse(text.slice(0, LONGEST));
+    return Array.isArray(pair) ? pair : [];
   } catch {
-    // no prefix
+    return [];
   }
-  return [null, null];
 }
+
+const isPrefix = (value) =>
+  value?.length > 0 &&
+  (typeof value === "string" || (Array.isArray(value) && value.every((subword) => typeof subword === "string")));
+
+const isRow = (value) =>
+  Array.isArray(value) &&
+  Number.isInteger(value[0]) &&
+  value[0] >= 0 &&
+  value[0] < MOST_ROWS &&
+  Array.isArray(value[1]) &&
+  value[1].every((weight) => weight >= 0 && Number.isFinite(weight));
