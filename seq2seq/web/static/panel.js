@@ -53,7 +53,10 @@ export class Panel {
     );
     this.changes = new Changes(this.model.target, {
       release: () => this.actions.force(name, null),
-      releaseRows: () => this.actions.changeRows(name, new Map()),
+      releaseRows: () => {
+        this.focusNext = () => this.pictures.heatMap.element.focus({ preventScroll: true });
+        this.actions.changeRows(name, new Map());
+      },
     });
     this.content = html(
       "div",

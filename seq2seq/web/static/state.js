@@ -6,8 +6,9 @@ import { interventionText, readIntervention } from "./weights.js";
 const LONGEST = 20_000;
 /** Characters of a text or of a prefix that a fragment may bring. */
 const GREATEST_PENALTY = 10;
+const LONGEST_ROWS = 200_000;
+/** Characters of the rows by hand of a model; a request may have little more. */
 const MOST_ROWS = 1000;
-/** Rows of weights by hand, by the index of their subword. */
 
 /** What a newcomer sees: the first two models. */
 export function initialState(models) {
@@ -59,10 +60,10 @@ export function fromFragment(fragment, models, limits) {
   state.beam = beamSize(values.get("beam"), limits);
   state.penalty = lengthPenalty(values.get("penalty"));
   state.intervention = readIntervention(values.get("weights"));
-  for (const [name, prefix] of values.getAll("prefix").slice(0, 100).map(parsePair)) {
+  for (const [name, prefix] of pairs(values, "prefix", LONGEST)) {
     if (names.has(name) && isPrefix(prefix)) state.prefixes.set(name, prefix);
   }
-  for (const [name, rows] of values.getAll("hand").slice(0, 100).map(parsePair)) {
+  for (const [name, rows] of pairs(values, "hand", LONGEST_ROWS)) {
     if (names.has(name) && Array.isArray(rows) && rows.length && rows.every(isRow))
       state.hands.set(name, new Map(rows));
   }
@@ -81,13 +82,16 @@ export function lengthPenalty(text) {
   return text && Number.isFinite(penalty) && penalty >= 0 && penalty <= GREATEST_PENALTY ? penalty : null;
 }
 
-function parsePair(text) {
-  try {
-    const pair = JSON.parse(text.slice(0, LONGEST));
-    return Array.isArray(pair) ? pair : [];
-  } catch {
-    return [];
-  }
+/** The values of a key that are pairs, as JSON. */
+function pairs(values, key, longest) {
+  const parsed = values.getAll(key).slice(0, 100).map((text) => {
+    try {
+      return JSON.parse(text.slice(0, longest));
+    } catch {
+      return null;
+    }
+  });
+  return parsed.filter((pair) => Array.isArray(pair) && pair.length === 2);
 }
 
 const isPrefix = (value) =>

@@ -39,7 +39,7 @@ export function viewOf(answer, unit, { prefix = null, attention = [] }) {
     source: answer.source_words,
     target: words,
     weights: answer.attention,
-    end: answer.attention.map((row) => Math.max(0, 1 - row.reduce((sum, weight) => sum + weight, 0))),
+    end: subwords.map((indices) => mean(indices.map((index) => answer.subword_attention[index].at(-1)))),
     probabilities: subwords.map((indices) => Math.exp(indices.reduce((sum, index) => sum + (logs[index] ?? 0), 0))),
     first,
     spaced: first.map((index) => answer.target_subwords[index]?.startsWith("▁") ?? true),
@@ -52,6 +52,8 @@ export function viewOf(answer, unit, { prefix = null, attention = [] }) {
 /** The indices of a unit's subwords. `words` has the index of the word of each subword. */
 export const subwordsOf = (words, unit, index) =>
   unit === "subwords" ? [index] : words.flatMap((word, subword) => (word === index ? [subword] : []));
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 
 /** Subwords as text: `▁` is a space. */
 export const textOf = (subwords) =>

@@ -28,7 +28,8 @@ const INTERVENTIONS = {
   },
   head: {
     title: "One head",
-    explanation: "One head keeps its weights, counted from 0. Those of the other heads become 0.",
+    explanation:
+      "One head, counted from 0, keeps its weights. Those of the others become 0. The pictures show the mean of all.",
     number: { key: "head", title: "Head", initial: 0, min: 0, max: MOST_HEADS - 1, step: 1 },
   },
   temperature: {
