@@ -18,6 +18,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import negative_data_rejection, positive_data_acceptance
 
 import seq2seq
+from seq2seq.config.intervention import USES
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import TrainedModel
 from seq2seq.web.app import MEDIA_TYPES
@@ -284,6 +285,9 @@ def test_the_schema_has_the_limits_and_the_names(client: Client) -> None:
         300,
     )
     assert {"enum": ["one", "two"], "type": "string"} in request["properties"]["model"]["anyOf"]
+    rows, _ = schemas["AttendRequest"]["properties"]["attention"]["anyOf"]
+    assert rows["maxItems"] == 300
+    assert set(schemas["Intervene"]["properties"]["name"]["enum"]) == {*USES} - {"checkpoint"}
 
 
 def test_no_answer_has_a_path_of_the_machine(client: Client) -> None:

@@ -625,7 +625,7 @@ def test_only_a_model_with_heads_offers_one(page: "Page", server: str) -> None:
 
     page.route("**/models", with_heads)
     visit(page, server, source=TEXT, model=["first", "second"], weights="head:9")
-    expect(page.locator(".panel").first).to_contain_text("Intervene.head: this model has one head")
+    expect(page.locator(".panel").first).to_contain_text("The attention of this model has one head.")
     assert page.get_by_label("Head", exact=True).input_value() == "1"
     page.get_by_role("checkbox", name="second").uncheck()
     assert words(page) == attend(server)["target_words"]

@@ -8,7 +8,7 @@ import { openCellMenu } from "./hand.js";
 import { openMenu } from "./menu.js";
 import { Pictures } from "./pictures.js";
 import { closePopup } from "./popup.js";
-import { attendRequest, beamSizeOf } from "./request.js";
+import { attendRequest, beamSizeOf, obstacle } from "./request.js";
 import { Scores } from "./scores.js";
 import { readSearch } from "./search.js";
 import { ask } from "./server.js";
@@ -96,9 +96,10 @@ export class Panel {
     const request = attendRequest(this.model, state);
     this.beam.open = state.tree;
     this.beam.hidden = state.mode === "own";
-    if (request === null) {
+    const sentence = obstacle(this.model, state);
+    if (request === null || sentence !== null) {
       this.stop();
-      this.clear("Type a translation of your own above.");
+      this.clear(sentence ?? "");
     } else if (JSON.stringify(request) !== this.requested) this.send(request);
     else if (this.answer) this.show();
   }

@@ -24,6 +24,14 @@ export function attendRequest(model, state) {
   return { ...request, tree: state.tree };
 }
 
+/** Why a model cannot be asked, as a sentence, or null. */
+export function obstacle({ heads }, { mode, own, intervention }) {
+  if (mode === "own" && !oneLine(own)) return "Type a translation of your own above.";
+  if (intervention?.name !== "head") return null;
+  if (heads === 1) return "The attention of this model has one head.";
+  return intervention.value < heads ? null : `The heads of this model are 0 to ${heads - 1}.`;
+}
+
 /** The chosen beam size, or that of the model's training. */
 export const beamSizeOf = (model, state) => state.beam ?? model.beam_size;
 
