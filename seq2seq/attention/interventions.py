@@ -143,9 +143,10 @@ class Temperature(Intervention):
 
 
 class FromMatrix(Intervention):
-    """Row t of a matrix has the weights of step t, for all heads; steps behind its last row keep their own weights.
+    """Row t of a matrix has the weights of step t, for all heads. The matrix has a column for each token.
 
-    It is for a batch of one sentence, with a column for each token.
+    Steps behind the last row keep their own weights, and so do those whose row is all 0. It is for a batch of one
+    sentence.
     """
 
     def __init__(self, matrix: Float[Tensor, "steps source"]) -> None:
@@ -155,7 +156,8 @@ class FromMatrix(Intervention):
         if len(self.matrix) == 0:
             return weights
         rows = self.matrix[step.clamp(max=len(self.matrix) - 1)]
-        return torch.where((step < len(self.matrix)).unsqueeze(2), rows, weights)
+        is_changed = (step < len(self.matrix)).unsqueeze(2) & (rows > 0).any(dim=2, keepdim=True)
+        return torch.where(is_changed, rows, weights)
 
 
 class FromModel(Intervention):

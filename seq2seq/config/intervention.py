@@ -20,15 +20,19 @@ NEEDS = {
 """Interventions whose option of the same name has no default, and what it is."""
 
 Name = Annotated[str, one_of(USES)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Shift = Annotated[int, Field(ge=-(10**6), le=10**6)]
+Head = Annotated[int, Field(ge=0)]
+Temperature = Annotated[float, Field(ge=0.01, le=100)]
 
 
 class InterventionValues(Section):
     """The values that interventions use; null stands for the default of `InterventionOptions`, or for none."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None
-    shift: Annotated[int, Field(ge=-(10**6), le=10**6)] | None
-    head: Annotated[int, Field(ge=0)] | None
-    temperature: Annotated[float, Field(ge=0.01, le=100)] | None
+    seed: Seed | None
+    shift: Shift | None
+    head: Head | None
+    temperature: Temperature | None
     checkpoint: PathOption | None
 
     def of(self, name: str) -> dict[str, Any]:

@@ -7,19 +7,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.attention.interventions import FromMatrix
+from seq2seq.attention.interventions import SMALLEST_REST, FromMatrix
 from seq2seq.decoding.ensemble import Ensemble
 from seq2seq.decoding.interventions import intervene
 from seq2seq.decoding.translator import Translator
 from seq2seq.library.inputs import describe, text_line
 from seq2seq.runtime.errors import InputError
 
-Matrix = Sequence[Sequence[float]] | np.ndarray
-"""A row for each target subword, from the first on, and a column for each source subword and EOS."""
+Matrix = Sequence[Sequence[float] | np.ndarray | None] | np.ndarray
+"""A row for each target subword, from the first on, and a column for each source subword and EOS.
+
+A row that is None stands for the weights of the model itself.
+"""
 
 
 def with_matrix(translator: Translator, source: object, matrix: object) -> Translator:
-    """The translator with these weights for this source. Rows are normalised to a sum of 1.
+    """The translator with these weights for this source. Rows are normalised to a sum of 1; None keeps the model's.
 
     Raises InputError where the matrix does not fit the source or has a row that cannot be normalised.
     """
@@ -34,18 +37,27 @@ def with_matrix(translator: Translator, source: object, matrix: object) -> Trans
 
 
 def _weights(matrix: object, columns: Sequence[str]) -> Float[Tensor, "steps source"]:
+    """The normalised rows. A row that is None has zeros, by which `FromMatrix` keeps the weights of the model."""
+    entries = list(matrix) if isinstance(matrix, Sequence | np.ndarray) and not isinstance(matrix, str) else [matrix]
+    if not entries:
+        return torch.zeros(0, len(columns))
     try:
-        rows = np.asarray(matrix, dtype=np.float64)
+        rows = np.asarray([np.ones(len(columns)) if row is None else row for row in entries], dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"attention: expected a matrix of numbers, found {describe(matrix)}") from None
+        raise InputError(
+            f"attention: expected rows of {len(columns)} numbers, or None for a row that the model makes, "
+            f"found {describe(matrix)}"
+        ) from None
     if rows.ndim != 2 or rows.shape[1] != len(columns):
         raise InputError(
             f"attention: expected a matrix with {len(columns)} columns, one for each source subword and EOS "
             f"({' '.join(columns)}), found the shape {rows.shape}"
         )
     sums = rows.sum(axis=1)
-    usable = np.isfinite(sums) & (rows >= 0).all(axis=1) & (sums > 0)
+    usable = np.isfinite(sums) & (rows >= 0).all(axis=1) & (sums > SMALLEST_REST)
     if not usable.all():
         row = int(usable.argmin())
         raise InputError(f"attention: row {row} must have finite weights of at least 0 that are not all 0")
-    return torch.from_numpy((rows / sums[:, None]).astype(np.float32))
+    rows /= sums[:, None]
+    rows[[row is None for row in entries]] = 0
+    return torch.from_numpy(rows.astype(np.float32))

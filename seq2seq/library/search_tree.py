@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.search_tree import SearchNode
 from seq2seq.library.translation import Translation
+from seq2seq.runtime.errors import InputError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -20,3 +22,13 @@ class SearchTree:
 
     def __repr__(self) -> str:
         return f"SearchTree({len(self.nodes)} nodes, {self.translation!r})"
+
+
+def check_has_tree(options: SearchOptions) -> None:
+    """Raises InputError where a search with these options is not one tree."""
+    if options.method == "sample":
+        raise InputError("search_tree: samples are drawn one by one and have no tree; give method='beam'")
+    if options.groups > 1:
+        raise InputError("search_tree: groups of a diverse beam search have a tree each; give groups=1")
+    if options.rank_by != "score":
+        raise InputError("search_tree: a search has ranks by score; give rank_by='score'")

@@ -8,12 +8,12 @@ from typing import Any, Unpack, overload
 
 from seq2seq.config.intervention import intervention_name
 from seq2seq.decoding import translator as decoding
-from seq2seq.decoding.forced_decoding import ForcedTarget, best_tokens, force_targets
+from seq2seq.decoding.forced_decoding import best_tokens, force_targets
 from seq2seq.decoding.pair_scores import ScoredPair, score_pairs
 from seq2seq.library import inputs
 from seq2seq.library.attention_matrix import Matrix, with_matrix
 from seq2seq.library.inputs import SCORE_OPTIONS, SEARCH_OPTIONS, Pair, Prefix, ScoreOptions, SearchOptions
-from seq2seq.library.search_tree import SearchTree
+from seq2seq.library.search_tree import SearchTree, check_has_tree
 from seq2seq.library.translation import Candidates, Translation
 from seq2seq.runtime.device import flushed_denormals
 from seq2seq.runtime.errors import InputError
@@ -81,7 +81,7 @@ class Translator:
         for each. A text as prefix should end with a whole word; spaces at its end are left out.
 
         `attention` replaces weights: a row, to be normalised, for each target subword from the first on, a column for
-        each source subword and EOS. After the last row the model attends by itself.
+        each source subword and EOS. Where a row is None, and after the last row, the model attends by itself.
         The options are those of `search` in the programs: `beam_size` is `search.size`, and None is as trained.
         Raises InputError where a value is not possible, where a prefix is longer than a translation can be, and where a
         text is too long, unless `too_long="truncate"`. Raises TypeError for anything but text.
@@ -96,22 +96,25 @@ class Translator:
         )
         return list(groups) if isinstance(text, list | tuple) else groups
 
-    def search_tree(self, text: str, *, prefix: Prefix | None = None, **options: Unpack[SearchOptions]) -> SearchTree:
+    def search_tree(
+        self,
+        text: str,
+        *,
+        prefix: Prefix | None = None,
+        attention: Matrix | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> SearchTree:
         """The search behind `translate(text, ...)`: the candidates of each step, and what became of them."""
-        translator = self._with_options(options)
-        if translator.options.method == "sample":
-            raise InputError("search_tree: samples are drawn one by one and have no tree; give method='beam'")
-        if translator.options.groups > 1:
-            raise InputError("search_tree: groups of a diverse beam search have a tree each; give groups=1")
-        if translator.options.rank_by != "score":
-            raise InputError("search_tree: a search has ranks by score; give rank_by='score'")
+        changed = self if attention is None else self._with_matrix(text, attention)
+        translator = changed._with_options(options)
+        check_has_tree(translator.options)
         line = inputs.text_line(text, "the sentence")
         with flushed_denormals():
             result = translator.search_tree(line, inputs.ids_of_prefix(translator, prefix, "the sentence"))
         if isinstance(result, decoding.TooLong):
             raise inputs.in_python(InputError(f"the sentence has {result}"))
         hypotheses, nodes = result
-        return SearchTree(nodes, self._searched(*hypotheses))
+        return SearchTree(nodes, changed._searched(*hypotheses))
 
     @overload
     def score(self, pairs: list[Pair] | tuple[Pair, ...], **options: Unpack[ScoreOptions]) -> list[Translation]: ...  # type: ignore[overload-overlap]
@@ -187,9 +190,9 @@ class Translator:
         if len(hypothesis.weights) == 0:  # of a blank text
             return ()
         source, target = self._ids(hypothesis)
-        (forced,) = self._force([source], [target])
-        probabilities: list[float] = forced.log_probabilities[: len(hypothesis.weights)].tolist()
-        return probabilities
+        with flushed_denormals():
+            (forced,) = force_targets(self._translator.model, self._device, [source], [target])
+        return tuple(forced.log_probabilities[: len(hypothesis.weights)].tolist())
 
     def _candidates(self, hypothesis: decoding.Translation, number: int) -> Candidates:
         if len(hypothesis.weights) == 0:  # of a blank text
@@ -204,10 +207,6 @@ class Translator:
     def _ids(self, hypothesis: decoding.Translation) -> tuple[list[int], list[int]]:
         source, target = self._translator.tokenizers
         return source.ids(hypothesis.source_pieces), target.ids(hypothesis.target_pieces)
-
-    def _force(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> list[ForcedTarget]:
-        with flushed_denormals():
-            return force_targets(self._translator.model, self._device, sources, targets)
 
     def _score(
         self, translator: decoding.Translator, pairs: Sequence[Pair], name: Callable[[int], str]

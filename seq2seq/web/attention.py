@@ -43,14 +43,18 @@ def attend_answer(name: str, translator: Translator, request: AttendRequest, opt
 
 
 def _read(translator: Translator, request: AttendRequest, options: Options) -> tuple[Translation, SearchTree | None]:
-    """The translation, and the search where the request asks for it."""
+    """The translation, and the search where the request asks for it, with the attention that it changes."""
+    if request.intervene is not None:
+        translator = translator.intervene(request.intervene.name, **request.intervene.values())
+    attention = request.attention
     if request.target is not None:
         penalty = options.length_penalty
-        return translator.attend(request.source, request.target, length_penalty=penalty), None
+        return translator.attend(request.source, request.target, attention=attention, length_penalty=penalty), None
     if request.tree:
-        tree = translator.search_tree(request.source, prefix=request.prefix, **options._asdict())
+        tree = translator.search_tree(request.source, prefix=request.prefix, attention=attention, **options._asdict())
         return tree.translation, tree
-    return translator.translate(request.source, prefix=request.prefix, **options._asdict()), None
+    translation = translator.translate(request.source, prefix=request.prefix, attention=attention, **options._asdict())
+    return translation, None
 
 
 def _rows(weights: Float[np.ndarray, "target source"]) -> list[list[float]]:

@@ -9,16 +9,12 @@ from pydantic import BeforeValidator, Field, ValidationError, create_model
 from seq2seq.config import Limits, Section
 from seq2seq.config.suggestions import show
 from seq2seq.config.types import one_of
+from seq2seq.web.attention_change import Intervene, Row, integer
 from seq2seq.web.refusal import Refusal
 
 LONGEST_SUBWORD = 200
 """Characters of a subword in a prefix. SentencePiece's have 16."""
 MOST_CANDIDATES = 20
-
-
-def _integer(value: object) -> object:
-    """In JSON Schema, 5.0 is an integer."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Request(Section):
@@ -38,13 +34,18 @@ class TranslateRequest(Request):
 
 
 class AttendRequest(Request):
-    """A text whose translation is to be looked at: the model's own, after `prefix`, or the one that `target` gives."""
+    """A text whose translation is to be looked at: the model's own, after `prefix`, or the one that `target` gives.
+
+    `intervene` changes all attention weights. The rows of `attention` replace those of the first target subwords.
+    """
 
     source: str
     target: str | None = None
     prefix: str | list[str] | None = None
-    candidates: Annotated[int, Field(ge=0, le=MOST_CANDIDATES), BeforeValidator(_integer)] = 8
+    candidates: Annotated[int, Field(ge=0, le=MOST_CANDIDATES), BeforeValidator(integer)] = 8
     tree: bool = False
+    intervene: Intervene | None = None
+    attention: list[Row] | None = None
 
 
 class Options(NamedTuple):
@@ -72,8 +73,8 @@ def limited(limits: Limits, names: Sequence[str]) -> Requests:
     prefixes: Any = Annotated[list[text | subwords | None], Field(max_length=limits.texts)]
     shared: dict[str, Any] = {
         "model": (name | None, None),
-        "beam_size": (Annotated[int, Field(ge=1, le=limits.beam_size), BeforeValidator(_integer)] | None, None),
-        "n_best": (Annotated[int, Field(ge=1, le=limits.n_best), BeforeValidator(_integer)] | None, None),
+        "beam_size": (Annotated[int, Field(ge=1, le=limits.beam_size), BeforeValidator(integer)] | None, None),
+        "n_best": (Annotated[int, Field(ge=1, le=limits.n_best), BeforeValidator(integer)] | None, None),
     }
     return Requests(
         create_model(
@@ -91,6 +92,7 @@ def limited(limits: Limits, names: Sequence[str]) -> Requests:
             source=(text, ...),
             target=(text | None, None),
             prefix=(text | subwords | None, None),
+            attention=(Annotated[list[Row], Field(max_length=limits.characters)] | None, None),
             **shared,
         ),
     )
@@ -107,11 +109,13 @@ def read(kind: type[Kind], body: bytes) -> Kind:
         detail = error.errors(include_url=False)[0]
     if detail["type"] == "json_invalid":
         raise Refusal(400, f"the body is no JSON: {detail['ctx']['error']}")
-    # The key, with indices; pydantic adds the names of a union's members.
+    # The key, with indices and keys of `intervene`; pydantic adds the names of a union's members.
     first, *rest = detail["loc"] or ("",)
-    field = ".".join([str(first)[:80], *(str(part) for part in rest if isinstance(part, int))])
+    is_part = first == "intervene"
+    field = ".".join([str(first)[:80], *(str(part)[:80] for part in rest if is_part or isinstance(part, int))])
     if detail["type"] == "extra_forbidden":
-        raise Refusal(422, f"{field}: no such key, choose from {', '.join(kind.model_fields)}", field=field)
+        keys = Intervene.model_fields if is_part and rest else kind.model_fields
+        raise Refusal(422, f"{field}: no such key, choose from {', '.join(keys)}", field=field)
     if detail["type"] == "missing":
         raise Refusal(422, f"{field}: not given", field=field)
     if not field:
@@ -199,6 +203,7 @@ class ModelInfo(Section):
     beam_size: int
     length_penalty: float
     longest_source: int
+    heads: int
 
 
 class LimitsInfo(Section):

@@ -6,6 +6,7 @@ from functools import partial
 from seq2seq.decoding.prefix import prefix_ids
 from seq2seq.decoding.translator import TooLong
 from seq2seq.library.inputs import text_line
+from seq2seq.nn.model import Model
 from seq2seq.trained_model import TrainedModel
 from seq2seq.web.batching import Batcher, Sentence, Workers
 from seq2seq.web.inference import Inference
@@ -40,6 +41,7 @@ class ServedModel:
             beam_size=self._search.size,
             length_penalty=self._search.length_penalty,
             longest_source=self._trained.translator.longest,
+            heads=self._heads,
         )
 
     async def translate(self, request: TranslateRequest) -> TranslateAnswer:
@@ -65,9 +67,32 @@ class ServedModel:
             field = "tree" if request.tree else "prefix"
             raise Refusal(422, f"{field}: a target is given, so there is no search; leave out one of them", field=field)
         self._prefix(request.prefix, "prefix")
+        self._check_change(request)
         work = partial(self._attend, request, self._options(request))
         (answer,) = await self._batcher.submit(None, work, [Sentence(request.source)])
         return bytes(answer)
+
+    @property
+    def _heads(self) -> int:
+        model = self._trained.model
+        assert isinstance(model, Model), "a server has no ensembles"
+        return model.decoder.attention.score.heads
+
+    def _check_change(self, request: AttendRequest) -> None:
+        """Raises Refusal where the changed attention does not fit the model or the source."""
+        head, heads = None if request.intervene is None else request.intervene.head, self._heads
+        if head is not None and (heads == 1 or head >= heads):
+            message = "one head, which is no choice" if heads == 1 else f"the heads 0 to {heads - 1}, found {head}"
+            raise Refusal(422, f"intervene.head: this model has {message}", field="intervene.head")
+        if not request.attention:
+            return
+        translator = self._trained.translator
+        ids = self._trained.tokenizers.source.encode(translator.normalize(text_line(request.source, "source")))
+        columns = min(len(ids), translator.longest) + 1
+        for i, row in enumerate(request.attention):
+            if row is not None and len(row) != columns:
+                message = f"found {len(row)} weights, expected {columns}, one for each source subword and the end"
+                raise Refusal(422, f"attention.{i}: {message}", field=f"attention.{i}")
 
     def _options(self, request: Request) -> Options:
         size = request.beam_size or self._search.size

@@ -46,6 +46,35 @@ def test_a_matrix_has_the_weights_of_the_first_subwords(translator: seq2seq.Tran
     assert same.log_probability == pytest.approx(untouched.log_probability, rel=1e-5)
 
 
+def test_a_row_of_none_is_the_models_own(translator: seq2seq.Translator) -> None:
+    """Without rows all numbers are equal to the bit. With one row, greedy search writes the same words before it."""
+    untouched = translator.search_tree(TEXT, beam_size=3)
+    rows = len(untouched.translation.subword_attention)
+    for matrix in ([None] * rows, [None], [], (None,) * (rows + 9), np.zeros((0, 14))):
+        tree = translator.search_tree(TEXT, attention=matrix, beam_size=3)
+        assert tree.nodes == untouched.nodes
+        np.testing.assert_array_equal(tree.translation.subword_attention, untouched.translation.subword_attention)
+    greedy = translator.search_tree(TEXT, beam_size=1)
+    own = greedy.translation.subword_attention
+    for matrix in (own, [row if i % 2 else None for i, row in enumerate(own)], own.tolist()):
+        tree = translator.search_tree(TEXT, attention=matrix, beam_size=1)
+        assert [node.subword for node in tree.nodes] == [node.subword for node in greedy.nodes]
+        assert [node.total for node in tree.nodes] == pytest.approx([node.total for node in greedy.nodes], abs=1e-4)
+
+    for step in (0, 2, 5):
+        row = np.zeros(14)
+        row[(int(own[step].argmax()) + 4) % 14] = 3
+        matrix = [*[None] * step, row]
+        changed = translator.translate(TEXT, attention=matrix, beam_size=1)
+        assert changed.target_subwords[:step] == greedy.translation.target_subwords[:step]
+        np.testing.assert_array_equal(changed.subword_attention[:step], own[:step])
+        np.testing.assert_array_equal(changed.subword_attention[step], row / 3)
+        assert (changed.subword_attention[step + 1 :].max(axis=1) < 1).all()
+        assert changed.log_probability != greedy.translation.log_probability
+        forced = translator.attend(TEXT, changed.text, attention=matrix)
+        assert forced.log_probability == pytest.approx(changed.log_probability, rel=1e-5)
+
+
 SHAPE = np.ones((2, 14))
 NOT_USABLE: list[tuple[Callable[[seq2seq.Translator], object], type[Exception], str]] = [
     (lambda model: model.translate(TEXT, attention=SHAPE[:, 1:]), seq2seq.InputError, "14 columns.*▁Hund.*</s>.*13"),
@@ -57,7 +86,10 @@ NOT_USABLE: list[tuple[Callable[[seq2seq.Translator], object], type[Exception], 
         "row 0",
     ),
     (lambda model: model.attend(TEXT, "A", attention=SHAPE * np.nan), seq2seq.InputError, "row 0"),
-    (lambda model: model.attend(TEXT, "A", attention=[[1.0], [1.0, 2.0]]), seq2seq.InputError, "matrix of numbers"),
+    (lambda model: model.attend(TEXT, "A", attention=[[1.0], [1.0, 2.0]]), seq2seq.InputError, "rows of 14 numbers"),
+    (lambda model: model.attend(TEXT, "A", attention=[None, [0.0] * 14]), seq2seq.InputError, "row 1 must have"),
+    (lambda model: model.attend(TEXT, "A", attention=[None, [1.0]]), seq2seq.InputError, "rows of 14 numbers, or None"),
+    (lambda model: model.search_tree(TEXT, attention=SHAPE[:, 1:]), seq2seq.InputError, "14 columns"),
     (lambda model: model.translate([TEXT], attention=SHAPE), TypeError, "for one sentence"),
     (lambda model: model.intervene("permut"), seq2seq.InputError, "did you mean permute"),
     (lambda model: model.intervene("shift", sift=1), TypeError, "did you mean shift"),

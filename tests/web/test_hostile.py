@@ -75,11 +75,40 @@ BODIES = [
     (b'{"' + b"x" * 9_000 + b'": 1, "texts": []}', 422),
 ]
 
+CHANGES = [
+    b'"attention": [[NaN, 1]]',
+    b'"attention": [[Infinity, 1]]',
+    b'"attention": [[1e999, 1]]',
+    b'"attention": [[1e-320, 0]]',
+    b'"attention": [[1, 1' + b", 1" * 5_000 + b"]]",
+    b'"attention": [' + b"null, " * 3_000 + b"null]",
+    b'"attention": [[]]',
+    b'"attention": ' + b"[" * 200 + b"]" * 200,
+    b'"attention": {"0": [1]}',
+    b'"intervene": {"name": "checkpoint", "checkpoint": "/etc/passwd"}',
+    b'"intervene": {"name": "../hard"}',
+    b'"intervene": {"name": "temperature", "temperature": NaN}',
+    b'"intervene": {"name": "shift", "shift": ' + b"9" * 400 + b"}",
+    b'"intervene": {"name": "head", "head": 9223372036854775808}',
+    b'"intervene": ["hard"]',
+    b'"intervene": {"' + b"x" * 9_000 + b'": 1, "name": "hard"}',
+]
+"""Changes of attention that are refused, for a source of one subword."""
+
 
 @pytest.mark.parametrize(("body", "status"), BODIES, ids=range(len(BODIES)))
 def test_a_damaged_body(client: Client, body: bytes, status: int) -> None:
     assert len(refused(client.raw(post(body)), status)) < 400
     refused(client.raw(post(body, path="/attend")), status)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=range(len(CHANGES)))
+def test_a_hostile_change_of_attention(client: Client, change: bytes) -> None:
+    """The sentence names the key."""
+    sentence = refused(client.raw(post(b'{"source": "a", ' + change + b"}", path="/attend")), 422)
+    assert sentence.startswith(change.split(b'"')[1].decode())
+    assert len(sentence) < 300
+    assert client.ask("/attend", source=TEXT, intervene={"name": "shift", "shift": -(10**6)})["text"].isprintable()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import negative_data_rejection, positive_data_acceptance
 
 import seq2seq
+from seq2seq.config.intervention import USES
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import TrainedModel
 from seq2seq.web.app import MEDIA_TYPES
@@ -42,6 +43,7 @@ def test_the_models_and_the_limits(client: Client) -> None:
     expected = {"source": "de", "target": "en", "attention": "additive", "decoder": "bahdanau", "encoder": "gru"}
     assert answer["models"][0].items() >= expected.items()
     assert answer["models"][0]["parameters"] > 20_000
+    assert answer["models"][0]["heads"] == 1
     assert answer["limits"] == {"characters": 300, "texts": 11, "bytes": 20_000, "beam_size": 7, "n_best": 6}
     assert client.get("/health").json() == {"status": "ok"}
 
@@ -112,6 +114,47 @@ def test_candidates_and_tree_are_the_librarys(client: Client, translator: seq2se
     assert client.ask("/attend", source=TEXTS[1], candidates=0)["candidates"] == []
 
 
+@pytest.mark.parametrize("where", [{}, {"tree": True, "beam_size": 3}, {"prefix": "The"}, {"target": "The boy."}])
+def test_changed_attention_is_the_librarys(
+    client: Client, translator: seq2seq.Translator, where: dict[str, Any]
+) -> None:
+    """The intervention comes first, and the rows stand before it."""
+    untouched = client.ask("/attend", source=TEXTS[0], **where)
+    columns = len(untouched["source_subwords"])
+    row = [0, 3, *[0] * (columns - 2)]
+    attention = [None, None, row]
+    texts = {untouched["text"]}
+    for name, values in [
+        ("shift", {"shift": 2}),
+        ("permute", {"seed": 5}),
+        ("temperature", {"temperature": 3}),
+        ("uniform", {}),
+    ]:
+        answer = client.ask(
+            "/attend", source=TEXTS[0], intervene={"name": name, **values}, attention=attention, **where
+        )
+        changed = translator.intervene(name, **values)
+        if "target" in where:
+            expected = changed.attend(TEXTS[0], where["target"], attention=attention)
+        else:
+            options = {key: value for key, value in where.items() if key != "tree"}
+            expected = changed.translate(TEXTS[0], attention=attention, **options)
+        assert answer["text"] == expected.text
+        assert answer["log_probability"] == pytest.approx(expected.log_probability, abs=1e-4)
+        assert answer["subword_attention"] == [
+            pytest.approx(row, abs=1e-5) for row in expected.subword_attention.tolist()
+        ]
+        assert answer["subword_attention"][2][1] == 1
+        assert max(answer["subword_attention"][1]) < 1
+        assert len(answer["candidates"]) == len(answer["target_subwords"])
+        assert (answer["tree"] is not None) == ("tree" in where)
+        texts.add(answer["text"])
+    assert "target" in where or len(texts) > 2
+    assert client.ask("/attend", source=TEXTS[0], attention=[None] * 300, **where) == untouched
+    assert client.ask("/attend", source=TEXTS[0], attention=[], intervene=None, **where) == untouched
+    assert client.ask("/attend", source="", attention=[[1]])["text"] == ""
+
+
 def test_a_prefix_is_text_or_subwords(client: Client, translator: seq2seq.Translator) -> None:
     prefixes = ["The girl", ["▁A", "▁"], None, ""]
     answer = client.ask("/translate", texts=TEXTS[:4], prefixes=prefixes)["translations"]
@@ -154,6 +197,31 @@ WRONG: list[tuple[str, dict[str, Any], str | None, str]] = [
     ("/attend", {"source": "a", "target": "b", "tree": True}, "tree", "a target is given"),
     ("/attend", {"source": "a", "target": "b", "prefix": "c"}, "prefix", "a target is given"),
     ("/attend", {"source": "a", "candidates": 21}, "candidates", "less than or equal to 20"),
+    ("/attend", {"source": "a", "intervene": "hard"}, "intervene", "should be an object"),
+    ("/attend", {"source": "a", "intervene": {}}, "intervene.name", "not given"),
+    ("/attend", {"source": "a", "intervene": {"name": "checkpoint"}}, "intervene.name", "no such choice 'checkpoint'"),
+    ("/attend", {"source": "a", "intervene": {"name": "hard", "checkpoint": "/"}}, "intervene.checkpoint", "no such"),
+    (
+        "/attend",
+        {"source": "a", "intervene": {"name": "hard", "\x1b[2J": 1}},
+        "intervene.\\x1b[2J",
+        "name, seed, shift",
+    ),
+    ("/attend", {"source": "a", "intervene": {"name": "shift", "shift": 0.5}}, "intervene.shift", "found 0.5"),
+    ("/attend", {"source": "a", "intervene": {"name": "shift", "seed": 1}}, "intervene", "shift does not use seed"),
+    ("/attend", {"source": "a", "intervene": {"name": "temperature"}}, "intervene", "needs the key temperature: below"),
+    ("/attend", {"source": "a", "intervene": {"name": "temperature", "temperature": 0}}, "intervene.temperature", "0"),
+    ("/attend", {"source": "a", "intervene": {"name": "head"}}, "intervene", "head needs the key head"),
+    ("/attend", {"source": "a", "intervene": {"name": "head", "head": 0}}, "intervene.head", "this model has one head"),
+    ("/attend", {"source": "a", "attention": [None, [1]]}, "attention.1", "found 1 weights, expected 2"),
+    ("/attend", {"source": "a", "attention": [[0, 0, 0]]}, "attention.0", "finite sum above 0"),
+    ("/attend", {"source": "a", "attention": [[1e308] * 3]}, "attention.0", "finite sum above 0"),
+    ("/attend", {"source": "a", "attention": [[1, -1, 1]]}, "attention.0.1", "greater than or equal to 0, found -1"),
+    ("/attend", {"source": "a", "attention": [[1, "1", 1]]}, "attention.0.1", "valid number"),
+    ("/attend", {"source": "a", "attention": [7]}, "attention.0", "valid array"),
+    ("/attend", {"source": "a", "attention": "x"}, "attention", "valid array"),
+    ("/attend", {"source": "a", "attention": [None] * 301}, "attention", "at most 300 items"),
+    ("/translate", {"texts": ["a"], "attention": [None]}, "attention", "no such key"),
 ]
 
 
@@ -183,7 +251,7 @@ def test_a_text_of_too_many_subwords_disturbs_no_other(
 
 
 OPERATIONS = [("/health", "GET"), ("/models", "GET"), ("/translate", "POST"), ("/attend", "POST")]
-RELATED = ("n_best", "prefix", "tree")
+RELATED = ("n_best", "prefix", "tree", "intervene", "attention")
 """Fields that depend on others, or on the vocabulary, which a schema cannot say."""
 
 
@@ -217,6 +285,9 @@ def test_the_schema_has_the_limits_and_the_names(client: Client) -> None:
         300,
     )
     assert {"enum": ["one", "two"], "type": "string"} in request["properties"]["model"]["anyOf"]
+    rows, _ = schemas["AttendRequest"]["properties"]["attention"]["anyOf"]
+    assert rows["maxItems"] == 300
+    assert set(schemas["Intervene"]["properties"]["name"]["enum"]) == {*USES} - {"checkpoint"}
 
 
 def test_no_answer_has_a_path_of_the_machine(client: Client) -> None:

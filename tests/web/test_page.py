@@ -385,6 +385,12 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&%s\0\ud7ff"
         urlencode({"source": TEXT, "prefix": json.dumps(["__proto__", ["x"]]), "model": ""}) + "&%E0%A4%A&==&prefix={",
         urlencode({"source": TEXT, "prefix": json.dumps(["first", ["no such subword " + HOSTILE]]), "model": "first"}),
         urlencode({"source": "x" * 3000, "model": "first"}),
+        urlencode({"source": TEXT, "model": "first", "weights": HOSTILE, "hand": json.dumps(["first", [[0, "x"]]])}),
+        urlencode({"source": TEXT, "weights": "constructor:1", "hand": json.dumps(["__proto__", [[-1, [1e400]]]])}),
+        urlencode({"source": TEXT, "weights": "shift:1e9", "hand": json.dumps(["first", [[1e9, [1]], None]])}),
+        urlencode(
+            {"source": TEXT, "weights": "checkpoint:/", "hand": json.dumps(["first", [[2, []], [3, [0, None]]]])}
+        ),
     ],
 )
 def test_a_hostile_link_is_harmless(page: "Page", server: str, fragment: str) -> None:
@@ -449,3 +455,203 @@ def test_a_script_from_right_to_left_and_a_dark_page(page: "Page", server: str) 
     first, second = (edges(page.locator(".translation button").nth(index)) for index in (0, 1))
     assert first[0] > second[2]
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
+
+
+# --- changed attention ------------------------------------------------------------------------------------------------
+
+
+def look_only(answer: dict[str, Any], target: int, source: int) -> list[list[float] | None]:
+    """Rows by which a target word looks at one source word, spread evenly over its subwords."""
+    row = [float(word == source) for word in answer["source_word_of_subword"]]
+    last = max(index for index, word in enumerate(answer["target_word_of_subword"]) if word == target)
+    return [row if word == target else None for word in answer["target_word_of_subword"][: last + 1]]
+
+
+def cell(page: "Page", target: int, source: int) -> "Locator":
+    return page.locator(f"td[data-target='{target}'][data-source='{source}']")
+
+
+def test_an_intervention_changes_the_text_and_a_link_restores_it(page: "Page", server: str) -> None:
+    untouched = attend(server)
+    visit(page, server, source=TEXT)
+    assert words(page) == untouched["target_words"]
+    before = page.locator(".content").inner_text()
+    page.get_by_label("Attention weights").select_option("Shifted")
+    expect(page.locator(".numbers")).to_contain_text(f"With the model’s weights: “{untouched['text']}”")
+    assert words(page) == attend(server, intervene={"name": "shift", "shift": 1})["target_words"]
+    page.locator("#weights-number").fill("-2")
+    changed = attend(server, intervene={"name": "shift", "shift": -2})
+    expect(page.locator(".numbers")).to_contain_text(f"{changed['log_probability']:.2f}".replace("-", "−"))
+    assert words(page) == changed["target_words"] != untouched["target_words"]
+    expect(page.locator(".numbers")).to_contain_text(f"{untouched['log_probability']:.2f}".replace("-", "−"))
+    expect(page.get_by_text("Each weight moves by so many subwords")).to_be_visible()
+    link, shown = page.url, page.locator(".content").inner_text()
+    page.goto("about:blank")
+    page.goto(link)
+    assert words(page) == changed["target_words"]
+    assert page.locator(".content").inner_text() == shown
+    assert page.get_by_label("Attention weights").input_value() == "shift"
+
+    page.locator("#weights-number").fill("1.5")
+    expect(page.get_by_role("alert")).to_have_text("Subwords: a whole number from −1000 to 1000.")
+    page.get_by_label("Attention weights").select_option("Permuted")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_role("button", name="Another permutation").click()
+    permuted = attend(server, intervene={"name": "permute", "seed": 2})
+    expect(page.locator(".numbers")).to_contain_text(f"{permuted['log_probability']:.2f}".replace("-", "−"))
+    assert words(page) == permuted["target_words"]
+    page.get_by_label("German").fill("Der Hund schläft.")  # the choice stays
+    other = attend(server, source="Der Hund schläft.", intervene={"name": "permute", "seed": 2})
+    expect(page.locator(".numbers")).to_contain_text(f"{other['log_probability']:.2f}".replace("-", "−"))
+    page.get_by_label("German").fill(TEXT)
+    page.get_by_label("Attention weights").select_option("The model’s")
+    expect(page.locator(".content")).not_to_contain_text("With the model’s weights")
+    assert page.locator(".content").inner_text() == before
+    assert "weights" not in page.url
+
+
+def test_a_row_by_hand_moves_the_ribbon_and_is_released(page: "Page", server: str) -> None:
+    untouched = attend(server, beam_size=1)
+    visit(page, server, source=TEXT, beam=1)
+    words(page)
+    before = page.locator(".content").inner_text()
+    cell(page, 1, 5).click()
+    page.get_by_role("button", name="Look only here").click()
+    expect(page.locator(".fixed", has_text="Weights by hand: 1 word")).to_be_visible()
+    answer = attend(server, beam_size=1, attention=look_only(untouched, 1, 5))
+    assert words(page) == answer["target_words"]
+    assert page.locator("tr.changed").count() == 1
+    page.locator(".translation button").nth(1).focus()
+    expect(page.locator(".reading")).to_contain_text("weights by hand")
+    lit = page.locator("path.lit")
+    drawn = [s for s, weight in enumerate(answer["attention"][1]) if weight >= 0.01]
+    assert [int(lit.nth(i).get_attribute("data-source") or "") for i in range(lit.count())] == drawn
+    assert answer["attention"][1][5] > untouched["attention"][1][5] + 0.1
+    assert page.locator("td.lit").all_text_contents() == [str(round(w * 100)) for w in answer["attention"][1]]
+    expect(page.locator(".numbers")).to_contain_text(untouched["text"])
+    link, shown = page.url, page.locator(".content .translation, .numbers").all_inner_texts()
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.locator(".fixed", has_text="Weights by hand: 1 word")).to_be_visible()
+    assert page.locator(".content .translation, .numbers").all_inner_texts() == shown
+
+    cell(page, 0, 0).click()
+    page.get_by_role("button", name="Do not look here").click()
+    expect(page.locator(".fixed", has_text="Weights by hand: 2 words")).to_be_visible()
+    expect(cell(page, 0, 0)).to_have_text("0")
+    row = [float(text) for text in page.locator("tr.changed").first.locator("td").all_text_contents()]
+    assert sum(row) > 5
+    cell(page, 0, 2).click()
+    page.get_by_role("button", name="Release this row").click()
+    expect(page.locator(".fixed", has_text="Weights by hand: 1 word")).to_be_visible()
+    page.get_by_role("button", name="Release all").click()
+    expect(page.locator(".fixed", has_text="Weights by hand")).to_have_count(0)
+    page.mouse.move(1, 1)
+    page.get_by_label("German").focus()
+    assert page.locator(".content").inner_text() == before
+    assert "hand" not in page.url
+
+    cell(page, 1, 5).click()
+    page.get_by_role("button", name="Look only here").click()
+    expect(page.locator(".fixed", has_text="Weights by hand: 1 word")).to_be_visible()
+    page.get_by_label("German").fill("Der Hund schläft.")
+    expect(page.locator(".fixed", has_text="Weights by hand")).to_have_count(0)
+    assert words(page) == attend(server, source="Der Hund schläft.", beam_size=1)["target_words"]
+
+
+def test_a_cell_is_changed_by_the_keyboard_alone(page: "Page", server: str) -> None:
+    """In the table of subwords, whose last row and column are the ends of the sentences."""
+    untouched = attend(server)
+    visit(page, server, source=TEXT, unit="subwords")
+    words(page)
+    heat_map = page.get_by_label(re.compile("^Heat map"))
+    heat_map.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    menu = page.get_by_role("dialog", name=re.compile("^Weight of"))
+    first, second, third = menu.get_by_role("button").all()
+    expect(first).to_be_focused()
+    expect(third).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(heat_map).to_be_focused()
+    expect(page.locator("td.lit")).to_have_attribute("data-target", "1")  # the cell is not lost
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    expect(second).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(menu).to_have_count(0)
+    expect(page.locator(".fixed", has_text="Weights by hand: 1 subword")).to_be_visible()
+    expect(heat_map).to_be_focused()
+    expect(page.locator("td.lit")).to_have_text("0")
+    assert page.locator("td.lit").get_attribute("data-source") == "1"
+    row = [0 if i == 1 else weight for i, weight in enumerate(untouched["subword_attention"][1])]
+    answer = attend(server, attention=[None, row])
+    shown = [int(text) for text in page.locator("tr.changed td").all_text_contents()]
+    assert shown == pytest.approx([weight * 100 for weight in answer["subword_attention"][1]], abs=0.6)
+    expect(page.get_by_role("rowheader", name=re.compile("weights by hand$"))).to_have_count(1)
+    expect(page.locator("#status")).to_contain_text("Weights by hand: 1 subword")
+    page.keyboard.press("End")
+    for key in ("Enter", "ArrowUp", "Enter"):  # the last enabled choice releases the row
+        page.keyboard.press(key)
+    expect(page.locator(".fixed", has_text="Weights by hand")).to_have_count(0)
+    assert words(page) == ["end" if each == "</s>" else each for each in untouched["target_subwords"]]
+
+
+def test_weights_of_a_given_translation(page: "Page", server: str) -> None:
+    target = "The woman sleeps."
+    visit(page, server, source=TEXT, mode="own", own=target, weights="temperature:0.5")
+    sharp, given = (
+        attend(server, target=target, intervene={"name": "temperature", "temperature": 0.5}),
+        attend(server, target=target),
+    )
+    for answer in (sharp, given):
+        expect(page.locator(".numbers")).to_contain_text(f"{answer['log_probability']:.2f}".replace("-", "−"))
+    assert page.get_by_label("Temperature").input_value() == "0.5"
+    assert words(page) == target.split()
+
+
+def test_only_a_model_with_heads_offers_one(page: "Page", server: str) -> None:
+    """A choice that no chosen model has is given up. A model beside them without heads says so in a sentence."""
+    visit(page, server, source=TEXT, weights="head:1")
+    assert words(page) == attend(server)["target_words"]
+    options = page.get_by_label("Attention weights").locator("option")
+    assert len(options.all_inner_texts()) == 7
+    assert "One head" not in options.all_inner_texts()
+
+    def with_heads(route: "Route") -> None:
+        answer = route.fetch().json()
+        answer["models"][1]["heads"] = 2
+        route.fulfill(json=answer)
+
+    page.route("**/models", with_heads)
+    visit(page, server, source=TEXT, model=["first", "second"], weights="head:9")
+    expect(page.locator(".panel").first).to_contain_text("The attention of this model has one head.")
+    assert page.get_by_label("Head", exact=True).input_value() == "1"
+    page.get_by_role("checkbox", name="second").uncheck()
+    assert words(page) == attend(server)["target_words"]
+
+
+def test_rows_that_do_not_fit_are_released(page: "Page", server: str) -> None:
+    """Those of a link to a model of the same name with other subwords; and a menu fits a narrow dark page."""
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size(NARROW)
+    visit(page, server, source=TEXT, hand=json.dumps(["first", [[1, [0, 1]]]]))
+    expect(page.locator(".message")).to_contain_text("found 2 weights, expected")
+    page.get_by_role("button", name="Release all").click()
+    assert words(page) == attend(server)["target_words"]
+    cell(page, 2, len(attend(server)["source_words"]) - 1).click()
+    left, _, right, _ = edges(page.get_by_role("dialog"))
+    assert 0 <= left < right <= NARROW["width"]
+    page.get_by_role("button", name="Look only here").click()
+    expect(page.locator(".fixed", has_text="Weights by hand")).to_be_visible()
+    assert not is_too_wide(page)
+
+
+def test_a_row_by_hand_from_right_to_left(page: "Page", server: str) -> None:
+    visit(page, server, source="نحن نذهب إلى المدرسة", mode="own", own="نحن 去")
+    words(page)
+    page.get_by_label(re.compile("^Heat map")).focus()
+    for key in ("ArrowLeft", "ArrowLeft", "Enter", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator(".fixed", has_text="Weights by hand: 1 word")).to_be_visible()
+    expect(cell(page, 0, 1)).to_have_text("100")

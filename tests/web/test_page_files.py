@@ -48,4 +48,4 @@ def test_the_files_of_the_page_stand_alone() -> None:
         assert text.count("\n") <= 250, name
     assert not re.search(r"<style|style=|\son\w+=|<script(?! type=\"module\" src=)", files["index.html"])
     imports = [name for text in files.values() for name in re.findall(r'from "\./([\w.]+)"', text)]
-    assert set(imports) | {"index.html", "page.css", "page.js", "icon.svg"} == set(files)
+    assert set(imports) | {"index.html", "page.css", "menus.css", "page.js", "icon.svg"} == set(files)

@@ -13,6 +13,7 @@ import pytest
 from seq2seq.decoding.translator import TooLong
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import TrainedModel
+from seq2seq.web.attention_change import Intervene
 from seq2seq.web.batching import Sentence
 from seq2seq.web.inference import ModelInference
 from seq2seq.web.messages import AttendRequest, Options
@@ -36,7 +37,11 @@ def test_the_answers_are_those_of_the_model(trained: TrainedModel, processes: Wo
     here, there = ModelInference("one", trained, BEST), RemoteInference("one", processes)
     assert there.translate(OPTIONS, SENTENCES) == here.translate(OPTIONS, SENTENCES)
     request = AttendRequest(source=TEXTS[-1], tree=True)
-    assert there.attend(request, OPTIONS) == here.attend(request, OPTIONS)
+    change = Intervene(name="shift", shift=2)
+    changed = AttendRequest(source=TEXTS[-1], tree=True, intervene=change, attention=[None, None])
+    for each in (request, changed):
+        assert there.attend(each, OPTIONS) == here.attend(each, OPTIONS)
+    assert here.attend(changed, OPTIONS) != here.attend(request, OPTIONS)
 
 
 def test_a_text_that_is_too_long_is_explained(processes: WorkerProcesses) -> None:

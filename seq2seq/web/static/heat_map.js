@@ -9,19 +9,21 @@ const LABELS = 110;
 
 /**
  * The picture in the page, of the model with this name. `point` is called with `{source, target}` when an arrow key
- * moves to a cell.
+ * moves to a cell, `choose` with the same and its element when it is clicked, or Enter is pressed.
  */
 export class HeatMap {
-  constructor(name, point) {
+  constructor(name, { point, choose }) {
     this.point = point;
+    this.choose = choose;
     this.active = { source: null, target: null };
     this.lit = [];
     this.element = html("div", {
       class: "scroll",
       role: "region",
       tabindex: "0",
-      "aria-label": `Heat map of ${name}, arrow keys move between the cells`,
-      keydown: (event) => this.move(event),
+      "aria-label": `Heat map of ${name}, arrow keys move between the cells, Enter changes a weight`,
+      keydown: (event) => this.onKey(event),
+      click: (event) => this.onClick(event.target.closest("tbody td")),
     });
   }
 
@@ -36,7 +38,11 @@ export class HeatMap {
     const ink = inkOver("--box");
     this.cells = view.weights.map((row, t) => row.map((weight, s) => cell(weight, s, t, colour, ink)));
     this.rows = view.target.map((word, t) =>
-      html("th", { scope: "row", "data-target": t }, foreign(label(word), languages[1])),
+      html(
+        "th",
+        { scope: "row", "data-target": t, class: view.byHand[t] ? "by-hand" : null },
+        foreign(label(word), languages[1]),
+      ),
     );
     const size = this.size(view.source.length);
     const table = html(
@@ -44,7 +50,13 @@ export class HeatMap {
       { class: `heat ${size}`, dir: this.isRightToLeft ? "rtl" : "ltr" },
       html("caption", { class: "hidden" }, "Weights in percent; rows are the translation, columns the source"),
       html("thead", {}, html("tr", {}, html("td", {}), ...this.columns)),
-      html("tbody", {}, ...this.cells.map((cells, t) => html("tr", {}, this.rows[t], ...cells))),
+      html(
+        "tbody",
+        {},
+        ...this.cells.map((cells, t) =>
+          html("tr", { class: view.byHand[t] ? "changed" : null }, this.rows[t], ...cells),
+        ),
+      ),
     );
     this.element.replaceChildren(table);
     this.table = table;
@@ -68,6 +80,27 @@ export class HeatMap {
       this.lit.push(this.columns[source], ...(target === null ? this.cells.map((row) => row[source]) : []));
     for (const element of this.lit) element.classList.add("lit");
     this.table.classList.toggle("active", this.lit.length > 0);
+  }
+
+  /** The focus comes back to this cell, or to the last one where the picture has become smaller. */
+  focus({ source, target }) {
+    const last = { source: this.view.source.length - 1, target: this.view.target.length - 1 };
+    this.element.focus({ preventScroll: true });
+    if (last.source < 0 || last.target < 0) return;
+    this.point({ source: Math.min(source, last.source), target: Math.min(target, last.target) });
+  }
+
+  onClick(element) {
+    if (!element) return;
+    const { source, target } = element.dataset;
+    this.choose({ source: Number(source), target: Number(target) }, element);
+  }
+
+  onKey(event) {
+    const { source, target } = this.active;
+    if (event.key !== "Enter" || source === null || target === null) return this.move(event);
+    event.preventDefault();
+    return this.choose({ source, target }, this.cells[target][source]);
   }
 
   move(event) {

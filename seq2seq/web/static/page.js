@@ -1,13 +1,15 @@
 // The page: texts and options, the state that they make, and a panel for each chosen model.
 
 import { html, languageName, languageTag } from "./elements.js";
-import { closeMenu } from "./menu.js";
 import { Panel } from "./panel.js";
+import { closePopup } from "./popup.js";
 import { ask } from "./server.js";
 import { beamSize, fromFragment, lengthPenalty, toFragment } from "./state.js";
+import { offered, WeightsControl } from "./weights.js";
 
 const PAUSE = 180;
 /** Milliseconds without a key after which a text is translated. */
+const NUMBERS = ["beam", "penalty", "weights-number"];
 
 const byId = (id) => document.getElementById(id);
 const radios = (name) => [...document.querySelectorAll(`input[name=${name}]`)];
@@ -26,6 +28,7 @@ class Page {
     this.limits = limits;
     const actions = {
       force: (name, prefix) => this.force(name, prefix),
+      changeRows: (name, rows) => this.changeRows(name, rows),
       toggleTree: (open) => open !== this.state.tree && this.update({ tree: open }),
       announce: (name, text) => this.announce(name, text),
       follow: (panel, active) => this.follow(panel, active),
@@ -33,6 +36,9 @@ class Page {
     this.panels = new Map(models.map((model) => [model.name, new Panel(model, actions)]));
     this.announcements = new Map();
     this.buildModels();
+    this.weights = new WeightsControl(byId("weights-options"), (intervention) =>
+      this.update({ ...this.entered(), intervention }),
+    );
     this.listen();
     this.restore();
   }
@@ -64,13 +70,13 @@ class Page {
 
   listen() {
     byId("controls").addEventListener("submit", (event) => event.preventDefault());
-    for (const name of ["source", "own", "beam", "penalty"]) {
+    for (const name of ["source", "own", ...NUMBERS]) {
       byId(name).addEventListener("input", () => {
         clearTimeout(this.timer);
         this.timer = setTimeout(() => this.update(this.entered()), PAUSE);
       });
     }
-    for (const name of ["beam", "penalty"]) byId(name).addEventListener("blur", () => this.update(this.entered()));
+    for (const name of NUMBERS) byId(name).addEventListener("blur", () => this.update(this.entered()));
     byId("models").addEventListener("change", () => this.chooseModels());
     for (const name of ["mode", "unit"]) {
       for (const radio of radios(name)) radio.addEventListener("change", () => this.choose(name, radio.value));
@@ -100,6 +106,9 @@ class Page {
     byId("own-part").hidden = mode !== "own";
     byId("invitation").hidden = this.state.source.trim() !== "";
     byId("panels").hidden = !byId("invitation").hidden;
+    const chosen = this.models.filter(({ name }) => models.includes(name));
+    this.state.intervention = offered(this.state.intervention, chosen);
+    this.weights.show(this.state.intervention, chosen);
     const panels = models.map((name) => this.panels.get(name));
     const shown = [...byId("panels").children];
     if (panels.length !== shown.length || panels.some(({ element }, index) => element !== shown[index])) {
@@ -129,10 +138,10 @@ class Page {
   entered() {
     clearTimeout(this.timer);
     const source = byId("source").value;
-    const changed = source === this.state.source ? {} : { source, prefixes: new Map() };
+    const changed = source === this.state.source ? {} : { source, prefixes: new Map(), hands: new Map() };
     const beam = this.number("beam", this.state.beam ?? this.firstModel().beam_size, beamSize);
     const penalty = this.number("penalty", this.state.penalty ?? this.firstModel().length_penalty, lengthPenalty);
-    return { own: byId("own").value, ...changed, ...beam, ...penalty };
+    return { own: byId("own").value, ...changed, ...beam, ...penalty, ...this.weights.entered() };
   }
 
   /** The change of a number. An empty field means as trained; a number that is not possible changes nothing. */
@@ -150,8 +159,8 @@ class Page {
       beam: `Beam size: a whole number from 1 to ${this.limits.beam_size}.`,
       penalty: "Length penalty: a number from 0 to 10.",
     };
-    const wrong = Object.keys(ranges).filter((name) => !byId(name).checkValidity());
-    byId("numbers").textContent = wrong.map((name) => ranges[name]).join(" ");
+    const wrong = NUMBERS.filter((name) => !byId(name).checkValidity());
+    byId("numbers").textContent = wrong.map((name) => ranges[name] ?? this.weights.rangeSentence()).join(" ");
     byId("numbers").hidden = !wrong.length;
   }
 
@@ -172,6 +181,13 @@ class Page {
     if (prefix === null) prefixes.delete(name);
     else prefixes.set(name, prefix);
     this.update({ prefixes, mode: "search" });
+  }
+
+  changeRows(name, rows) {
+    const hands = new Map(this.state.hands);
+    if (rows.size) hands.set(name, rows);
+    else hands.delete(name);
+    this.update({ hands });
   }
 
   /** Lights the words of one panel in the others, on each side where these have the same words. */
@@ -195,7 +211,7 @@ class Page {
   }
 
   async copyLink() {
-    closeMenu();
+    closePopup();
     let said = "Link copied";
     try {
       await navigator.clipboard.writeText(location.href);

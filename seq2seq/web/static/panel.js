@@ -2,20 +2,23 @@
 
 import { BeamTree } from "./beam.js";
 import { heatMapDrawing, ribbonsDrawing, saveJson, savePng, saveSvg } from "./download.js";
-import { foreign, html } from "./elements.js";
-import { closeMenu, openMenu } from "./menu.js";
+import { Changes, handSentence } from "./changes.js";
+import { html } from "./elements.js";
+import { openCellMenu } from "./hand.js";
+import { openMenu } from "./menu.js";
 import { Pictures } from "./pictures.js";
-import { attendRequest, beamSizeOf } from "./request.js";
+import { closePopup } from "./popup.js";
+import { attendRequest, beamSizeOf, obstacle } from "./request.js";
+import { Scores } from "./scores.js";
 import { readSearch } from "./search.js";
-import { number, quote } from "./sentences.js";
 import { ask } from "./server.js";
-import { textOf, viewOf } from "./view.js";
+import { viewOf } from "./view.js";
 
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact" });
 
 /**
- * `actions` are `force(model name, prefix or null)`, `toggleTree(open)`, `announce(model name, text)` and
- * `follow(panel, {source, target})`, which lights the same words in the other panels.
+ * `actions` are `force(model name, prefix or null)`, `changeRows(model name, rows)`, `toggleTree(open)`,
+ * `announce(model name, text)` and `follow(panel, {source, target})`, which lights the same words in the other panels.
  */
 export class Panel {
   constructor(model, actions) {
@@ -26,6 +29,7 @@ export class Panel {
     this.pictures = new Pictures({
       name: model.name,
       choose: (index, button) => this.openMenu(index, button),
+      chooseCell: (cell, element) => this.openCellMenu(cell, element),
       follow: (active) => this.actions.follow(this, active),
     });
     this.tree = new BeamTree((sentence) =>
@@ -40,25 +44,26 @@ export class Panel {
     const pictures = (title, draw, picture) =>
       html("section", {}, html("h3", {}, title, this.saveButtons(title, draw)), picture);
     this.message = html("p", { class: "message" });
-    this.numbers = html("p", { class: "numbers" });
+    this.scores = new Scores(this.model.target);
     this.beam = html(
       "details",
       { class: "beam", toggle: () => this.actions.toggleTree(this.beam.open) },
       html("summary", {}, "Beam search"),
       this.tree.element,
     );
-    this.release = html(
-      "button",
-      { type: "button", class: "quiet release", click: () => this.actions.force(name, null) },
-      "Release",
-    );
-    this.forced = html("p", { class: "forced-start", hidden: true });
+    this.changes = new Changes(this.model.target, {
+      release: () => this.actions.force(name, null),
+      releaseRows: () => {
+        this.focusNext = () => this.pictures.heatMap.element.focus({ preventScroll: true });
+        this.actions.changeRows(name, new Map());
+      },
+    });
     this.content = html(
       "div",
       { class: "content", hidden: true },
       this.pictures.line.element,
-      this.forced,
-      this.numbers,
+      this.changes.element,
+      this.scores.element,
       html(
         "div",
         { class: "pictures" },
@@ -91,9 +96,10 @@ export class Panel {
     const request = attendRequest(this.model, state);
     this.beam.open = state.tree;
     this.beam.hidden = state.mode === "own";
-    if (request === null) {
+    const sentence = obstacle(this.model, state);
+    if (request === null || sentence !== null) {
       this.stop();
-      this.clear("Type a translation of your own above.");
+      this.clear(sentence ?? "");
     } else if (JSON.stringify(request) !== this.requested) this.send(request);
     else if (this.answer) this.show();
   }
@@ -105,12 +111,13 @@ export class Panel {
     const { signal } = this.asking;
     this.element.classList.add("waiting");
     try {
-      const answer = await ask("attend", request, signal);
+      const [answer] = await Promise.all([ask("attend", request, signal), this.scores.prepare(request, signal)]);
       if (signal.aborted) return;
       this.answer = answer;
       this.answered = request;
       this.show();
-      this.actions.announce(this.model.name, answer.text);
+      const hand = handSentence(request, this.view, this.state.unit);
+      this.actions.announce(this.model.name, hand ? `${answer.text} (${hand})` : answer.text);
     } catch (error) {
       if (signal.aborted) return;
       this.requested = null;
@@ -130,44 +137,18 @@ export class Panel {
   show() {
     const { answer, model, state } = this;
     const languages = [model.source, model.target];
-    this.view = viewOf(answer, state.unit, this.answered.prefix ?? null);
-    closeMenu();
+    this.view = viewOf(answer, state.unit, this.answered);
+    closePopup();
     this.message.textContent = answer.text ? "" : "The translation is empty.";
     this.content.hidden = false;
     this.json.hidden = false;
     this.pictures.show(this.view, languages);
-    this.showForced();
-    this.showNumbers();
+    this.changes.show(this.answered, this.view, state.unit);
+    this.scores.show(this.answered, answer);
     if (answer.tree && answer !== this.drawn) this.showTree();
     this.drawn = answer;
-    if (this.focusNext !== undefined) this.pictures.line.focus(this.focusNext);
-    this.focusNext = undefined;
-  }
-
-  /** The scores; beside those of a translation by the reader, those of the model's own where it has made one. */
-  showNumbers() {
-    const scores = (answer) => `log-probability ${number(answer.log_probability)} · score ${number(answer.score)}`;
-    const { source, target } = this.answered;
-    if (target === undefined) this.ownAnswer = { source, answer: this.answer };
-    this.numbers.replaceChildren(scores(this.answer));
-    if (target !== undefined && this.ownAnswer?.source === source) {
-      const { answer } = this.ownAnswer;
-      this.numbers.append(
-        html("br"),
-        "The model’s own: “",
-        foreign(answer.text, this.model.target),
-        `” ${scores(answer)}`,
-      );
-    }
-  }
-
-  showForced() {
-    const { prefix } = this.answered;
-    this.forced.hidden = !prefix;
-    if (prefix) {
-      const text = Array.isArray(prefix) ? textOf(prefix) : prefix;
-      this.forced.replaceChildren("Forced start: ", foreign(text, this.model.target), " ", this.release);
-    }
+    this.focusNext?.();
+    this.focusNext = null;
   }
 
   showTree() {
@@ -178,7 +159,7 @@ export class Panel {
 
   clear(sentence) {
     this.answer = null;
-    closeMenu();
+    closePopup();
     this.content.hidden = true;
     this.json.hidden = true;
     this.message.classList.remove("problem");
@@ -189,7 +170,7 @@ export class Panel {
   fail(error, request) {
     this.clear(error.message);
     this.message.classList.add("problem");
-    if (request.prefix) this.message.append(" ", this.release);
+    this.message.append(" ", ...this.changes.buttons(request));
     const seconds = error.retryAfter ?? null;
     if (seconds === null) return;
     const again = () => {
@@ -213,9 +194,28 @@ export class Panel {
       word: this.view.target[index],
       language: this.model.target,
       force: (prefix) => {
-        this.focusNext = index;
+        this.focusNext = () => this.pictures.line.focus(index);
         this.actions.force(this.model.name, prefix);
       },
+    });
+  }
+
+  openCellMenu(cell, anchor) {
+    const goBack = () => this.pictures.heatMap.focus(cell);
+    openCellMenu({
+      anchor,
+      parent: this.content,
+      answer: this.answer,
+      unit: this.state.unit,
+      view: this.view,
+      cell,
+      rows: this.state.hands.get(this.model.name) ?? new Map(),
+      languages: [this.model.source, this.model.target],
+      change: (rows) => {
+        this.focusNext = goBack;
+        this.actions.changeRows(this.model.name, rows);
+      },
+      goBack,
     });
   }
 

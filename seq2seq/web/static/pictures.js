@@ -12,15 +12,16 @@ const HINT = "Point at a word, tap it, or move to it with the keyboard, to see i
 
 /**
  * The pictures of the model with this name. `choose(index, button)` is called when a target unit is clicked,
- * `follow({source, target})` when other units are lit than before.
+ * `chooseCell({source, target}, cell)` when a cell of the heat map is, `follow({source, target})` when other units are
+ * lit than before.
  */
 export class Pictures {
-  constructor({ name, choose, follow }) {
+  constructor({ name, choose, chooseCell, follow }) {
     this.choose = choose;
     this.follow = follow;
     this.line = new TranslationLine();
     this.ribbons = new Ribbons();
-    this.heatMap = new HeatMap(name, (active) => this.point(active));
+    this.heatMap = new HeatMap(name, { point: (active) => this.point(active), choose: chooseCell });
     this.reading = html("p", { class: "reading", "aria-live": "polite" });
   }
 

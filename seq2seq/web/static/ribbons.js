@@ -72,7 +72,7 @@ export class Ribbons {
       unit(
         word,
         languages[1],
-        { "data-target": t, "data-menu": "", "aria-haspopup": "dialog" },
+        { "data-target": t, "data-menu": "", "aria-haspopup": "dialog", class: view.byHand[t] ? "by-hand" : null },
         css(blend(view.weights[t], colour)),
       ),
     );

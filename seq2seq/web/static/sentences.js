@@ -25,8 +25,8 @@ export function targetSentence(view, t) {
   const looks = listed.length ? `looks at ${listed.join(", ")}` : "looks everywhere a little";
   const end = view.end[t] >= LEAST ? `; the end of the source has ${percent(view.end[t])}` : "";
   const rest = (others ? `; ${others} more under ${percent(LEAST)}` : "") + end;
-  const forced = view.forced[t] ? ", forced" : "";
-  return `${quote(view.target[t])} (probability ${percent(view.probabilities[t], 1)}${forced}) ${looks}${rest}.`;
+  const marks = (view.forced[t] ? ", forced" : "") + (view.byHand[t] ? ", weights by hand" : "");
+  return `${quote(view.target[t])} (probability ${percent(view.probabilities[t], 1)}${marks}) ${looks}${rest}.`;
 }
 
 /** Which target units look at a source unit. */
@@ -41,7 +41,8 @@ export function sourceSentence(view, s) {
 
 /** One weight. */
 export const cellSentence = (view, t, s) =>
-  `${quote(view.target[t])} looks at ${quote(view.source[s])} with ${percent(view.weights[t][s], 1)} of its attention.`;
+  `${quote(view.target[t])} looks at ${quote(view.source[s])} with ${percent(view.weights[t][s], 1)} of its attention` +
+  `${view.byHand[t] ? ", by hand" : ""}.`;
 
 /** The source unit with the greatest weight, or the target unit: by its index. */
 export const greatest = (weights) =>

@@ -1,9 +1,14 @@
 // The state of the page, and its form in the fragment of the address. A fragment may hold anything: what does not
 // fit is left out.
 
+import { interventionText, readIntervention } from "./weights.js";
+
 const LONGEST = 20_000;
 /** Characters of a text or of a prefix that a fragment may bring. */
 const GREATEST_PENALTY = 10;
+const LONGEST_ROWS = 200_000;
+/** Characters of the rows by hand of a model; a request may have little more. */
+const MOST_ROWS = 1000;
 
 /** What a newcomer sees: the first two models. */
 export function initialState(models) {
@@ -16,7 +21,9 @@ export function initialState(models) {
     beam: null, // null: as trained
     penalty: null,
     tree: true,
+    intervention: null, // null: the weights of the models
     prefixes: new Map(), // by the model's name: the forced start, as subwords or as a text
+    hands: new Map(), // by the model's name: rows of weights by hand, by the index of their subword
   };
 }
 
@@ -32,7 +39,9 @@ export function toFragment(state, models) {
   if (state.beam !== null) values.set("beam", state.beam);
   if (state.penalty !== null) values.set("penalty", state.penalty);
   if (!state.tree) values.set("tree", "no");
+  if (state.intervention) values.set("weights", interventionText(state.intervention));
   for (const [name, prefix] of state.prefixes) values.append("prefix", JSON.stringify([name, prefix]));
+  for (const [name, rows] of state.hands) values.append("hand", JSON.stringify([name, [...rows]]));
   return values.toString();
 }
 
@@ -50,9 +59,13 @@ export function fromFragment(fragment, models, limits) {
   if (values.get("tree") === "no") state.tree = false;
   state.beam = beamSize(values.get("beam"), limits);
   state.penalty = lengthPenalty(values.get("penalty"));
-  for (const text of values.getAll("prefix").slice(0, 100)) {
-    const [name, prefix] = parsePrefix(text);
-    if (names.has(name) && prefix?.length) state.prefixes.set(name, prefix);
+  state.intervention = readIntervention(values.get("weights"));
+  for (const [name, prefix] of pairs(values, "prefix", LONGEST)) {
+    if (names.has(name) && isPrefix(prefix)) state.prefixes.set(name, prefix);
+  }
+  for (const [name, rows] of pairs(values, "hand", LONGEST_ROWS)) {
+    if (names.has(name) && Array.isArray(rows) && rows.length && rows.every(isRow))
+      state.hands.set(name, new Map(rows));
   }
   return state;
 }
@@ -69,13 +82,26 @@ export function lengthPenalty(text) {
   return text && Number.isFinite(penalty) && penalty >= 0 && penalty <= GREATEST_PENALTY ? penalty : null;
 }
 
-function parsePrefix(text) {
-  try {
-    const [name, prefix] = JSON.parse(text.slice(0, LONGEST));
-    if (typeof prefix === "string") return [name, prefix];
-    if (Array.isArray(prefix) && prefix.every((subword) => typeof subword === "string")) return [name, prefix];
-  } catch {
-    // no prefix
-  }
-  return [null, null];
+/** The values of a key that are pairs, as JSON. */
+function pairs(values, key, longest) {
+  const parsed = values.getAll(key).slice(0, 100).map((text) => {
+    try {
+      return JSON.parse(text.slice(0, longest));
+    } catch {
+      return null;
+    }
+  });
+  return parsed.filter((pair) => Array.isArray(pair) && pair.length === 2);
 }
+
+const isPrefix = (value) =>
+  value?.length > 0 &&
+  (typeof value === "string" || (Array.isArray(value) && value.every((subword) => typeof subword === "string")));
+
+const isRow = (value) =>
+  Array.isArray(value) &&
+  Number.isInteger(value[0]) &&
+  value[0] >= 0 &&
+  value[0] < MOST_ROWS &&
+  Array.isArray(value[1]) &&
+  value[1].every((weight) => weight >= 0 && Number.isFinite(weight));

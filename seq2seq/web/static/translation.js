@@ -20,8 +20,10 @@ export class TranslationLine {
           "data-target": t,
           "data-menu": "",
           "aria-haspopup": "dialog",
-          class: view.forced[t] ? "word forced" : "word",
-          "aria-label": `${label(word)}, ${percent(view.probabilities[t])}${view.forced[t] ? ", forced" : ""}`,
+          class: `word${view.forced[t] ? " forced" : ""}${view.byHand[t] ? " by-hand" : ""}`,
+          "aria-label":
+            `${label(word)}, ${percent(view.probabilities[t])}` +
+            `${view.forced[t] ? ", forced" : ""}${view.byHand[t] ? ", weights by hand" : ""}`,
           title: percent(view.probabilities[t], 1),
         },
         foreign(label(word), languages[1]),
