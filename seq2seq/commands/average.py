@@ -17,7 +17,7 @@ from seq2seq.commands.output_folder import check_output, parse_paths
 from seq2seq.runtime.errors import InputError, print_errors
 from seq2seq.trained_model import checkpoint_folder, trained_configuration
 
-COMPARED = (*MODEL, "dataset.normalization")
+COMPARED = (*MODEL, "dataset.normalization", "mistake")
 """Sections and options of the configuration that all checkpoints must have in common."""
 
 
@@ -57,7 +57,8 @@ def _check_same_model(first: Checkpoint, first_folder: Path, other: Checkpoint, 
         trained_configuration(loaded, path).model_dump(mode="json")
         for loaded, path in ((other, folder), (first, first_folder))
     )
-    differing = [key for key in differing_keys(here, there, COMPARED) if key.rpartition(".")[2] not in FREE]
+    free = {*FREE} - {"temperature"}  # that of softmax belongs to the model
+    differing = [key for key in differing_keys(here, there, COMPARED) if key.rpartition(".")[2] not in free]
     if differing:
         key = differing[0]
         raise InputError(

@@ -14,8 +14,10 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from seq2seq import config
+from seq2seq.checkpoint.files import read_description
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
+from seq2seq.text.corpus import Split
 
 LONGEST_RECORD = 2**17  # bytes; Hydra writes about 6,000, and parsing YAML is slow
 OWN_FILES = "source=FILE target=FILE scores your own pair of files"
@@ -52,8 +54,32 @@ def evaluated_dataset(options: config.Evaluate, trained: config.Dataset, run: Pa
                     reason = _missing(recorded, options.split, trained, starts)
                     raise InputError(f"checkpoint {options.checkpoints[0]}: {reason}")
                 paths.append(path)
-            is_cut = getattr(trained, options.split) is None
-            return trained.model_copy(update={"train" if is_cut else options.split: tuple(paths)} if paths else {})
+            return trained.model_copy(
+                update={"train" if trained.is_cut(options.split) else options.split: tuple(paths)} if paths else {}
+            )
+
+
+def check_held_out(run: Path, split: Split) -> str | None:
+    """Raises InputError where a split that is cut from the training text is not the one that the run cut.
+
+    Of a text that has changed, other pairs are cut, and the model may have learned them. Returns a remark where the run
+    folder has no record of the text, so that nobody can tell.
+    """
+    last = RunFolder(run).last
+    state = read_description(last).state if last.exists() else None
+    recorded = None if state is None else state.splits.get(split.name)
+    if recorded is None:
+        return (
+            f"{split.name} is cut from the training text as it is now; without checkpoints/last nothing can tell "
+            "whether the model has learned it"
+        )
+    if recorded != split.fingerprint():
+        raise InputError(
+            f"the training text of {run} has changed since the run, so dataset.hold_out cuts other pairs for "
+            f"{split.name} than the run did, and the model may have learned them; restore the text, or score files of "
+            f"your own: {OWN_FILES}"
+        )
+    return None
 
 
 def start_folders(run: Path) -> list[Path]:

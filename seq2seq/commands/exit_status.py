@@ -89,9 +89,16 @@ def _thread_excepthook(arguments: threading.ExceptHookArgs) -> None:
 
 
 def check_single_run(arguments: Sequence[str]) -> None:
-    """Raises InputError where the arguments ask for several runs under torchrun, which starts one run."""
-    if world_size() > 1 and (multirun := {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}):
+    """Raises InputError where the arguments ask for several runs under torchrun, which starts one run.
+
+    And where they choose a sweeper, but no sweep.
+    """
+    multirun = {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}
+    if world_size() > 1 and multirun:
         raise InputError(f"{multirun.pop()}: torchrun starts the processes of one run; start each run by itself")
+    sweepers = [argument for argument in arguments if argument.startswith("hydra/sweeper=")]
+    if sweepers and not multirun:
+        raise InputError(f"{sweepers[0]} chooses how several runs are planned: add -m")
 
 
 def check_single_process() -> None:

@@ -86,7 +86,10 @@ def run(arguments: list[str]) -> None:
         description=__doc__,
         advice="the new folder once, output=FOLDER",
     )
-    if len(paths) != 1:
-        raise InputError(f"expected one checkpoint, found {len(paths)}: give runs/NAME, or runs/NAME/checkpoints/best")
+    if len(paths) != 1 or (any(sign in str(paths[0]) for sign in "=[") and not paths[0].exists()):
+        found = " ".join(map(str, paths)) or "none"
+        raise InputError(
+            f"expected one checkpoint, such as runs/NAME or runs/NAME/checkpoints/best, without options; found {found}"
+        )
     export(paths[0], Path(output))
     print(f"{output}: encoder.onnx, decoder.onnx, source.model, target.model, model.json")

@@ -86,6 +86,8 @@ def load_run(values: DictConfig, overrides: Sequence[str]) -> tuple[Train, Sourc
     remarks = [f"starts from {folder}, step {loaded.step}: its weights, its model and its tokenizers", *languages]
     if taken:
         remarks.append(f"taken from it, in place of the defaults: {', '.join(taken)}")
+    if mistakes := [name for name in trained["mistake"] if name not in effective["mistake"]]:
+        remarks.append(f"it was trained with mistake=[{','.join(mistakes)}], which this run does not make")
     origin = Origin(checkpoint=str(typed), step=loaded.step, weights=checkpoint.hash_weights(loaded))
     return load_options(Train, values), Source(loaded._replace(training=None), folder, origin, remarks)
 

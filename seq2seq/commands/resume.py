@@ -107,9 +107,10 @@ def _check_current_folder(folder: Path, dataset: config.Dataset) -> None:
     path = dataset.folder if isinstance(dataset, config.Multi30k) else dataset.paths_of("validation")[0]
     starts = start_folders(folder)
     if starts and not path.is_absolute() and find_path(path, dataset, []) is None:
+        is_here = Path.cwd() in starts
+        there = "where the run was started" if is_here else f"the run was started in {starts[-1]}: resume it there"
         raise InputError(
-            f"resume={folder}: its text, {path}, is not in the current folder; the run was started in {starts[-1]}: "
-            "resume it there"
+            f"resume={folder}: its text, {path}, is not in the current folder{', ' if is_here else '; '}{there}"
         )
 
 

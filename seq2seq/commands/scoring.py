@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from seq2seq import build, config
-from seq2seq.commands.dataset_location import evaluated_dataset
+from seq2seq.commands.dataset_location import check_held_out, evaluated_dataset
 from seq2seq.commands.text_remarks import scored_remarks
 from seq2seq.config.intervention import intervention_name
 from seq2seq.config.search import search_name
@@ -53,7 +53,7 @@ def score(options: config.Evaluate) -> Scored:
     options = options.model_copy(update={"checkpoint": folders})
     trained = load_trained_model(folders, device=options.device, search=options.search)
     configuration, dataset = trained.configuration, trained.configuration.dataset
-    name, split, challenges = _load_split(options, configuration)
+    name, split, challenges, remarks = _load_split(options, configuration)
     if options.alignments is not None:
         split = _with_alignments(split, options.alignments, options.alignment_units)
     output = run_folder_of(options.checkpoints[0]) if options.output is None else RunFolder(options.output)
@@ -89,7 +89,7 @@ def score(options: config.Evaluate) -> Scored:
     if options.device.precision == "int8":
         search += ", 8-bit weights"
     models = ", ".join(f"{name} (step {step:,})" for name, step in zip(names, trained.steps, strict=True))
-    remarks = list(scored_remarks(split, trained.tokenizers, normalization=dataset.normalization))
+    remarks += scored_remarks(split, trained.tokenizers, normalization=dataset.normalization)
     return Scored(
         results=results,
         scores=scores,
@@ -170,14 +170,21 @@ def challenge_table(challenges: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _load_split(options: config.Evaluate, configuration: config.Train) -> tuple[str, LoadedSplit, tuple[Split, ...]]:
-    """The name of the split in file names and JSON, the split to score, and its challenge sets."""
+def _load_split(
+    options: config.Evaluate, configuration: config.Train
+) -> tuple[str, LoadedSplit, tuple[Split, ...], list[str]]:
+    """The name of the split in file names and JSON, the split to score, its challenge sets, and remarks on it."""
     if options.source is not None and options.target is not None:
-        return "files", _load_files(options.source, options.target, configuration.dataset.normalization), ()
+        return "files", _load_files(options.source, options.target, configuration.dataset.normalization), (), []
     dataset = evaluated_dataset(options, configuration.dataset, run_folder_of(options.checkpoints[0]).path)
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
+    split = corpus.validation if options.split == "validation" else corpus.test
+    remarks = []
+    if split is not None and isinstance(dataset, config.OwnText) and dataset.is_cut(options.split):
+        runs = {run_folder_of(path).path: None for path in options.checkpoints}
+        remarks = [remark for run in runs if (remark := check_held_out(run, split))]
     if options.split == "validation":
-        return "validation", load_split(corpus.validation), ()
+        return "validation", load_split(corpus.validation), (), remarks
     if corpus.test is None:
         raise InputError(
             f"checkpoint {options.checkpoints[0]} was trained without a test split (dataset.test=null): give "
@@ -186,7 +193,7 @@ def _load_split(options: config.Evaluate, configuration: config.Train) -> tuple[
     test = load_split(corpus.test)
     if (other := options.dataset.test) is not None:
         test = test._replace(name=show_paths(other))
-    return "test", test, corpus.challenges
+    return "test", test, corpus.challenges, remarks
 
 
 def _load_files(source: Path, target: Path, normalization: str) -> LoadedSplit:
@@ -198,7 +205,8 @@ def _load_files(source: Path, target: Path, normalization: str) -> LoadedSplit:
     with TemporaryDirectory() as folder:
         copy = Path(folder) / title
         with copy.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            if sys.stdin is not None:  # closed: it is as empty
+                shutil.copyfileobj(sys.stdin.buffer, file)
         try:
             paths = [copy if path == STANDARD_INPUT else path for path in (source, target)]
             split = _load_files(paths[0], paths[1], normalization)

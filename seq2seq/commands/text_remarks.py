@@ -108,7 +108,8 @@ def scored_remarks(split: LoadedSplit, tokenizers: Tokenizers, *, normalization:
     if blank := sum(not pair.has_both_sides for pair in split.pairs):
         yield (
             f"warning: {split.name}: {blank:,} of {len(split.pairs):,} pairs have an empty side and are scored all "
-            "the same: an empty translation of an empty reference counts as correct; leave them out of the files"
+            "the same: an empty translation of an empty reference counts as correct; leave them out of the files "
+            "(`msgattrib --translated --no-fuzzy` does so for gettext)"
         )
     if shares := scored_unknown(split, tokenizers):
         yield shares

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.commands.composition import load_options
 from seq2seq.commands.exit_status import CONFIGS, check_single_run, cli_errors, terminate
+from seq2seq.commands.unused_options import unused_options
 from seq2seq.config import Train
 from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
 from seq2seq.runtime.errors import DivergenceError, InputError
@@ -37,6 +38,8 @@ OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 LOG_FORMAT, LOG_TIME = "%(asctime)s %(message)s", "%H:%M:%S"
 """As in `hydra.job_logging` of configs/train.yaml."""
+
+log = logging.getLogger(__name__)
 
 COMMAND_LINE = "SEQ2SEQ_COMMAND_LINE"
 """The environment variable with the arguments as typed. The processes of a launcher inherit it; their own differ."""
@@ -102,12 +105,13 @@ def _start(values: DictConfig) -> float | None:
         hydra_values = HydraConfig.instance().cfg
         assert isinstance(hydra_values, DictConfig)
         record(values, hydra_values, RunFolder(folder).hydra)
+        log_unused(configuration, HydraConfig.get().overrides.task)
         try:
             results = train(*broadcast_work((configuration, folder, None, source)))
         except DivergenceError as error:
             if HydraConfig.get().sweeper["_target_"] != OPTUNA:
                 raise
-            logging.getLogger(__name__).error("%s", error)
+            log.error("%s", error)
             return None  # a failed trial
         return best_value(results, configuration.training.metric)
 
@@ -129,6 +133,12 @@ def load_new_run(values: DictConfig, overrides: Sequence[str]) -> "tuple[Train, 
     from seq2seq.commands.fine_tuning import load_run
 
     return load_run(values, overrides)
+
+
+def log_unused(configuration: Train, overrides: Sequence[str]) -> None:
+    """Logs the overrides that have no effect."""
+    for line in unused_options(configuration, overrides):
+        log.info("%s", line)
 
 
 def record(values: DictConfig, hydra_values: DictConfig, folder: Path) -> None:

@@ -6,14 +6,34 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
 from seq2seq.config.suggestions import show
-from seq2seq.config.types import Column, Language, PathOption, Paths, Section, Symbol, as_text, as_tuple, one_of
+from seq2seq.config.types import (
+    Column,
+    Language,
+    PathOption,
+    Paths,
+    Section,
+    Symbol,
+    as_text,
+    as_tuple,
+    one_of,
+    show_paths,
+)
 from seq2seq.text.normalization import NORMALIZATIONS
 from seq2seq.text.sources.tsv import QUOTINGS
 from seq2seq.text.tokenizer import check_symbols
 from seq2seq.text.tokenizer_kinds import KINDS as TOKENIZERS
 from seq2seq.text.tokenizer_kinds import SUBWORDS
 
-Fields = tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]]
+
+def _check_different(fields: tuple[str, str]) -> tuple[str, str]:
+    if fields[0] == fields[1]:
+        raise ValueError(f"names the field {fields[0]} twice; expected that of the source and that of the target")
+    return fields
+
+
+Fields = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]], AfterValidator(_check_different)
+]
 
 
 class Text(Section):
@@ -101,6 +121,10 @@ class OwnText(Text):
             paths = () if self.hold_out is None else self.train
         return as_tuple(paths)
 
+    def is_cut(self, split: str) -> bool:
+        """Whether the split, validation or test, is cut from the training text."""
+        return self.hold_out is not None and getattr(self, split) is None
+
     @model_validator(mode="after")
     def _check_hold_out(self) -> "OwnText":
         if self.hold_out is None and self.validation is None:
@@ -110,8 +134,9 @@ class OwnText(Text):
             )
         if self.hold_out is not None and self.validation is not None and self.test is not None:
             raise ValueError(
-                f"dataset.hold_out={self.hold_out} cuts a split that is null from the training text, but validation "
-                "and test have paths; leave it out"
+                f"dataset.hold_out={self.hold_out} cuts pairs for validation or test from the training text, but both "
+                f"are set ({show_paths(self.validation)} and {show_paths(self.test)}): leave it out, or set "
+                "dataset.validation=null or dataset.test=null"
             )
         return self
 

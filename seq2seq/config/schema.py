@@ -5,7 +5,7 @@ No option has a default here: all values are in `configs/`, so that no default i
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.scores import SCORES
@@ -47,7 +47,11 @@ class Train(Init):
     device: Device
     search: Search
     evaluation: Evaluation
-    mistake: Annotated[tuple[Annotated[str, one_of(MISTAKES)], ...], BeforeValidator(as_names)]
+    mistake: Annotated[
+        tuple[Annotated[str, one_of(MISTAKES)], ...],
+        BeforeValidator(as_names),
+        AfterValidator(lambda names: tuple(dict.fromkeys(names))),  # a mistake is made once
+    ]
 
     @model_validator(mode="after")
     def _check_widths(self) -> "Train":
@@ -112,6 +116,11 @@ class Train(Init):
     def _check_guide(self) -> None:
         """Raises ValueError where the attention cannot be guided, or where there are no gold alignments."""
         attention, guide = self.attention, self.training.guide
+        if getattr(self.dataset, "hold_out", None) is not None:
+            raise ValueError(
+                "training.guide.alignments has a line for each pair of the training text, from which dataset.hold_out "
+                "takes pairs: set dataset.validation and dataset.test, and leave dataset.hold_out out"
+            )
         distribution = f"attention.distribution={attention.distribution}"
         if guide.alignments == GOLD and self.dataset.name != "grammar":
             raise ValueError(

@@ -16,7 +16,7 @@ from omegaconf import flag_override
 
 from seq2seq.commands.composition import compose_options, hydra_errors
 from seq2seq.commands.exit_status import remove_unused
-from seq2seq.commands.train import LOG_FORMAT, LOG_TIME, load_new_run, plan_from_arguments, record
+from seq2seq.commands.train import LOG_FORMAT, LOG_TIME, load_new_run, log_unused, plan_from_arguments, record
 from seq2seq.commands.train_and_score import check_unused
 from seq2seq.commands.train_and_score import train as train_and_score
 from seq2seq.config import Train
@@ -90,6 +90,7 @@ def _start(overrides: Sequence[str], path: str | os.PathLike[str] | None, bar: B
         check_unused(folder)
         record(values, hydra_values, RunFolder(folder).hydra)
         with _log_file(RunFolder(folder).log):
+            log_unused(configuration, overrides)
             train_and_score(configuration, folder, source=source, bar=bar)
     return _results(folder)
 

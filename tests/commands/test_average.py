@@ -26,6 +26,13 @@ def folder(sweep: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory) ->
     warm("train", *other, "hydra.run.dir=other-text", folder=folder, status=0)
     shutil.copytree(folder / A, folder / "copy")
     shutil.copytree(folder / A, folder / "damaged")
+    best = checkpoint.load(folder / A)
+    attention = best.configuration["attention"]
+    for name, change in (
+        ("mistaken", {"mistake": ["loss_counts_padding"]}),
+        ("sharper", {"attention": {**attention, "temperature": 0.5}}),
+    ):
+        checkpoint.write(best._replace(configuration={**best.configuration, **change}), folder / name)
     (folder / "damaged" / "weights.safetensors").write_bytes(b"")
     return folder
 
@@ -84,6 +91,8 @@ REFUSED = {
     ): "concat/checkpoints/best: it has attention.score=concat, and general/checkpoints/best has general",
     (A, "other-text", NEW): "its tokenizers are not those of general/checkpoints/best, so the same weight stands for",
     (A, "nothing", NEW): "no checkpoint at nothing: give a folder such as runs/NAME/checkpoints/best",
+    (A, "mistaken", NEW): "mistaken: it has mistake=['loss_counts_padding'], and general/checkpoints/best has []",
+    (A, "sharper", NEW): "sharper: it has attention.temperature=0.5, and general/checkpoints/best has 1.0",
     (A, "damaged", NEW): "checkpoint damaged is damaged: weights.safetensors is not what was written",
 }
 

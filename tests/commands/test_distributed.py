@@ -224,6 +224,12 @@ def test_the_other_programs_are_one_process(warm: Warm, program: str, tmp_path: 
     assert ended.told == "error: torchrun: only training can use several processes; start this program by itself\n"
 
 
+def test_a_sweeper_needs_a_sweep() -> None:
+    check_single_run(["-m", "hydra/sweeper=optuna"])
+    with pytest.raises(InputError, match="hydra/sweeper=optuna chooses how several runs are planned: add -m"):
+        check_single_run(["hydra/sweeper=optuna"])
+
+
 def test_a_sweep_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     check_single_run(["-m", "attention=dot,general"])
     monkeypatch.setattr(program, "world_size", lambda: 2)

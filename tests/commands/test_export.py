@@ -91,8 +91,8 @@ def test_an_export_describes_itself(sweep: Path, folder: Path) -> None:
 
 NEW = "output=new"
 REFUSED = {
-    (NEW,): "expected one checkpoint, found 0: give runs/NAME, or runs/NAME/checkpoints/best",
-    ("runs/general", "runs/concat", NEW): "expected one checkpoint, found 2",
+    (NEW,): "expected one checkpoint, such as runs/NAME or runs/NAME/checkpoints/best, without options; found none",
+    ("runs/general", "runs/concat", NEW): "without options; found runs/general runs/concat",
     ("runs/general",): "output: give the new folder once, output=FOLDER",
     ("runs/general", "output="): "output: give the new folder once",
     ("runs/general", NEW, "output=newer"): "output: give the new folder once",
@@ -106,6 +106,12 @@ REFUSED = {
 @pytest.mark.parametrize("words", REFUSED)
 def test_what_cannot_be_exported_is_refused(warm: Warm, sweep: Path, words: tuple[str, ...]) -> None:
     assert REFUSED[words] in warm.refused("scripts/export", *words, folder=sweep)
+
+
+@pytest.mark.parametrize("words", [["[a,b]"], ["checkpoint=a"], ["a", "device=cpu"], []])
+def test_an_export_is_of_one_checkpoint_without_options(words: list[str]) -> None:
+    with pytest.raises(InputError, match=r"expected one checkpoint, such as runs/NAME .*, without options; found"):
+        export.run([*words, "output=new"])
 
 
 def test_a_missing_package_is_refused_with_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

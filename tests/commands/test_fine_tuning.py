@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 
 import seq2seq
 from seq2seq import checkpoint
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.commands.compare import plan
 from seq2seq.commands.compare_request import parse_request
+from seq2seq.commands.fine_tuning import load_run
 from seq2seq.runtime.errors import InputError
 from tests.support.programs import CONFIGS
 from tests.support.warm import Warm
@@ -201,6 +202,21 @@ def test_a_comparison_may_start_from_a_checkpoint(folder: Path, monkeypatch: pyt
         assert [run.configuration.model.embedding for run in runs] == [32, 32]
         with pytest.raises(InputError, match="attention=dot: the checkpoint of init="):
             list(plan(parse_request([*DATA, f"init={BEST}", "attention=general,dot"])))
+
+
+def test_mistakes_of_the_source_are_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = checkpoint.load(folder / BEST)
+    source.configuration["mistake"] = ["loss_counts_padding"]
+    checkpoint.write(source, tmp_path / "mistaken")
+    monkeypatch.chdir(folder)
+
+    def remarks(*overrides: str) -> str:
+        words = [*DATA, f"init={tmp_path / 'mistaken'}", *overrides]
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return "\n".join(load_run(compose("train", words), words)[1].remarks)
+
+    assert "it was trained with mistake=[loss_counts_padding], which this run does not make" in remarks()
+    assert "mistake=" not in remarks("mistake=loss_counts_padding")
 
 
 def test_without_init_nothing_is_recorded(sweep: Path) -> None:

@@ -1,6 +1,7 @@
 """Splits cut from the training text, several files for each split, standard input: through the real programs."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,23 @@ def test_one_file_becomes_a_trained_and_scored_model(warm: Warm, tmp_path: Path)
         assert scores["bleu"] == trained[split]["bleu"]
     more = warm("train", "resume=run", "training.steps=5", folder=tmp_path, status=0).printed.decode()
     assert "cut from the training text: 25 pairs for validation" in more
+    shutil.copytree(tmp_path / "run" / "checkpoints" / "best", tmp_path / "passed" / "checkpoints" / "best")
+    alone = ["checkpoint=passed/checkpoints/best", "output=alone", *ON_CPU]
+    assert "nothing can tell whether the model has learned it" in remark_of(warm, alone, tmp_path)
+    assert "can tell" not in remark_of(warm, ["checkpoint=run", "output=alone", *ON_CPU], tmp_path)
     write(tmp_path / "all.tsv", TEXT)
     assert "text" in warm.refused("train", "resume=run", "training.steps=7", folder=tmp_path)
+    assert "can tell" not in remark_of(warm, ["checkpoint=run", "output=alone", *ON_CPU], tmp_path)  # the same are cut
+    write(tmp_path / "all.tsv", TEXT[:200])
+    for split in ("validation", "test"):
+        told = warm.refused("evaluate", "checkpoint=run", f"split={split}", *ON_CPU, folder=tmp_path)
+        assert f"the training text of {tmp_path / 'run'} has changed since the run" in told
+        assert f"cuts other pairs for {split} than the run did" in told
+
+
+def remark_of(warm: Warm, words: Sequence[str], folder: Path) -> str:
+    """What an evaluation prints."""
+    return warm("evaluate", *words, folder=folder, status=0).printed.decode()
 
 
 def test_a_test_split_of_ones_own_is_not_cut(warm: Warm, tmp_path: Path) -> None:
@@ -97,8 +113,12 @@ def test_a_test_split_of_ones_own_is_not_cut(warm: Warm, tmp_path: Path) -> None
             ["dataset.validation=null", "dataset.test=null"],
             "dataset.validation=null: training needs a",
         ),
-        (["dataset.hold_out=2", "dataset.validation=a", "dataset.test=b"], "dataset.hold_out=2 cuts a split that is"),
+        (
+            ["dataset.hold_out=2", "dataset.validation=a", "dataset.test=b"],
+            "dataset.hold_out=2 cuts pairs for validation or test",
+        ),
         (["dataset.hold_out=0"], "dataset.hold_out: "),
+        (["dataset.hold_out=9", "training.guide.alignments=all.align"], "from which dataset.hold_out takes pairs"),
         (["dataset.hold_out=9", "dataset.validation=absent.tsv"], "absent.tsv"),
     ],
 )

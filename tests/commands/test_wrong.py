@@ -56,6 +56,17 @@ def spoil_line(path: Path, number: int, line: bytes) -> None:
         (["--learning-rate=1"], ["--learning-rate=1: written without dashes, training.learning_rate=VALUE"]),
         (["training.betas=[0.9]"], ["training.betas: expected 2 values, found [0.9]"]),
         (["dataset.cache="], ["dataset.cache: ", "empty; give a path"]),
+        (
+            [
+                "dataset=jsonl",
+                "dataset.source=de",
+                "dataset.target=en",
+                "dataset.train=a",
+                "dataset.hold_out=5",
+                "dataset.fields=[de,de]",
+            ],
+            ["dataset.fields: names the field de twice"],
+        ),
         (["model.dropout=${nothing}"], ["model.dropout: ", "nothing"]),
         (["model.tie=all", "dataset.joint=false"], ["model.tie=all", "dataset.joint=true"]),
     ],

@@ -58,7 +58,9 @@ def field_text(values: Any, field: str, title: str) -> str:
             raise InputError(f"{title}: no field {key!r}; its fields are {names}; {advice}")
         value = value[key]
     if not isinstance(value, str):
-        raise InputError(f"{title}: the field {field!r} must be text, found {_describe(value)}")
+        raise InputError(
+            f"{title}: the field {field!r} must be text, found {_describe(value)}; mend the row or remove it"
+        )
     try:
         value.encode()
     except UnicodeEncodeError:
