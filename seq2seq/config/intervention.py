@@ -51,10 +51,16 @@ class InterventionValues(Section):
                 raise ValueError(f"attention.intervene={name} needs attention.{name}: {NEEDS[name]}")
 
 
+def _check_single(names: object) -> object:
+    if isinstance(names, list):
+        raise ValueError(f"expected one intervention, found {len(names)}; evaluate.py takes several")
+    return names
+
+
 class Intervention(InterventionValues):
     """One intervention, or none."""
 
-    intervene: Name | None
+    intervene: Annotated[Name | None, BeforeValidator(_check_single)]
 
     @model_validator(mode="after")
     def _check(self) -> "Intervention":

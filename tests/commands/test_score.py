@@ -120,3 +120,10 @@ def test_an_intervention_scores_as_in_the_library(warm: Warm, folder: Path) -> N
     changed = seq2seq.load(BEST, device="cpu").intervene("permute", seed=7)
     wanted = [one.log_probability for one in changed.score([*zip(SOURCES, TARGETS, strict=True)])]
     assert [float(line) for line in ended.printed.decode().splitlines()] == pytest.approx(wanted, abs=2e-3)
+
+
+def test_one_intervention_at_a_time(warm: Warm, folder: Path) -> None:
+    for program in ("translate", "score"):
+        files = ["source=my.de", "target=my.en"] if program == "score" else []
+        told = warm.refused(program, f"checkpoint={BEST}", *files, "attention.intervene=[hard,uniform]", folder=folder)
+        assert "attention.intervene: expected one intervention, found 2; evaluate.py takes several" in told
