@@ -109,6 +109,13 @@ def run(arguments: list[str]) -> None:
         "--preset", choices=list(PRESETS), default="tiny", help=f"{presets} training pairs (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=1, help="the seed, as dataset.seed (default: %(default)s)")
+    parser.add_argument(
+        "--invented-names",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the names of training, as dataset.invented_names (default: %(default)s)",
+    )
     parser.add_argument("--split", default="train", help="train, validation, test or challenge-NAME (default: train)")
     parser.add_argument("--number", type=int, default=10, metavar="N", help="how many pairs to print (default: 10)")
     parser.add_argument("--show", action="store_true", help="print other translations, links and tags, too")
@@ -118,10 +125,13 @@ def run(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     if options.number < 1:
         raise InputError(f"--number: found {options.number}, expected 1 or more")
+    share = options.invented_names
+    if not 0 <= share <= 1:
+        raise InputError(f"--invented-names: found {share}, expected a share between 0 and 1")
     if options.trace is not None:
-        trace(training_frame(options.trace, options.preset, seed=options.seed))
+        trace(training_frame(options.trace, options.preset, seed=options.seed, invented_names=share))
         return
-    corpus = generate(options.preset, seed=options.seed)
+    corpus = generate(options.preset, seed=options.seed, invented_names=share)
     if options.write is not None:
         write(options.write, corpus)
         return

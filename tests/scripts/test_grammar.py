@@ -31,14 +31,28 @@ def test_written_files_agree_line_by_line(tmp_path: Path) -> None:
                 assert int(j) < len(target.split(" "))
 
 
-def test_the_traced_pair_is_the_shown_one() -> None:
-    shown = run("--show", "--number", "8").stdout.split("\n\n")[7]
-    traced = run("--trace", "7").stdout
+@pytest.mark.parametrize("options", [[], ["--invented-names", "1"]])
+def test_the_traced_pair_is_the_shown_one(options: list[str]) -> None:
+    shown = run("--show", "--number", "8", *options).stdout.split("\n\n")[7]
+    traced = run("--trace", "7", *options).stdout
     source, target = shown.split("\n")[:2]
     assert f"German: {source}\n" in traced
     assert f"English: {target}\n" in traced
     assert "verb: " in traced
     assert shown.split("links: ")[1].split("\n")[0] in traced
+
+
+def test_invented_names_are_in_training_alone() -> None:
+    lines = {
+        (split, share): run("--split", split, "--number", "200", "--invented-names", share).stdout
+        for split in ("train", "test")
+        for share in ("0", "0.7")
+    }
+    assert lines["test", "0"] == lines["test", "0.7"]
+    pairs = zip(lines["train", "0"].splitlines(), lines["train", "0.7"].splitlines(), strict=True)
+    changed = [pair for pair in pairs if pair[0] != pair[1]]
+    assert 20 < len(changed) < 60
+    assert all(len(one.split()) == len(other.split()) for one, other in changed)
 
 
 def test_a_mistake_is_one_line() -> None:
@@ -54,6 +68,7 @@ def test_a_mistake_is_one_line() -> None:
     ("arguments", "status", "words"),
     [
         (["--number", "-3"], 2, "error: --number: found -3, expected 1 or more"),
+        (["--invented-names", "7"], 2, "error: --invented-names: found 7.0, expected a share between 0 and 1"),
         (["--write", "{}/file/folder"], 1, "file/folder: not a directory"),
         (["--write", "{}", "--trace", "3"], 2, "not allowed with argument --write"),
     ],
