@@ -22,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,10 +62,13 @@ from seq2seq.runtime.run_folder import RunFolder
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 PROCESSES: set[subprocess.Popen[bytes]] = set()
 """The running train.py processes. The terminal sends Ctrl-C to them too, but SIGTERM must be forwarded."""
+STOPPED = threading.Event()
+"""That SIGTERM came. Programs that end after it have not failed."""
 
 
 def handle_sigterm(number: int, _: FrameType | None) -> NoReturn:
     """Forwards SIGTERM, so that every train.py saves its state, and exits."""
+    STOPPED.set()
     for process in PROCESSES:
         process.terminate()
     print("stopped by SIGTERM: to continue, repeat the command with output=FOLDER", file=sys.stderr)
@@ -135,7 +139,8 @@ def train(run: PlannedRun, overrides: list[str]) -> str | None:
 
 
 def score_interventions(run: PlannedRun, interventions: Interventions) -> str | None:
-    """Runs evaluate.py with the interventions. Returns an error message if it failed."""
+    """Runs evaluate.py with the interventions, in place of earlier ones. Returns an error message if it failed."""
+    shutil.rmtree(RunFolder(run.folder).interventions, ignore_errors=True)
     return run_program(run, ["evaluate", *evaluation_overrides(run, interventions)])
 
 
@@ -175,7 +180,7 @@ def train_all(runs: dict[PlannedRun, list[str]], interventions: Interventions, j
         failure = action()
         if failure is None:
             print_line(f"{name}: {done} in {time.monotonic() - started:.0f} s")
-        else:
+        elif not STOPPED.is_set():
             print(f"error: {failure}", file=sys.stderr, flush=True)
         return failure
 

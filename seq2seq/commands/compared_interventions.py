@@ -8,6 +8,7 @@ from seq2seq import checkpoint, config
 from seq2seq.commands.comparison import PlannedRun
 from seq2seq.commands.composition import compose_options, load_options
 from seq2seq.config.intervention import Interventions, intervention_name
+from seq2seq.reporting.comparison import intervention_table
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.trained_model import checkpoint_folder
@@ -73,7 +74,8 @@ def intervention_scores(run: PlannedRun, interventions: Interventions) -> dict[s
             if entry["options"] != _values(interventions, name):
                 return {}
             scores[intervention_name(name, interventions)] = entry["test"]
-    except (OSError, ValueError, KeyError, TypeError):
+        intervention_table([scores])  # a file that somebody has changed has no numbers where they must be
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
     return scores
 

@@ -139,12 +139,14 @@ INTERVENTION_COLUMNS = (
 
 def interventions(report: Report) -> dict[str, Table]:
     """A table for each variant whose runs were scored with interventions: one row for each intervention."""
-    return {variant.name: _interventions(variant) for variant in report.variants if variant.runs[0].interventions}
+    by_variant = {variant.name: [run.interventions for run in variant.runs] for variant in report.variants}
+    return {name: intervention_table(runs) for name, runs in by_variant.items() if any(runs)}
 
 
-def _interventions(variant: Variant) -> Table:
-    names = dict.fromkeys(name for run in variant.runs for name in run.interventions)
-    by_name = {name: [run.interventions[name] for run in variant.runs if name in run.interventions] for name in names}
+def intervention_table(runs: Sequence[Mapping[str, Scores]]) -> Table:
+    """The means over runs that have scores for each intervention."""
+    names = dict.fromkeys(name for run in runs for name in run)
+    by_name = {name: [run[name] for run in runs if name in run] for name in names}
     lengths = dict.fromkeys(length for seeds in by_name.values() for scores in seeds for length in _lengths(scores))
     by_length = [Column(length, partial(_length_score, length), "{:.1f}", has_deviation=False) for length in lengths]
     columns = [column for column in (*INTERVENTION_COLUMNS, *by_length) if any(map(column.values, by_name.values()))]

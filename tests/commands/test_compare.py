@@ -1,6 +1,7 @@
 """scripts/compare.py at the prompt: what it trains, resumes, reports and refuses."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -124,6 +125,12 @@ def test_trained_models_are_scored_with_interventions(warm: Warm, copied: Path) 
     assert "scoring with" not in again  # the scores are kept
     assert written(both / "runs") == times
     assert again.split("\n")[3:] == [line for line in printed.split("\n") if "scor" not in line.partition("1:")[2]][3:]
+    for damage in ('"word_recall": null', '"perplexity": "x"', '"bleu": []'):
+        path = both / "runs" / NAMES[0] / "interventions" / "evaluation.json"
+        key = damage.partition(":")[0]
+        path.write_text(re.sub(rf"{key}: (?:{{[^}}]*}}|[\d.]+)", damage, path.read_text()))
+        mended = warm("scripts/compare", *words, folder=copied, status=0).printed.decode()
+        assert mended.count("scoring with permute, shift") == 1
     other = warm("scripts/compare", *words[:-1], "intervene.shift=3", folder=copied, status=0).printed.decode()
     assert other.count("scoring with permute, shift") == 2
     assert "shift (shift=3)" in other
