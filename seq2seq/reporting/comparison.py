@@ -130,7 +130,7 @@ def _kind_score(kind: str, results: Scores) -> float | None:
 INTERVENTION_COLUMNS = (
     Column("BLEU", lambda scores: scores["bleu"], "{:.1f}"),
     Column("exact match, %", lambda scores: percent(scores["exact"]), "{:.1f}"),
-    Column("perplexity", lambda scores: scores["perplexity"], "{:.3g}"),
+    Column("perplexity", lambda scores: scores["perplexity"], "{:.2f}"),
     Column("alignment error, %", lambda scores: percent(scores.get("aer")), "{:.1f}"),
     Column("function words, %", lambda scores: percent(scores["word_recall"].get("function")), "{:.1f}"),
     Column("content words, %", lambda scores: percent(scores["word_recall"].get("content")), "{:.1f}"),

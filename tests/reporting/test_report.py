@@ -135,8 +135,8 @@ def test_interventions_have_a_table_for_each_variant() -> None:
     assert table.headings == [
         "weights", "BLEU", "exact match, %", "perplexity", "function words, %", "content words, %", "1-4 words",
     ]  # fmt: skip
-    assert table.rows[0] == ["untouched", "50.0 ± 0.0", "25.0 ± 0.0", "2 ± 0", "25.0 ± 0.0", "50.0 ± 0.0", "61.0"]
-    assert table.rows[1] == ["hard", "23.0 ± 1.4", "25.0 ± 0.0", "2 ± 0", "11.5 ± 0.7", "23.0 ± 1.4", "–"]
+    assert table.rows[0] == ["untouched", "50.0 ± 0.0", "25.0 ± 0.0", "2.00 ± 0.00", "25.0 ± 0.0", "50.0 ± 0.0", "61.0"]
+    assert table.rows[1] == ["hard", "23.0 ± 1.4", "25.0 ± 0.0", "2.00 ± 0.00", "11.5 ± 0.7", "23.0 ± 1.4", "–"]
     text = " ".join(check_alone(page(shown)).text)
     assert "With changed attention weights" in text
     assert "23.0 ± 1.4" in text
