@@ -14,7 +14,7 @@ from seq2seq.decoding.translator import Translator
 from seq2seq.library.inputs import describe, text_line
 from seq2seq.runtime.errors import InputError
 
-Matrix = Sequence[Sequence[float] | np.ndarray | None] | np.ndarray
+Matrix = Sequence[Sequence[float] | np.ndarray | Tensor | None] | np.ndarray | Tensor
 """A row for each target subword, from the first on, and a column for each source subword and EOS.
 
 A row that is None stands for the weights of the model itself.
@@ -36,13 +36,19 @@ def with_matrix(translator: Translator, source: object, matrix: object) -> Trans
     return translator.with_model(intervene(translator.model, FromMatrix(weights)))
 
 
+def _array(value: object) -> object:
+    """A tensor as an array; another value as it is."""
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+
+
 def _weights(matrix: object, columns: Sequence[str]) -> Float[Tensor, "steps source"]:
     """The normalised rows. A row that is None has zeros, by which `FromMatrix` keeps the weights of the model."""
+    matrix = _array(matrix)
     entries = list(matrix) if isinstance(matrix, Sequence | np.ndarray) and not isinstance(matrix, str) else [matrix]
     if not entries:
         return torch.zeros(0, len(columns))
     try:
-        rows = np.asarray([np.ones(len(columns)) if row is None else row for row in entries], dtype=np.float64)
+        rows = np.asarray([np.ones(len(columns)) if row is None else _array(row) for row in entries], dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
             f"attention: expected rows of {len(columns)} numbers, or None for a row that the model makes, "

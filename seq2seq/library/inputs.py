@@ -139,6 +139,8 @@ def intervention(name: object, values: Mapping[str, Any]) -> Intervention:
         if key not in options:
             raise TypeError(f"unexpected keyword argument {key!r}, {near(key, options)}")
         options[key] = os.fspath(value) if isinstance(value, os.PathLike) else plain(value)
+        if not isinstance(options[key], str | int | float | None):
+            raise TypeError(f"{key}: expected a number or a path, found {describe(value)}")
     return load(Intervention, {**options, "intervene": name}, prefix="attention.")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import seq2seq
 
@@ -42,6 +43,8 @@ def test_a_matrix_has_the_weights_of_the_first_subwords(translator: seq2seq.Tran
     assert first[1] >= changed.token_log_probabilities[0]
     forced = translator.attend(TEXT, changed.text, attention=matrix.tolist())
     assert forced.log_probability == pytest.approx(changed.log_probability, rel=1e-5)
+    for tensor in (torch.tensor(matrix, requires_grad=True), [*torch.tensor(matrix)]):
+        assert translator.translate(TEXT, attention=tensor, beam_size=2).score == changed.score
     same = translator.attend(TEXT, untouched.text, attention=untouched.subword_attention)
     assert same.log_probability == pytest.approx(untouched.log_probability, rel=1e-5)
 
@@ -94,6 +97,11 @@ NOT_USABLE: list[tuple[Callable[[seq2seq.Translator], object], type[Exception], 
     (lambda model: model.intervene("permut"), seq2seq.InputError, "did you mean permute"),
     (lambda model: model.intervene("shift", sift=1), TypeError, "did you mean shift"),
     (lambda model: model.intervene("shift", seed=1), seq2seq.InputError, "attention.seed=1 is for .*permute"),
+    (
+        lambda model: model.intervene("checkpoint", checkpoint=model),
+        TypeError,
+        "checkpoint: expected a number or a path",
+    ),
     (lambda model: model.intervene("head", head=0), seq2seq.InputError, "one head"),
     (lambda model: model.intervene("temperature"), seq2seq.InputError, "needs attention.temperature"),
 ]

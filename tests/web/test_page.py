@@ -572,6 +572,9 @@ def test_a_cell_is_changed_by_the_keyboard_alone(page: "Page", server: str) -> N
     first, second, third = menu.get_by_role("button").all()
     expect(first).to_be_focused()
     expect(third).to_be_disabled()
+    page.keyboard.press("Tab")
+    expect(heat_map).to_be_focused()
+    page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     expect(heat_map).to_be_focused()
     expect(page.locator("td.lit")).to_have_attribute("data-target", "1")  # the cell is not lost

@@ -27,16 +27,16 @@ export function openPopup({ anchor, parent, title, choices, field, goBack = () =
   if (anchor.hasAttribute("aria-haspopup")) anchor.setAttribute("aria-expanded", "true");
   document.addEventListener("pointerdown", outside);
   document.addEventListener("focusin", outside);
-  popup.addEventListener("keydown", (event) => onKey(event, choices));
+  popup.addEventListener("keydown", (event) => onKey(event, choices, field));
   const first = choices.find((button) => !button.disabled) ?? field;
   setTabStop(choices, first);
   first.focus();
 }
 
-function onKey(event, choices) {
+function onKey(event, choices, field) {
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
   const enabled = choices.filter((button) => !button.disabled);
-  if (event.key === "Escape") close(true);
+  if (event.key === "Escape" || (event.key === "Tab" && !field)) close(true); // behind the menu the page ends
   else if (step && enabled.includes(event.target)) {
     const next = enabled[(enabled.indexOf(event.target) + step + enabled.length) % enabled.length];
     setTabStop(choices, next);
