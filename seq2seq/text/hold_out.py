@@ -58,7 +58,8 @@ class Cut:
             else:
                 seen.add(pair.source)
                 parts[name].append(pair)
-        return parts, repeated
+        ordered = {name: sorted(pairs, key=lambda pair: _digest(pair.source)) for name, pairs in parts.items()}
+        return ordered, repeated
 
     @property
     def repeated(self) -> int:
@@ -71,7 +72,7 @@ class Cut:
         return (pair for pair in self.split if not (pair.has_both_sides and _digest(pair.source) in cut))
 
     def part(self, name: str) -> Split:
-        """The pairs that are cut for this name, in the order of the text."""
+        """The pairs that are cut for this name, in the order of their hashes, whatever the order of the text."""
         return OnDemand(name, lambda: InMemory(self._parts[0][name], name))
 
 

@@ -55,7 +55,7 @@ def test_one_file_becomes_a_trained_and_scored_model(warm: Warm, tmp_path: Path)
     alone = ["checkpoint=passed/checkpoints/best", "output=alone", *ON_CPU]
     assert "nothing can tell whether the model has learned it" in remark_of(warm, alone, tmp_path)
     assert "can tell" not in remark_of(warm, ["checkpoint=run", "output=alone", *ON_CPU], tmp_path)
-    write(tmp_path / "all.tsv", TEXT)
+    write(tmp_path / "all.tsv", TEXT[::-1])
     assert "text" in warm.refused("train", "resume=run", "training.steps=7", folder=tmp_path)
     assert "can tell" not in remark_of(warm, ["checkpoint=run", "output=alone", *ON_CPU], tmp_path)  # the same are cut
     write(tmp_path / "all.tsv", TEXT[:200])
