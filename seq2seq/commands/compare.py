@@ -94,7 +94,7 @@ def plan(request: Request) -> Iterator[tuple[PlannedRun, list[str]]]:
                 run_overrides.append(f"{SEED}={configuration.training.seed}")
             name = ", ".join(_label(axis.key, value) for axis, value in zip(others, values, strict=True))
             folder = request.output / "runs" / quote(",".join(run_overrides), safe="=,+@")
-            yield PlannedRun(name, folder, configuration), overrides
+            yield PlannedRun(name or configuration.attention.score, folder, configuration), overrides
 
 
 def _label(key: str, value: str) -> str:

@@ -67,8 +67,10 @@ def parse_request(arguments: list[str]) -> Request:
             axes[key] = Axis(key, values)
         else:
             fixed[key] = f"{key}={values[0]}" if values else argument
-    if axes.keys() <= {SEED}:
-        raise InputError("nothing to compare: give an option several values, such as attention=concat,dot")
+    if axes.keys() <= {SEED} and not interventions:
+        raise InputError(
+            "nothing to compare: give an option several values, such as attention=concat,dot, or interventions"
+        )
     return Request(list(fixed.values()), list(axes.values()), interventions, output, jobs)
 
 

@@ -64,8 +64,15 @@ def intervention_scores(run: PlannedRun, interventions: Interventions) -> dict[s
     Scores of other interventions, of other values or of an earlier checkpoint of the run do not count.
     """
     folder = RunFolder(run.folder)
+    if not interventions.intervene:
+        return {}
+    evaluation = RunFolder(folder.interventions).evaluation
     try:
-        results = json.loads(RunFolder(folder.interventions).evaluation.read_text(encoding="utf-8"))
+        results = json.loads(evaluation.read_text(encoding="utf-8"))
+        if (donor := interventions.checkpoint) is not None:  # it may be another model by now
+            changed = (checkpoint_folder(donor) / checkpoint.DESCRIPTION).stat().st_mtime
+            if changed > evaluation.stat().st_mtime:
+                return {}
         if results["step"] != json.loads(folder.results.read_text(encoding="utf-8"))["best"]["step"]:
             return {}
         scores = {UNTOUCHED: results["test"]}

@@ -169,7 +169,11 @@ def explain_hydra_error(error: Exception, kind: type[Section]) -> str:
         )
     if match := re.search(r"Ambiguous value for argument '(.+?)'\n", message):
         key, _, value = match[1].partition("=")
-        takes_all = {"dataset.train": "takes all in order", "checkpoint": "is an ensemble of all"}.get(key)
+        takes_all = {
+            "dataset.train": "takes all in order",
+            "checkpoint": "is an ensemble of all",
+            "attention.intervene": "scores with each",
+        }.get(key)
         concatenated = f", {shlex.quote(f'{key}=[{value}]')} {takes_all}" if takes_all else ""
         return (
             f"{match[1]}: more than one value; -m starts a run for each{concatenated}, and a comma that is part of one "

@@ -52,9 +52,9 @@ class InterventionValues(Section):
 
 
 def _check_single(names: object) -> object:
-    if isinstance(names, list):
+    if isinstance(names, list) and len(names) != 1:
         raise ValueError(f"expected one intervention, found {len(names)}; evaluate.py takes several")
-    return names
+    return names[0] if isinstance(names, list) else names
 
 
 class Intervention(InterventionValues):
@@ -87,5 +87,8 @@ class Interventions(InterventionValues):
 
 def intervention_name(name: str, values: InterventionValues) -> str:
     """`hard`, `shift (shift=2)`: an intervention with its values, for titles and tables."""
-    options = ", ".join(f"{option}={value}" for option, value in values.of(name).items())
+    options = ", ".join(
+        f"{option}={value:g}" if isinstance(value, float) else f"{option}={value}"
+        for option, value in values.of(name).items()
+    )
     return f"{name} ({options})" if options else name

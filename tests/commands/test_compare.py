@@ -1,6 +1,7 @@
 """scripts/compare.py at the prompt: what it trains, resumes, reports and refuses."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -120,6 +121,8 @@ def test_trained_models_are_scored_with_interventions(warm: Warm, copied: Path) 
         ):
             assert rows[row][0] == f"{scores['bleu']:.1f}"
             assert rows[row][0] in parsed.text
+    without = warm("scripts/compare", *COMPARED, folder=copied, status=0).printed.decode()
+    assert "With changed attention" not in without
     times = written(both / "runs")
     again = warm("scripts/compare", *words, folder=copied, status=0).printed.decode()
     assert "scoring with" not in again  # the scores are kept
@@ -134,6 +137,30 @@ def test_trained_models_are_scored_with_interventions(warm: Warm, copied: Path) 
     other = warm("scripts/compare", *words[:-1], "intervene.shift=3", folder=copied, status=0).printed.decode()
     assert other.count("scoring with permute, shift") == 2
     assert "shift (shift=3)" in other
+
+
+def test_one_variant_may_be_scored_with_interventions(tmp_path: Path) -> None:
+    request = program.parse_request(["attention=dot", "seeds=1,2", "intervene=hard", f"output={tmp_path}"])
+    with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        runs = list(program.plan(request))
+    assert [(run.variant, run.seed) for run, _ in runs] == [("dot", 1), ("dot", 2)]
+
+
+def test_scores_with_the_weights_of_a_model_that_has_changed_do_not_count(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of the other model is the same."""
+    monkeypatch.chdir(copied)
+    shutil.copytree(Path(BOTH) / "runs" / NAMES[1] / "checkpoints" / "best", "donor")
+    request = program.parse_request([*COMPARED, "intervene=checkpoint", "intervene.checkpoint=donor"])
+    with program.initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        (run, _), _ = program.plan(request)
+    interventions = program.parse_interventions(request.interventions)
+    assert program.score_interventions(run, interventions) is None
+    assert [*program.intervention_scores(run, interventions)] == ["untouched", "checkpoint (checkpoint=donor)"]
+    later = time.time() + 10
+    os.utime(Path("donor", "checkpoint.json"), (later, later))
+    assert program.intervention_scores(run, interventions) == {}
 
 
 def test_sigterm_stops_the_runs(corpus: Path, tmp_path: Path) -> None:
@@ -235,6 +262,7 @@ def refused(
     [
         (["attention=dot"], ["nothing to compare", "attention=concat,dot"]),
         (["attention=dot", "seeds=1,2"], ["nothing to compare"]),
+        (["attention=dot", "seeds=1,2", "intervene=hart"], ["did you mean hard?"]),
         (["attention=dot,general", "training.epoch=3"], ["training.epoch:", "did you mean training.epochs?"]),
         (["attention=dot,generl"], ["attention=generl: no such choice", "general"]),
         (["attention=dot,general", "seeds=1,x"], ["training.seed", '"x"']),

@@ -20,7 +20,10 @@ const INTERVENTIONS = {
     title: "Without the greatest",
     explanation: "The greatest weight becomes 0. The others grow in proportion.",
   },
-  hard: { title: "Only the greatest", explanation: "The greatest weight becomes 100 %. The others become 0." },
+  hard: {
+    title: "Only the greatest",
+    explanation: "The greatest weight of each head becomes 100 %. The others become 0.",
+  },
   shift: {
     title: "Shifted",
     explanation: "Each weight moves by so many subwords towards the end of the source; below 0, towards its start.",
