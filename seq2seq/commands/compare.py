@@ -7,8 +7,8 @@
   python scripts/compare.py attention=dot,additive intervene=uniform,permute,shift intervene.shift=2
 
 All training options are allowed. Options with several values are compared: each combination of their values is a
-variant. `seeds` sets training.seed. `intervene` scores each trained model with changed attention weights as well, as
-evaluate.py does; `intervene.KEY` sets the values of interventions (docs/interventions.md).
+variant. `seeds` sets training.seed. `intervene` scores each trained model with changed attention weights as well;
+`intervene.KEY` sets the values of interventions (docs/interventions.md).
 
 To continue a stopped comparison, repeat its command with output=FOLDER: finished runs are kept, and unfinished runs are
 resumed. Options, seeds and interventions may then have more values.

@@ -258,9 +258,12 @@ def test_a_run_is_resumed_where_it_was_started(warm: Warm, folder: Path, tmp_pat
         f"error: resume={run_folder}: its text, dev, is not in the current folder; the run was started in {folder}: "
         "resume it there\n"
     )
-    for path in folder.glob("dev.*"):
+    here = Path(shutil.copytree(folder, tmp_path / "here"))
+    warm("train", *SHORT, "hydra.run.dir=run", folder=here, status=0)
+    (here / "run" / "results.json").unlink()
+    for path in here.glob("dev.*"):
         path.unlink()
-    told = warm("train", f"resume={run_folder}", folder=folder, status=2).told
+    told = warm("train", "resume=run", folder=here, status=2).told
     assert told.endswith("its text, dev, is not in the current folder, where the run was started\n")
     (tmp_path / "text").mkdir()
     assert "it is not a run folder" in warm("train", "resume=text", folder=tmp_path, status=2).told
