@@ -191,7 +191,7 @@ def train_all(runs: dict[PlannedRun, list[str]], interventions: Interventions, j
             print_line(f"{name}: already finished")
         else:
             doing = f"training (log: {run.folder}.log)"
-            failure = step(name, lambda: train(run, overrides), doing=doing, done="trained and scored")
+            failure = step(name, partial(train, run, overrides), doing=doing, done="trained and scored")
         if failure is not None or not interventions.intervene or intervention_scores(run, interventions):
             return failure
         doing = f"scoring with {', '.join(interventions.intervene)}"

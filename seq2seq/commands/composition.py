@@ -39,11 +39,11 @@ def load_options(kind: type[Options], values: DictConfig) -> Options:
             OmegaConf.update(values, key, None)  # it is cut from the training text
     if missing := sorted(OmegaConf.missing_keys(values)):
         example = "runs/NAME/checkpoints/best" if missing == ["checkpoint"] else "VALUE"
-        or_none = ", or dataset.test=null for no test scores" if missing == ["dataset.test"] else ""
+        instead = ", or dataset.test=null for no test scores" if missing == ["dataset.test"] else ""
         if "dataset.validation" in missing:
-            or_none += ", or dataset.hold_out=1000 to cut validation and test from the training text"
+            instead += ", or dataset.hold_out=1000 to cut validation and test from the training text"
         option = missing[0] if len(missing) == 1 else "each as KEY"
-        raise InputError(f"{', '.join(missing)}: not set; give {option}={example}{or_none}")
+        raise InputError(f"{', '.join(missing)}: not set; give {option}={example}{instead}")
     return load(kind, OmegaConf.to_container(values, resolve=True))
 
 

@@ -179,21 +179,21 @@ def _load_split(
     dataset = evaluated_dataset(options, configuration.dataset, run_folder_of(options.checkpoints[0]).path)
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
     split = corpus.validation if options.split == "validation" else corpus.test
-    remarks = []
-    if split is not None and isinstance(dataset, config.OwnText) and dataset.is_cut(options.split):
-        runs = {run_folder_of(path).path: None for path in options.checkpoints}
-        remarks = [remark for run in runs if (remark := check_held_out(run, split))]
-    if options.split == "validation":
-        return "validation", load_split(corpus.validation), (), remarks
-    if corpus.test is None:
+    if split is None:
         raise InputError(
             f"checkpoint {options.checkpoints[0]} was trained without a test split (dataset.test=null): give "
             "split=validation, dataset.test=..., or source=FILE target=FILE"
         )
-    test = load_split(corpus.test)
+    remarks = []
+    if isinstance(dataset, config.OwnText) and dataset.is_cut(options.split):
+        runs = {run_folder_of(path).path: None for path in options.checkpoints}
+        remarks = [remark for run in runs if (remark := check_held_out(run, split))]
+    loaded = load_split(split)
+    if options.split == "validation":
+        return "validation", loaded, (), remarks
     if (other := options.dataset.test) is not None:
-        test = test._replace(name=show_paths(other))
-    return "test", test, corpus.challenges, remarks
+        loaded = loaded._replace(name=show_paths(other))
+    return "test", loaded, corpus.challenges, remarks
 
 
 def _load_files(source: Path, target: Path, normalization: str) -> LoadedSplit:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from seq2seq.attention.scores import SCORES
 from seq2seq.config import Train
 
 
@@ -14,6 +15,7 @@ class _Condition(NamedTuple):
 
 
 _HARD = _Condition(lambda run: run.attention.distribution == "hard", "attention.distribution=hard")
+_SCORES = _Condition(lambda run: not SCORES[run.attention.score].is_uniform, "rules with scores")
 _GUIDE = _Condition(lambda run: run.training.guide.alignments is not None, "training.guide.alignments")
 _CONDITIONS = {
     "attention.heads": _Condition(lambda run: run.attention.score == "multihead", "attention=multihead"),
@@ -23,8 +25,8 @@ _CONDITIONS = {
     ),
     "attention.estimator": _HARD,
     "attention.soft": _HARD,
-    "attention.temperature": _Condition(lambda run: run.attention.score != "uniform", "rules with scores"),
-    "training.coverage_loss": _Condition(lambda run: run.attention.score != "uniform", "rules with scores"),
+    "attention.temperature": _SCORES,
+    "training.coverage_loss": _SCORES,
     "training.guide.alignment_units": _GUIDE,
     "training.guide.loss": _GUIDE,
     "training.guide.weight": _GUIDE,

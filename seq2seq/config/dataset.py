@@ -116,10 +116,8 @@ class OwnText(Text):
 
     def paths_of(self, split: str) -> tuple[Path, ...]:
         """What a split is read from: the training text, where it is cut from it; nothing, where it does not exist."""
-        paths: Path | tuple[Path, ...] | None = getattr(self, split)
-        if paths is None:
-            paths = () if self.hold_out is None else self.train
-        return as_tuple(paths)
+        paths: Path | tuple[Path, ...] | None = self.train if self.is_cut(split) else getattr(self, split)
+        return () if paths is None else as_tuple(paths)
 
     def is_cut(self, split: str) -> bool:
         """Whether the split, validation or test, is cut from the training text."""

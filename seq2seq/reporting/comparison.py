@@ -1,6 +1,6 @@
 """The results of a comparison: the data, the tables that both reports show, and the Markdown report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -103,10 +103,8 @@ def summary(report: Report) -> Table:
 
 def bleu_by_kind(report: Report) -> Table | None:
     """Mean BLEU over the seeds by source length and challenge set; None if no run has such scores."""
-    scores = [_kind_scores(run.results) for variant in report.variants for run in variant.runs]
-    kinds = dict.fromkeys(kind for by_kind in scores for kind in by_kind)
-    columns = [Column(kind, partial(_kind_score, kind), "{:.1f}", has_deviation=False) for kind in kinds]
-    return Table(["BLEU", *kinds], _rows(report, columns)) if columns else None
+    columns = _bleu_columns(_kind_scores, [results for variant in report.variants for results in variant.results])
+    return Table(["BLEU", *(column.heading for column in columns)], _rows(report, columns)) if columns else None
 
 
 def _kind_scores(results: Scores) -> dict[str, float]:
@@ -119,12 +117,14 @@ def _lengths(test: Scores) -> dict[str, float]:
     return {f"{length} words": scores["bleu"] for length, scores in test.get("by_length", {}).items()}
 
 
-def _length_score(length: str, test: Scores) -> float | None:
-    return _lengths(test).get(length)
+def _bleu_columns(read: Callable[[Scores], Mapping[str, float]], seeds: Sequence[Scores]) -> list[Column]:
+    """A column for each name under which `read` gives a BLEU score of a seed."""
+    names = dict.fromkeys(name for scores in seeds for name in read(scores))
+    return [Column(name, partial(_named_score, read, name), "{:.1f}", has_deviation=False) for name in names]
 
 
-def _kind_score(kind: str, results: Scores) -> float | None:
-    return _kind_scores(results).get(kind)
+def _named_score(read: Callable[[Scores], Mapping[str, float]], name: str, scores: Scores) -> float | None:
+    return read(scores).get(name)
 
 
 INTERVENTION_COLUMNS = (
@@ -147,8 +147,7 @@ def intervention_table(runs: Sequence[Mapping[str, Scores]]) -> Table:
     """The means over runs that have scores for each intervention."""
     names = dict.fromkeys(name for run in runs for name in run)
     by_name = {name: [run[name] for run in runs if name in run] for name in names}
-    lengths = dict.fromkeys(length for seeds in by_name.values() for scores in seeds for length in _lengths(scores))
-    by_length = [Column(length, partial(_length_score, length), "{:.1f}", has_deviation=False) for length in lengths]
+    by_length = _bleu_columns(_lengths, [scores for seeds in by_name.values() for scores in seeds])
     columns = [column for column in (*INTERVENTION_COLUMNS, *by_length) if any(map(column.values, by_name.values()))]
     rows = [[name, *(column.cell(seeds) for column in columns)] for name, seeds in by_name.items()]
     return Table(["weights", *(column.heading for column in columns)], rows)
