@@ -30,10 +30,14 @@ def with_matrix(translator: Translator, source: object, matrix: object) -> Trans
         raise InputError("attention: the models of this ensemble split sources into different subwords")
     if not isinstance(source, str):
         raise TypeError(f"attention: a matrix is for one sentence; expected text, found {describe(source)}")
-    ids = translator.tokenizers.source.encode(translator.normalize(text_line(source, "the sentence")))
-    pieces = translator.tokenizers.source.pieces(ids[: translator.longest])
+    pieces = translator.tokenizers.source.pieces(source_ids(translator, text_line(source, "the sentence")))
     weights = _weights(matrix, [*pieces, "</s>"]).to(translator.device)
     return translator.with_model(intervene(translator.model, FromMatrix(weights)))
+
+
+def source_ids(translator: Translator, line: str) -> list[int]:
+    """The subwords of the source that a matrix has columns for, in front of the one for EOS."""
+    return translator.tokenizers.source.encode(translator.normalize(line))[: translator.longest]
 
 
 def _array(value: object) -> object:

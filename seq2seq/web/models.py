@@ -5,6 +5,7 @@ from functools import partial
 
 from seq2seq.decoding.prefix import prefix_ids
 from seq2seq.decoding.translator import TooLong
+from seq2seq.library.attention_matrix import source_ids
 from seq2seq.library.inputs import text_line
 from seq2seq.nn.model import Model
 from seq2seq.trained_model import TrainedModel
@@ -86,9 +87,7 @@ class ServedModel:
             raise Refusal(422, f"intervene.head: this model has {message}", field="intervene.head")
         if not request.attention:
             return
-        translator = self._trained.translator
-        ids = self._trained.tokenizers.source.encode(translator.normalize(text_line(request.source, "source")))
-        columns = min(len(ids), translator.longest) + 1
+        columns = len(source_ids(self._trained.translator, text_line(request.source, "source"))) + 1
         for i, row in enumerate(request.attention):
             if row is not None and len(row) != columns:
                 message = f"found {len(row)} weights, expected {columns}, one for each source subword and the end"
