@@ -5,11 +5,11 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from seq2seq.attention.distributions import Attention, Distribution, DistributionSizes, HardOptions
 from seq2seq.attention.history import HistoryScore
 from seq2seq.attention.score_base import Score, ScoreSizes
+from seq2seq.runtime.products import Linear, linear
 
 
 class Rule(NamedTuple):
@@ -57,7 +57,7 @@ class AttentionLayer(nn.Module):
         super().__init__()
         self.score = score
         self.distribution = distribution
-        self.linear = nn.Linear(partner_size + value_size, output_size)
+        self.linear = Linear(partner_size + value_size, output_size)
 
     def attention_weights(
         self,
@@ -127,7 +127,8 @@ class AttentionLayer(nn.Module):
         `combine(P, mix(w, V)) = project_partner(P) + mix_folded(w, fold(V))`.
         """
         matrix = self.linear.weight[:, -value.shape[-1] :].unflatten(1, (self.score.heads, -1))
-        return torch.einsum("bshv,ohv->bhso", self._split_width(value), matrix).flatten(1, 2)
+        heads = zip(self._split_width(value).unbind(2), matrix.unbind(1), strict=True)
+        return torch.cat([linear(*head) for head in heads], dim=1)
 
     def project_partner(self, partner: Float[Tensor, "batch target partner"]) -> Float[Tensor, "batch target output"]:
         """`A P + b`: the part of the combine layer that does not depend on the context."""

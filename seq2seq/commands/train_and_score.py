@@ -30,6 +30,7 @@ from seq2seq.runtime import distributed
 from seq2seq.runtime.device import choose_device, set_up_device
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_json, write_text
+from seq2seq.runtime.products import check_bfloat16
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.text.batches import LENGTH_MULTIPLE
@@ -73,6 +74,8 @@ def train(
     run_folder = RunFolder(folder)
     set_up_device(configuration.device.threads, deterministic=configuration.device.deterministic)
     device = choose_device(configuration.device.kind)
+    if configuration.device.precision == "bfloat16":
+        check_bfloat16(device)
     watch = Stopwatch()
     with watch.part("text"):
         text = load_text(configuration, resumed, source, folder)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import nll_loss
 
+from seq2seq.runtime.products import add_product, factor, product, row_factor
 from seq2seq.runtime.static_shapes import has_static_shapes
 
 CHUNK_SIZE = 256
@@ -43,11 +44,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         uniform, weight_sum, bias_sum = smoothing / vocabulary, weight.sum(dim=0), bias.sum()
         smoothed, likelihood = outputs.new_zeros(()), outputs.new_zeros(())
         gradients = [torch.zeros_like(tensor) for tensor in (outputs, weight, bias)] if differentiate else []
-        buffer = outputs.new_empty(min(CHUNK_SIZE, tokens), vocabulary)
+        buffer, weight_factor = outputs.new_empty(min(CHUNK_SIZE, tokens), vocabulary), factor(weight)
         for start in range(0, tokens, CHUNK_SIZE):
             rows = slice(start, start + CHUNK_SIZE)
             inputs, target_ids = outputs[rows], target[rows].unsqueeze(1)
-            logits = torch.mm(inputs, weight.t(), out=buffer[: len(inputs)]).add_(bias)
+            logits = product(row_factor(inputs), weight_factor.t(), rows=len(inputs), out=buffer[: len(inputs)]).add_(
+                bias
+            )
             target_logits, largest = logits.gather(1, target_ids), logits.amax(dim=1, keepdim=True)
             exponentials = logits.sub_(largest).exp_()
             sums = exponentials.sum(dim=1, keepdim=True)  # Z / exp(largest); the factor cancels
@@ -58,8 +61,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
             smoothed -= (1 - smoothing) * log_likelihood + uniform * log_probability_sum
             if gradients:
                 exponentials.scatter_add_(1, target_ids, (smoothing - 1) * sums)
-                torch.mm(exponentials, weight, out=gradients[0][rows]).div_(sums)
-                gradients[1].addmm_(exponentials.t(), inputs / sums)
+                grad_rows = row_factor(exponentials)
+                product(grad_rows, weight_factor, rows=len(inputs), out=gradients[0][rows]).div_(sums)
+                add_product(gradients[1], grad_rows.t(), row_factor(inputs / sums), out=gradients[1])
                 gradients[2].addmv_(exponentials.t(), 1 / sums.squeeze(1))
         if gradients:
             gradients[0] -= uniform * weight_sum

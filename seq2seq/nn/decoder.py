@@ -23,7 +23,7 @@ so training and search cannot differ.
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
@@ -31,6 +31,7 @@ from seq2seq.nn.cells import CELLS, loop_cell
 from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, words_before
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
 from seq2seq.nn.dropout import RecurrentDropout
+from seq2seq.runtime.products import Linear
 
 
 class AttentionalOutput(Decoder):
@@ -124,7 +125,7 @@ class DeepOutput(Decoder):
         super().__init__(rule, sizes, dropout=dropout, partner=partner, combined=sizes.hidden)
         self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
         self.cell = CELLS[sizes.cell].step(sizes.hidden, sizes.hidden)
-        self.readout = nn.Linear(sizes.hidden + sizes.embedding + sizes.value, sizes.embedding)
+        self.readout = Linear(sizes.hidden + sizes.embedding + sizes.value, sizes.embedding)
 
     def read(
         self,

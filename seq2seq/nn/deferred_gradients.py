@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from seq2seq.nn.gru_step import next_state, step_backward
+from seq2seq.runtime.products import add_product, factor, product, row_factor
 
 
 class DeferredGradGRUCell:
@@ -28,6 +29,7 @@ class DeferredGradGRUCell:
         self._steps: list[tuple[Tensor, ...]] = []
         weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
         self._weights = [weight.detach() for weight in weights]
+        self._weights[:2] = map(factor, self._weights[:2])
         self._weights += [weight.t().contiguous() for weight in self._weights[:2]]
         self._weights_node = _Weights.apply(self._steps, *weights)  # type: ignore[no-untyped-call]
 
@@ -61,10 +63,12 @@ class _Step(torch.autograd.Function):
         gates_weight, candidate_weight = input_weight_t.split((2 * width, width), dim=1)
         bias_sum = input_bias + state_bias
         buffer = state.new_empty(len(state), 4 * width)
-        torch.addmm(input_bias[2 * width :], inputs, candidate_weight, out=buffer[:, :width])
-        torch.addmm(bias_sum[: 2 * width], inputs, gates_weight, out=buffer[:, width : 3 * width])
+        rows, products = row_factor(inputs), buffer[:, width:]
+        add_product(input_bias[2 * width :], rows, candidate_weight, out=buffer[:, :width])
+        add_product(bias_sum[: 2 * width], rows, gates_weight, out=buffer[:, width : 3 * width])
         buffer[:, 3 * width :] = state_bias[2 * width :]
-        buffer[:, width:].addmm_(state if mask is None else state * mask, state_weight_t)
+        read = row_factor(state if mask is None else state * mask)
+        add_product(products, read, state_weight_t, out=products)
         ctx.save_for_backward(inputs, state, buffer, mask)
         ctx.weights, ctx.steps = weights, steps
         return next_state(buffer, state)
@@ -77,12 +81,13 @@ class _Step(torch.autograd.Function):
         direct_grad = step_backward(buffer, state, gradient)
         ctx.steps.append((inputs, state if mask is None else state * mask, buffer))
         input_weight, state_weight, *_ = ctx.weights
-        grad_inputs = buffer[:, :width] @ input_weight[2 * width :]
-        grad_inputs.addmm_(buffer[:, width : 3 * width], input_weight[: 2 * width])
+        grads = row_factor(buffer)
+        grad_inputs = product(grads[:, :width], input_weight[2 * width :], rows=len(state))
+        add_product(grad_inputs, grads[:, width : 3 * width], input_weight[: 2 * width], out=grad_inputs)
         if mask is None:
-            grad_state = direct_grad.addmm_(buffer[:, width:], state_weight)
+            grad_state = add_product(direct_grad, grads[:, width:], state_weight, out=direct_grad)
         else:
-            grad_state = direct_grad.addcmul_(buffer[:, width:] @ state_weight, mask)
+            grad_state = direct_grad.addcmul_(product(grads[:, width:], state_weight, rows=len(state)), mask)
         return grad_inputs, grad_state, None, None, None, None
 
 
@@ -101,9 +106,9 @@ class _Weights(torch.autograd.Function):
             return None, *(torch.zeros_like(weight) for weight in ctx.weights)
         inputs, states, grad_buffer = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
         ctx.steps.clear()
-        width, sums = states.shape[1], grad_buffer.sum(dim=0)
-        grad_input_weight = (grad_buffer[:, : 3 * width].t() @ inputs).roll(-width, 0)
-        grad_state_weight = grad_buffer[:, width:].t() @ states
+        width, sums, grads = states.shape[1], grad_buffer.sum(dim=0), row_factor(grad_buffer)
+        grad_input_weight = product(grads[:, : 3 * width].t(), row_factor(inputs)).roll(-width, 0)
+        grad_state_weight = product(grads[:, width:].t(), row_factor(states))
         return None, grad_input_weight, grad_state_weight, sums[: 3 * width].roll(-width), sums[width:]
 
 

@@ -21,6 +21,7 @@ from torch.backends.cudnn import rnn as cudnn
 
 from seq2seq.nn.dropout import RecurrentDropout
 from seq2seq.nn.gru_step import next_state, step_backward
+from seq2seq.runtime.products import add_product, factor, product, row_factor
 from seq2seq.runtime.static_shapes import has_static_shapes
 
 
@@ -206,17 +207,18 @@ class _Layer(torch.autograd.Function):
         buffer = inputs.new_empty(directions, steps, batch, 4 * width)
         states = state.new_empty(directions, steps + 1, batch, width)
         states[:, 0] = state
-        rows, flat_buffer = inputs.flatten(1, 2), buffer.flatten(1, 2)
-        gates_weight, candidate_weight = input_weight.mT.split((2 * width, width), dim=2)
-        bias_sum = input_bias + state_bias
-        torch.baddbmm(input_bias[:, None, 2 * width :], rows, candidate_weight, out=flat_buffer[..., :width])
-        torch.baddbmm(bias_sum[:, None, : 2 * width], rows, gates_weight, out=flat_buffer[..., width : 3 * width])
+        rows, flat_buffer = row_factor(inputs.flatten(1, 2)), buffer.flatten(1, 2)
+        gates_weight, candidate_weight = factor(input_weight).mT.split((2 * width, width), dim=2)
+        bias_sum, state_weight_t = input_bias + state_bias, factor(state_weight).mT
+        add_product(input_bias[:, None, 2 * width :], rows, candidate_weight, out=flat_buffer[..., :width])
+        add_product(bias_sum[:, None, : 2 * width], rows, gates_weight, out=flat_buffer[..., width : 3 * width])
         flat_buffer[..., 3 * width :] = state_bias[:, None, 2 * width :]
         if padding is not None:  # an update gate z of 1 copies the state
             buffer[..., 2 * width : 3 * width].masked_fill_(padding, torch.inf)
         for t in range(steps):
             previous, step_buffer = states[:, t], buffer[:, t]
-            step_buffer[..., width:].baddbmm_(previous if mask is None else previous * mask, state_weight.mT)
+            read, products = row_factor(previous if mask is None else previous * mask), step_buffer[..., width:]
+            add_product(products, read, state_weight_t, out=products)
             next_state(step_buffer, previous, out=states[:, t + 1])
         ctx.save_for_backward(inputs, input_weight, state_weight, buffer, states, mask)
         return states[:, 1:]
@@ -226,20 +228,22 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, input_weight, state_weight, buffer, states, mask = ctx.saved_tensors
         directions, _, batch, width = gradient.shape
-        grad_state = gradient.new_zeros(directions, batch, width)
+        grad_state, state_factor = gradient.new_zeros(directions, batch, width), factor(state_weight)
         for t in reversed(range(gradient.shape[1])):  # one step at a time, so its tensors stay in the processor's cache
             grad_state += gradient[:, t]
             direct_grad = step_backward(buffer[:, t], states[:, t], grad_state)
+            grad_products = row_factor(buffer[:, t, :, width:])
             if mask is None:
-                grad_state = torch.baddbmm(direct_grad, buffer[:, t, :, width:], state_weight)
+                grad_state = add_product(direct_grad, grad_products, state_factor)
             else:
-                grad_state = direct_grad.addcmul_(buffer[:, t, :, width:] @ state_weight, mask)
-        grad_rows = buffer.flatten(1, 2)
-        input_grads, state_grads, sums = grad_rows[..., : 3 * width], grad_rows[..., width:], grad_rows.sum(dim=1)
-        grad_inputs = (input_grads @ input_weight.roll(width, 1)).view_as(inputs)
-        grad_input_weight = (input_grads.mT @ inputs.flatten(1, 2)).roll(-width, 1)
+                grad_state = direct_grad.addcmul_(product(grad_products, state_factor, rows=batch), mask)
+        flat_buffer, rows = buffer.flatten(1, 2), inputs.flatten(1, 2)
+        sums, grad_rows = flat_buffer.sum(dim=1), row_factor(flat_buffer)
+        input_grads, state_grads = grad_rows[..., : 3 * width], grad_rows[..., width:]
+        grad_inputs = product(input_grads, factor(input_weight.roll(width, 1)), rows=rows.shape[1]).view_as(inputs)
+        grad_input_weight = product(input_grads.mT, row_factor(rows)).roll(-width, 1)
         previous = states[:, :-1] if mask is None else states[:, :-1] * mask.unsqueeze(1)
-        grad_state_weight = state_grads.mT @ previous.flatten(1, 2)
+        grad_state_weight = product(state_grads.mT, row_factor(previous.flatten(1, 2)))
         grad_input_bias = sums[:, : 3 * width].roll(-width, 1)
         weight_grads = grad_input_weight, grad_state_weight, grad_input_bias, sums[:, width:]
         return grad_inputs, grad_state, *weight_grads, None, None

@@ -5,23 +5,33 @@ from contextlib import contextmanager
 
 import torch
 
-PRECISIONS = ("auto", "float32", "int8")
-"""`int8` is for search (`seq2seq/nn/int8.py`); training refuses it."""
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+"""`bfloat16` is for training on a CPU, `int8` for search (`seq2seq/nn/int8.py`)."""
+
+_rounds_factors = False
+
+
+def rounds_factors() -> bool:
+    """Whether products round their factors to bfloat16 (`seq2seq/runtime/products.py`)."""
+    return _rounds_factors
 
 
 @contextmanager
 def products(precision: str, device: torch.device) -> Iterator[None]:
     """Sets the precision of matrix products in the block.
 
-    `auto` rounds the factors to TF32 on a GPU, and nothing on a CPU. `float32` rounds nothing. Weights, activations,
-    gradients and the sums within a product are float32 in both cases.
+    `auto` rounds the factors to TF32 on a GPU, and nothing on a CPU. `float32` rounds nothing. `bfloat16` rounds the
+    factors of `seq2seq/runtime/products.py`. Weights, activations, gradients and the sums within a product are float32.
     """
+    global _rounds_factors
     rounded = precision == "auto" and device.type == "cuda"
+    before, _rounds_factors = _rounds_factors, precision == "bfloat16"
     matmul_precision, allow_tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if rounded else "highest")
     torch.backends.cudnn.allow_tf32 = rounded  # the switch for GRUs on a GPU
     try:
         yield
     finally:
+        _rounds_factors = before
         torch.set_float32_matmul_precision(matmul_precision)
         torch.backends.cudnn.allow_tf32 = allow_tf32

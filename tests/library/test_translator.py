@@ -339,6 +339,8 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path, checkpoint: Path) -> Non
         seq2seq.load(checkpoint, device="gpu")
     with pytest.raises(seq2seq.InputError, match="precision: no such choice 'int4', did you mean int8"):
         seq2seq.load(checkpoint, precision="int4")
+    with pytest.raises(seq2seq.InputError, match=r"device\.precision=bfloat16 is for training: translate and score"):
+        seq2seq.load(checkpoint, precision="bfloat16")
 
 
 @pytest.mark.skipif(not int8_is_possible(torch.device("cpu")), reason="this processor has no 8-bit products")

@@ -1,4 +1,4 @@
-"""Rounded matrix products: only in training, and only on a GPU."""
+"""Rounded matrix products: only in training, to TF32 on a GPU and to bfloat16 on a CPU."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -9,10 +9,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from seq2seq import checkpoint
 from seq2seq.commands import train_and_score as run
 from seq2seq.config import Train, load
 from seq2seq.nn.model import Model
-from seq2seq.runtime.precision import products
+from seq2seq.runtime.precision import products, rounds_factors
 from seq2seq.training import step
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.objective import Objective
@@ -79,3 +80,26 @@ def test_a_run_rounds_in_training_alone(tmp_path: Path, monkeypatch: pytest.Monk
         values = compose("train", [*TEXT, *SMALL, "training.steps=2", f"device.precision={setting}"])
     run.train(load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True)), tmp_path / "run")
     assert calls == {(True, setting == "auto"), (False, False)}
+
+
+@pytest.mark.slow
+def test_a_run_with_bfloat16_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training rounds, and validation and search do not."""
+    calls = set()
+    encode = Model.encode
+
+    def watched(model: Model, *arguments: Any) -> Any:
+        calls.add((model.training, rounds_factors()))
+        return encode(model, *arguments)
+
+    monkeypatch.setattr(Model, "encode", watched)
+    monkeypatch.setattr("seq2seq.runtime.products.bfloat16_is_fast", lambda: True)
+    monkeypatch.chdir(tmp_path)
+    write_corpus(tmp_path)
+    options = [*TEXT, *SMALL, "training.steps=4", "training.validate_every=2", "device.precision=bfloat16"]
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        values = compose("train", options)
+    configuration = load(Train, OmegaConf.to_container(values, resolve=True, throw_on_missing=True))
+    run.train(configuration, tmp_path / "run")
+    assert calls == {(True, True), (False, False)}
+    assert checkpoint.load(tmp_path / "run/checkpoints/last").configuration["device"]["precision"] == "bfloat16"
