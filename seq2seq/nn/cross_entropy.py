@@ -124,11 +124,51 @@ def symmetric_divergence(
 ) -> Float[Tensor, ""]:
     """`KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)` in nats, summed over the tokens of the mask.
 
-    p and q are `softmax(layer(outputs))` of the two outputs. The logits of the whole batch are in memory.
+    p and q are `softmax(layer(outputs))` of the two outputs. The gradient is computed in the forward pass, if gradients
+    are enabled. With static shapes the logits of the whole batch are in memory.
     """
     if not has_static_shapes(one):
-        one, other = one[mask], other[mask]
+        differentiate = torch.is_grad_enabled()
+        tensors = one[mask], other[mask], layer.weight, layer.bias
+        divergence: Tensor = _SymmetricDivergence.apply(*tensors, differentiate)  # type: ignore[no-untyped-call]
+        return divergence
     dtype = torch.promote_types(one.dtype, torch.float32)
     log_p, log_q = (layer(outputs).log_softmax(dim=-1, dtype=dtype) for outputs in (one, other))
-    divergence = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(dim=-1)
-    return (divergence * mask).sum() if has_static_shapes(one) else divergence.sum()
+    return (((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(dim=-1) * mask).sum()
+
+
+class _SymmetricDivergence(torch.autograd.Function):
+    """Computes the gradient together with the divergence, a part of the tokens at a time.
+
+    With `d = log p - log q`, the gradient by the logits of p is `p (d - KL(p || q)) + p - q`. That by the logits of q
+    is the same with p and q exchanged.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, one: Tensor, other: Tensor, weight: Tensor, bias: Tensor, differentiate: bool) -> Tensor:
+        divergence, weight_factor, chunk_size = one.new_zeros(()), factor(weight), CHUNK_SIZE // 2
+        gradients = [torch.zeros_like(tensor) for tensor in (one, other, weight, bias)] if differentiate else []
+        for start in range(0, len(one), chunk_size):
+            rows = slice(start, start + chunk_size)
+            inputs = torch.cat((one[rows], other[rows]))
+            logits = product(row_factor(inputs), weight_factor.t(), rows=len(inputs)).add_(bias)
+            log_p, log_q = logits.log_softmax(dim=1).chunk(2)
+            difference, (p, q) = log_p - log_q, logits.softmax(dim=1).chunk(2)
+            divergences = (p * difference).sum(dim=1, keepdim=True), -(q * difference).sum(dim=1, keepdim=True)
+            divergence += sum(each.sum() for each in divergences)
+            if gradients:
+                by_p = p * (difference + (1 - divergences[0])) - q
+                by_q = q * ((1 - divergences[1]) - difference) - p
+                by_logits = torch.cat((by_p, by_q))
+                grad_rows = row_factor(by_logits)
+                by_one, by_other = product(grad_rows, weight_factor, rows=len(inputs)).chunk(2)
+                gradients[0][rows], gradients[1][rows] = by_one, by_other
+                add_product(gradients[2], grad_rows.t(), row_factor(inputs), out=gradients[2])
+                gradients[3] += by_logits.sum(dim=0)
+        ctx.save_for_backward(*gradients)
+        return divergence
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return *(saved * gradient for saved in ctx.saved_tensors), None

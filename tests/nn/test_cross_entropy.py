@@ -1,6 +1,7 @@
 """The fused output layer and loss against PyTorch's own, in value and gradient."""
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.nn import cross_entropy
-from seq2seq.nn.cross_entropy import linear_cross_entropy
+from seq2seq.nn.cross_entropy import linear_cross_entropy, symmetric_divergence
+from seq2seq.runtime.static_shapes import static_shapes
 
 WIDTH, VOCABULARY = 5, 11
 
@@ -123,3 +125,38 @@ def test_without_gradients_nothing_is_computed_for_them() -> None:
         linear_cross_entropy(layer, outputs, target, smoothing=0.1)
     assert (without.counts["mm"], with_gradients.counts["mm"]) == (1, 2)
     assert not {"addmm_", "addmv_", "scatter_add_", "zeros_like"} & set(without.counts)
+
+
+@pytest.mark.usefixtures("_rows")
+@pytest.mark.parametrize("tokens", [1, 2, 3, 7])
+def test_the_divergence_is_that_of_the_formula(tokens: int) -> None:
+    """In parts and at once, as on a CPU and on a GPU: value and gradients, with a token that the mask leaves out."""
+    layer, outputs, _ = problem(2 * tokens + 2)
+    mask = torch.ones(1, tokens + 1, dtype=torch.bool)
+    mask[0, tokens // 2] = False
+    leaves = [outputs, layer.weight, layer.bias]
+    one, other = outputs.unsqueeze(0).chunk(2, dim=1)
+    log_p, log_q = (layer(each[mask]).log_softmax(dim=1) for each in (one, other))
+    wanted = ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum()
+    for context in (nullcontext(), static_shapes()):
+        with context:
+            found = symmetric_divergence(layer, one, other, mask)
+            gradients = torch.autograd.grad(3 * found, leaves, retain_graph=True)
+        torch.testing.assert_close(found, wanted)
+        torch.testing.assert_close(gradients, torch.autograd.grad(3 * wanted, leaves, retain_graph=True))
+    with torch.no_grad():
+        torch.testing.assert_close(symmetric_divergence(layer, one, other, mask), wanted.detach())
+
+
+@pytest.mark.usefixtures("_rows")
+def test_gradients_of_the_divergence_are_those_of_the_function() -> None:
+    layer, outputs, _ = problem(6)
+    mask = torch.ones(1, 3, dtype=torch.bool)
+
+    def function(outputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        own = nn.Linear(WIDTH, VOCABULARY).double()
+        del own.weight, own.bias
+        own.weight, own.bias = weight, bias
+        return symmetric_divergence(own, *outputs.unsqueeze(0).chunk(2, dim=1), mask)
+
+    assert torch.autograd.gradcheck(function, (outputs, layer.weight, layer.bias))
