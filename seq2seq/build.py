@@ -21,7 +21,6 @@ from seq2seq.nn.encoder import RecurrentEncoder, SelfAttentionEncoder
 from seq2seq.nn.int8 import check_int8
 from seq2seq.nn.mistakes import make_mistakes
 from seq2seq.nn.model import Model
-from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.annotations import AnnotatedSplit
 from seq2seq.text.corpus import Corpus, Split
@@ -234,14 +233,11 @@ def translator(
 ) -> Translator:
     """Translates raw text. `normalization` is that of the training text.
 
-    `precision="int8"` searches with 8-bit weights; else the search is float32. Raises InputError where this machine
-    cannot do that, and for "bfloat16", which is for training.
+    `precision="int8"` searches with 8-bit weights, InputError where this machine cannot; else the search is float32.
     """
     int8 = precision == "int8"
     if int8:
         check_int8(device)
-    if precision == "bfloat16":
-        raise InputError("device.precision=bfloat16 is for training: translate and score with auto, float32 or int8")
     return Translator(
         built,
         tokenizers,

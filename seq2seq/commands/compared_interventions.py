@@ -33,7 +33,7 @@ def parse_interventions(arguments: Mapping[str, str]) -> Interventions:
 def evaluation_overrides(run: PlannedRun, interventions: Interventions) -> list[str]:
     """The overrides with which evaluate.py scores the finished run."""
     folder, dataset = RunFolder(run.folder), run.configuration.dataset
-    device = run.configuration.device.model_dump(mode="json")
+    device = run.configuration.device.model_dump(mode="json", exclude={"precision"})  # that of training
     return [
         f"checkpoint={quoted(folder.best)}",
         f"output={quoted(folder.interventions)}",

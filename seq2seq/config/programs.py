@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import model_validator
 
 from seq2seq.config.intervention import Intervention, Interventions
-from seq2seq.config.schema import Device, Evaluation
+from seq2seq.config.schema import Evaluation, SearchDevice
 from seq2seq.config.types import PathOption, Paths, Section, WithCheckpoints, one_of, show_paths
 
 
@@ -37,7 +37,7 @@ class Evaluate(WithCheckpoints):
     evaluation: Evaluation
     attention: Interventions
     search: dict[str, Any]
-    device: Device
+    device: SearchDevice
 
     @model_validator(mode="after")
     def _check_one_text(self) -> "Evaluate":
@@ -70,7 +70,7 @@ class Translate(WithCheckpoints):
     prefix: PathOption | None
     attention: Intervention
     search: dict[str, Any]
-    device: Device
+    device: SearchDevice
 
 
 class ScoreSearch(Section):
@@ -94,7 +94,7 @@ class Score(WithCheckpoints):
     tokens: bool
     attention: Intervention
     search: ScoreSearch
-    device: Device
+    device: SearchDevice
 
     @model_validator(mode="after")
     def _check_both_sides(self) -> "Score":

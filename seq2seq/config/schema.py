@@ -29,6 +29,18 @@ class Device(Section):
     graphs: bool
 
 
+class SearchDevice(Device):
+    """The device of a program that translates or scores."""
+
+    @model_validator(mode="after")
+    def _check_precision(self) -> "SearchDevice":
+        if self.precision == "bfloat16":
+            raise ValueError(
+                "device.precision=bfloat16 is for training: translate and score with auto, float32 or int8"
+            )
+        return self
+
+
 class Evaluation(Section):
     """`tokenize` is sacreBLEU's name of the tokenizer for BLEU and TER; null chooses it by the target language."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 
-from seq2seq.config.schema import Device
+from seq2seq.config.schema import SearchDevice
 from seq2seq.config.types import Section, WithCheckpoints, as_text
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -38,4 +38,4 @@ class Serve(WithCheckpoints):
     allowed_origins: tuple[Annotated[str, AfterValidator(_origin)], ...]
     limits: Limits
     search: dict[str, Any]
-    device: Device
+    device: SearchDevice

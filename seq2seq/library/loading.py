@@ -30,6 +30,8 @@ def load(path: StrPath | Sequence[StrPath], *, device: str = "auto", precision: 
     for name, value, choices in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in choices:
             raise InputError(f"{name}: no such choice '{value}', {near(str(value), choices)}")
+    if precision == "bfloat16":
+        raise InputError("precision: bfloat16 is for training; choose auto, float32 or int8")
     folders = checkpoint_folders(path)
     torch_device = device_of_kind(device)
     if torch_device.type == "cuda":

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
-"""`bfloat16` is for training on a CPU, `int8` for search (`seq2seq/nn/int8.py`)."""
+"""`bfloat16` is for training on a CPU, `int8` for search on a CPU (`seq2seq/nn/int8.py`)."""
 
 _rounds_factors = False
 

@@ -15,7 +15,20 @@ from omegaconf import OmegaConf
 from seq2seq import build
 from seq2seq.attention.distributions import DISTRIBUTIONS
 from seq2seq.attention.scores import SCORES
-from seq2seq.config import DATASETS, Evaluate, Search, Section, Train, Translate, Tsv, keys, load, near, search_as_given
+from seq2seq.config import (
+    DATASETS,
+    Evaluate,
+    Score,
+    Search,
+    Section,
+    Train,
+    Translate,
+    Tsv,
+    keys,
+    load,
+    near,
+    search_as_given,
+)
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.sources.files import AlignedFiles
@@ -334,6 +347,13 @@ PLACES = sorted(
 def test_training_refuses_8_bit_weights() -> None:
     with pytest.raises(InputError, match=r"device\.precision=int8 is for translating and scoring"):
         load(Train, with_value("device.precision", "int8"))
+
+
+@pytest.mark.parametrize(("program", "kind"), [("evaluate", Evaluate), ("translate", Translate), ("score", Score)])
+def test_search_refuses_the_rounding_of_training(program: str, kind: type[Evaluate | Translate | Score]) -> None:
+    values = composed(program, "checkpoint=runs/one", "device.precision=bfloat16")
+    with pytest.raises(InputError, match=r"device\.precision=bfloat16 is for training: search with auto"):
+        load(kind, values)
 
 
 @pytest.mark.slow
