@@ -174,6 +174,7 @@ def model(configuration: config.Train, tokenizers: Tokenizers, *, positions: int
         hidden=sizes.decoder_hidden,
         positions=positions,
         cell=sizes.cell,
+        layers=configuration.decoder.layers,
     )
     decoder = DECODERS[configuration.decoder.place](
         rule(configuration.attention),

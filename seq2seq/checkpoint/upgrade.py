@@ -22,6 +22,7 @@ ADDED: dict[str, dict[str, Any]] = {
     },
     "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1},
     "attention": _HARD,
+    "decoder": {"layers": 1},
     "encoder.attention": _HARD,
     "search": {
         **{"min_length": 0, "no_repeat_ngram": 0, "length_form": "power", "coverage_penalty": 0.0},

@@ -44,6 +44,16 @@ class Attention(Section):
 
 class Decoder(Section):
     place: Annotated[str, one_of(DECODERS)]
+    layers: Annotated[int, Field(gt=0, le=100)]
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> "Decoder":
+        if self.layers > 1 and self.place != "luong":
+            raise ValueError(
+                f"decoder.layers={self.layers} is for decoder=luong, since the others attend before or between "
+                "their cells: leave it out"
+            )
+        return self
 
 
 class Encoder(Section):

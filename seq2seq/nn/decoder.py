@@ -54,25 +54,33 @@ class Luong(AttentionalOutput):
     """The GRU, then attention and the combine layer (Luong et al. 2015, equation 5, without input feeding).
 
     `s_i = GRU(y_{i-1}, s_{i-1})`, `c_i = attend(s_i)`, output `tanh(combine([s_i; c_i]))`. No state depends on
-    attention, so the GRU runs over the whole target first, and attention is one product for all words.
+    attention, so the GRU runs over the whole target first, and attention is one product for all words. With several
+    layers, each reads the states of the one below, and s_i is that of the last.
     """
 
     def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
         super().__init__(rule, sizes, dropout=dropout)
-        self.layer = sizes.cell  # the module of this name: `gru` or `lstm`
-        layer = CELLS[sizes.cell].layer(sizes.embedding, sizes.hidden, recurrent_dropout=recurrent_dropout)
+        self.layer, self.layers = sizes.cell, sizes.layers  # the module of this name: `gru` or `lstm`
+        layer = CELLS[sizes.cell].layer(
+            sizes.embedding,
+            sizes.hidden,
+            layers=sizes.layers,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+        )
         self.add_module(self.layer, layer)
 
     def forward(
         self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step = words_before(state, embedded)
-        hidden, last = self.get_submodule(self.layer)(embedded, state.hidden.unsqueeze(0))
+        initial = state.hidden.unflatten(1, (self.layers, -1)).transpose(0, 1)
+        hidden, last = self.get_submodule(self.layer)(embedded, initial)
         hidden = self.dropout(hidden)
         attention = self.attention_weights(embedded, hidden, memory, step)
         context = self.attention.mix_folded(attention.weights, memory.folded)
         outputs = torch.tanh(self.attention.project_partner(hidden) + context)
-        return outputs, State(last.squeeze(0), step[:, -1] + 1), self.attention.merge_heads(attention)
+        return outputs, State(last.transpose(0, 1).flatten(1), step[:, -1] + 1), self.attention.merge_heads(attention)
 
 
 class LuongInputFeeding(AttentionalOutput):

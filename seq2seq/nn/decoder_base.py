@@ -36,7 +36,7 @@ class Memory(NamedTuple):
 class State(NamedTuple):
     """The state of a decoder between two steps. `step` is the number of target words read.
 
-    `hidden` is the state of the recurrent cell (see `nn/cells.py`).
+    `hidden` is the state of the recurrent cell (see `nn/cells.py`); with several layers, of one after the other.
     `attentional` is the output for the last word, which a decoder with input feeding reads with the next one.
     `history` is what a rule reads that follows the earlier weights (see `attention/history.py`).
     """
@@ -58,7 +58,7 @@ class State(NamedTuple):
 class DecoderSizes(NamedTuple):
     """The widths of embedded words, encoder outputs and states, and the greatest source length in tokens.
 
-    `cell` is a name in `CELLS`. `hidden` is the width of the part h of a state.
+    `cell` is a name in `CELLS`. `hidden` is the width of the part h of the state of one layer.
     """
 
     embedding: int
@@ -66,6 +66,7 @@ class DecoderSizes(NamedTuple):
     hidden: int
     positions: int
     cell: str = "gru"
+    layers: int = 1
 
 
 class Decoder(nn.Module):
@@ -82,22 +83,26 @@ class Decoder(nn.Module):
         self.attention = rule.layer(
             query=query, key=key, value=sizes.value, positions=sizes.positions, partner=partner, output=combined
         )
+        self.vectors = CELLS[sizes.cell].vectors
         self.bridge = nn.Linear(sizes.value, sizes.hidden)
-        self.bridges = nn.ModuleList(nn.Linear(sizes.value, sizes.hidden) for _ in range(CELLS[sizes.cell].vectors - 1))
+        others = self.vectors * sizes.layers - 1
+        self.bridges = nn.ModuleList(nn.Linear(sizes.value, sizes.hidden) for _ in range(others))
         self.dropout = Dropout(dropout)
         self.width = sizes.hidden
 
     def start(self, final: Float[Tensor, "batch final"], mask: Bool[Tensor, "batch source"]) -> State:
         """The first state of the decoder, `tanh(W final + b)`, from the final state of the encoder: the bridge.
 
-        For an LSTM, `final` is `[h; c]`, and there is a bridge for h and one, without tanh, for c. `mask` is that of
-        the source.
+        Each layer has a bridge of its own. For an LSTM, `final` is `[h; c]`, and a layer has a bridge for h and one,
+        without tanh, for c. `mask` is that of the source.
         """
         step = torch.zeros(final.shape[0], dtype=torch.long, device=final.device)
-        hidden, *rest = final.chunk(1 + len(self.bridges), dim=1)
-        cell_state = [bridge(vector) for bridge, vector in zip(self.bridges, rest, strict=True)]
+        vectors, parts = final.chunk(self.vectors, dim=1), []
+        for i, bridge in enumerate((self.bridge, *self.bridges)):
+            part = bridge(vectors[i % self.vectors])
+            parts.append(torch.tanh(part) if i % self.vectors == 0 else part)
         history = torch.zeros_like(mask, dtype=final.dtype) if self.attention.score.follows_history else None
-        return State(torch.cat((torch.tanh(self.bridge(hidden)), *cell_state), dim=1), step, history=history)
+        return State(torch.cat(parts, dim=1), step, history=history)
 
     def visible(self, state: Float[Tensor, "*rows state"]) -> Float[Tensor, "*rows hidden"]:
         """The part h of a state of the cell, which attention and the output layer read."""

@@ -35,11 +35,14 @@ class LSTM(RecurrentLayers, nn.LSTM):
         """
         directions, width = 2 if self.bidirectional else 1, self.hidden_size
         if state is not None and mask is None and self._is_single_step(inputs):
-            hidden, cell_state = state[0].chunk(2, dim=1)
-            input_weight, state_weight, input_bias, state_bias = self.all_weights[0]
-            gates = linear(inputs[:, 0], input_weight, input_bias) + linear(hidden, state_weight, state_bias)
-            hidden, cell_state = next_state(gates, cell_state)
-            return hidden.unsqueeze(1), torch.cat((hidden, cell_state), dim=1).unsqueeze(0)
+            hidden, states = inputs[:, 0], []
+            for before, layer_weights in zip(state, self.all_weights, strict=True):
+                input_weight, state_weight, input_bias, state_bias = layer_weights
+                visible, cell_state = before.chunk(2, dim=1)
+                gates = linear(hidden, input_weight, input_bias) + linear(visible, state_weight, state_bias)
+                hidden, cell_state = next_state(gates, cell_state)
+                states.append(torch.cat((hidden, cell_state), dim=1))
+            return hidden.unsqueeze(1), torch.stack(states)
         assert state is None or mask is None, "a sentence with padding begins with the state 0"
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], 2 * width)

@@ -49,9 +49,9 @@ class RecurrentLayers(nn.RNNBase):
         self.recurrent_dropout = RecurrentDropout(recurrent_dropout)
 
     def _is_single_step(self, inputs: Tensor) -> bool:
-        """Whether a cell can compute this, such as a step of a search: it has a third of the operations of a layer."""
-        is_cell = self.num_layers == 1 and not self.bidirectional
-        return is_cell and inputs.shape[1] == 1 and not torch.is_grad_enabled()
+        """Whether cells can compute this, such as a step of a search: they have a third of the operations of layers."""
+        needs_layers = self.bidirectional or torch.is_grad_enabled() or (self.training and self.dropout > 0)
+        return inputs.shape[1] == 1 and not needs_layers
 
 
 class GRU(RecurrentLayers, nn.GRU):
@@ -73,32 +73,34 @@ class GRU(RecurrentLayers, nn.GRU):
         """
         directions = 2 if self.bidirectional else 1
         if state is not None and mask is None and inputs.device.type == "cpu" and self._is_single_step(inputs):
-            hidden = torch.gru_cell(inputs[:, 0], state[0], *self._flat_weights)  # type: ignore[arg-type]
-            return hidden.unsqueeze(1), hidden.unsqueeze(0)
+            last = [inputs[:, 0]]
+            for before, weights in zip(state, self.all_weights, strict=True):
+                last.append(torch.gru_cell(last[-1], before, *weights))
+            return last[-1].unsqueeze(1), torch.stack(last[1:])
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], self.hidden_size)
         masks = self.recurrent_dropout(state)
         if masks is None and (has_static_shapes(inputs) or not torch.is_grad_enabled()):
             return self._forward_padded(inputs, state, mask)
         inputs, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
-        last = []
+        ends = []
         for layer, initial in enumerate(state.split(directions)):
             if layer and self.dropout:
                 inputs = nn.functional.dropout(inputs, self.dropout, self.training)
             if padding is not None:
                 inputs = inputs.masked_fill(padding, 0.0)
-            weights = zip(*self.all_weights[layer * directions : (layer + 1) * directions], strict=True)
+            layer_weights = zip(*self.all_weights[layer * directions : (layer + 1) * directions], strict=True)
             states = _Layer.apply(  # type: ignore[no-untyped-call]
                 self._stack_directions(inputs),
                 initial,
-                *map(_stack_weights, weights),
+                *map(_stack_weights, layer_weights),
                 None if padding is None else self._stack_directions(padding),
                 None if masks is None else masks[layer * directions : (layer + 1) * directions],
             )
-            last.append(states[:, -1])
+            ends.append(states[:, -1])
             inputs = torch.cat((states[0], states[1].flip(0)), dim=-1) if self.bidirectional else states[0]
         outputs = inputs if padding is None else inputs.masked_fill(padding, 0.0)
-        return outputs.transpose(0, 1), torch.cat(last)
+        return outputs.transpose(0, 1), torch.cat(ends)
 
     def _stack_directions(self, steps: Tensor) -> Tensor:
         """(directions, steps, ...). The second direction has the steps in reverse order."""
@@ -244,6 +246,5 @@ class _Layer(torch.autograd.Function):
         grad_input_weight = product(input_grads.mT, row_factor(rows)).roll(-width, 1)
         previous = states[:, :-1] if mask is None else states[:, :-1] * mask.unsqueeze(1)
         grad_state_weight = product(state_grads.mT, row_factor(previous.flatten(1, 2)))
-        grad_input_bias = sums[:, : 3 * width].roll(-width, 1)
-        weight_grads = grad_input_weight, grad_state_weight, grad_input_bias, sums[:, width:]
+        weight_grads = grad_input_weight, grad_state_weight, sums[:, : 3 * width].roll(-width, 1), sums[:, width:]
         return grad_inputs, grad_state, *weight_grads, None, None

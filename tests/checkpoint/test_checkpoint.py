@@ -220,10 +220,14 @@ def test_format_1_had_no_hashes_and_is_read(tmp_path: Path, tokenizers: Tokenize
 
 def test_what_is_older_than_an_option_does_what_it_did(tmp_path: Path, tokenizers: Tokenizers) -> None:
     attention = {"score": "dot", "distribution": "hard", "heads": 4, "window": 5}
-    older = {"attention": attention, "encoder": {"layers": 1, "attention": attention}, "device": {"kind": "cpu"}}
+    older = {
+        **{"attention": attention, "encoder": {"layers": 1, "attention": attention}},
+        **{"decoder": {"place": "luong"}, "device": {"kind": "cpu"}},
+    }
     checkpoint.store(trained(tokenizers)._replace(configuration=older), tmp_path / "best")
     found = checkpoint.load(tmp_path / "best").configuration
     assert found["device"] == {"kind": "cpu", "precision": "float32", "deterministic": False, "graphs": True}
+    assert found["decoder"] == {"place": "luong", "layers": 1}
     for section in (found["attention"], found["encoder"]["attention"]):
         assert section == {**attention, "estimator": "straight_through", "temperature": 1.0, "soft": 0.0}
     for name, more in (("files", {}), ("tsv", {"columns": None, "quoting": "none", "header": False})):

@@ -239,6 +239,8 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("attention.distribution", "softmux", ["no such choice 'softmux'", "did you mean softmax"]),
         ("attention.heads", 0, ["greater than 0", "found 0"]),
         ("encoder.layers", 0, ["greater than 0", "found 0"]),
+        ("decoder.layers", 0, ["greater than 0", "found 0"]),
+        ("decoder", {"place": "bahdanau", "layers": 2}, ["decoder.layers=2 is for decoder=luong"]),
         ("encoder.attention", 7, ["encoder.attention.score", "found 7"]),
     ],
 )

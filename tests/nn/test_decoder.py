@@ -7,14 +7,14 @@ from torch import Tensor
 from seq2seq.attention.history import HistoryScore
 from seq2seq.nn.decoder import LuongInputFeeding
 from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State
-from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, tiny_decoder
+from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, WITH_LAYERS, tiny_decoder
 
 TARGET = 4
 LENGTHS = [5, 3, 1]
 SOURCE = 5
 MASK = torch.arange(SOURCE) < torch.tensor(LENGTHS).unsqueeze(1)
 
-everywhere = pytest.mark.parametrize(("place", "rule"), EVERY)
+everywhere = pytest.mark.parametrize(("place", "rule"), EVERY + [(place, rule) for place, rule, _ in WITH_LAYERS])
 
 
 def test_there_is_something_to_test() -> None:
@@ -24,7 +24,8 @@ def test_there_is_something_to_test() -> None:
 def inputs(decoder: Decoder, widths: DecoderSizes) -> tuple[Tensor, State, Memory]:
     torch.manual_seed(2)
     value = torch.randn(len(LENGTHS), SOURCE, VALUE)
-    embedded, hidden = torch.randn(len(LENGTHS), TARGET, EMBEDDING), torch.randn(len(LENGTHS), widths.hidden).tanh()
+    width = widths.hidden * (1 + len(decoder.bridges))
+    embedded, hidden = torch.randn(len(LENGTHS), TARGET, EMBEDDING), torch.randn(len(LENGTHS), width).tanh()
     output = torch.randn(len(LENGTHS), EMBEDDING).tanh() if isinstance(decoder, LuongInputFeeding) else None
     history = torch.rand(MASK.shape) * MASK if decoder.attention.score.follows_history else None
     state = State(hidden, torch.tensor([3, 0, 1]), output, history)
@@ -164,6 +165,41 @@ def test_the_first_state_is_the_bridge(place: str) -> None:
     torch.testing.assert_close(hidden, torch.tanh(final @ decoder.bridge.weight.T + decoder.bridge.bias))
 
 
+def test_the_second_layer_reads_the_first_and_attention_the_second() -> None:
+    decoder, widths = tiny_decoder("luong_deep", "general")
+    one, _ = tiny_decoder("luong", "general", seed=2)
+    embedded, state, memory = inputs(decoder, widths)
+    named = dict(decoder.named_parameters())
+    lower, upper = state.hidden.split(widths.hidden, dim=1)
+    outputs, after, (weights, _) = decoder(embedded[:, :1], state, memory)
+    for b, length in enumerate(LENGTHS):
+        first = gru(cell(named, "gru", "_l0"), embedded[b, 0], lower[b])
+        second = gru(cell(named, "gru", "_l1"), first, upper[b])
+        torch.testing.assert_close(after.hidden[b], torch.cat((first, second)))
+        context, wanted = mix(decoder, embedded[b, 0], second, memory, None, b, length)
+        combined = named["attention.linear.weight"] @ torch.cat((second, context)) + named["attention.linear.bias"]
+        torch.testing.assert_close(weights[b, 0, :length], wanted)
+        torch.testing.assert_close(outputs[b, 0], torch.tanh(combined))
+    assert {name for name in named if name not in dict(one.named_parameters())} == {
+        *(f"gru.{kind}_l1" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
+        "bridges.0.weight",
+        "bridges.0.bias",
+    }
+
+
+@pytest.mark.parametrize("cell", ["", "_lstm"])
+def test_each_layer_has_a_bridge(cell: str) -> None:
+    decoder, widths = tiny_decoder("luong_deep" + cell, "general")
+    vectors = 2 if cell else 1
+    final = torch.randn(3, vectors * VALUE)
+    parts = decoder.start(final, MASK).hidden.split(widths.hidden, dim=1)
+    bridges = [decoder.bridge, *decoder.bridges]
+    assert len(parts) == len(bridges) == 2 * vectors
+    for i, (part, bridge) in enumerate(zip(parts, bridges, strict=True)):
+        wanted = final.chunk(vectors, dim=1)[i % vectors] @ bridge.weight.T + bridge.bias
+        torch.testing.assert_close(part, wanted if i % vectors else torch.tanh(wanted))
+
+
 @everywhere
 def test_a_word_at_a_time_is_all_words_at_once(place: str, rule: str) -> None:
     decoder, widths = tiny_decoder(place, rule)
@@ -220,7 +256,9 @@ def test_every_parameter_gets_a_gradient(place: str, rule: str) -> None:
     decoder, widths = tiny_decoder(place, rule)
     embedded, _, memory = inputs(decoder, widths)
     memory = decoder.prepare_memory(torch.randn(len(LENGTHS), SOURCE, VALUE), memory.mask)
-    outputs, _, _ = decoder(embedded, decoder.start(torch.randn(len(LENGTHS), VALUE), memory.mask), memory)
+    outputs, _, _ = decoder(
+        embedded, decoder.start(torch.randn(len(LENGTHS), VALUE * decoder.vectors), memory.mask), memory
+    )
     outputs.sum().backward()
     for name, parameter in decoder.named_parameters():
         assert parameter.grad is not None, name

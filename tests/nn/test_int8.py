@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import Memory, State
 from seq2seq.nn.int8 import Int8GRU, Int8GRUCell, Int8Linear, check_int8, use_int8_weights
 from seq2seq.nn.model import Model
@@ -71,7 +70,7 @@ def outputs_of(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
         return model.output(outputs).log_softmax(dim=-1), weights
 
 
-@pytest.mark.parametrize(("place", "rule"), EVERY)
+@pytest.mark.parametrize(("place", "rule"), [*EVERY, ("luong_deep", "general")])
 def test_every_model(place: str, rule: str) -> None:
     model = tiny_model(place, rule).eval()
     wanted = outputs_of(model)
@@ -81,7 +80,6 @@ def test_every_model(place: str, rule: str) -> None:
     assert not replaced & {GRU, nn.GRUCell}
     for one, other in zip(outputs_of(model), wanted, strict=True):
         torch.testing.assert_close(one, other, atol=0.1, rtol=0)
-    assert place in DECODERS
 
 
 def test_other_devices_and_processors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

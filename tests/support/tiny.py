@@ -19,8 +19,11 @@ from seq2seq.text.batches import Batch, batch_pairs
 
 LSTM = "_lstm"
 """The end of the name of a place in a model of LSTMs."""
+DEEP = "_deep"
+"""The end of the name of a place with two layers, before that of LSTMs."""
 PLACES = sorted(DECODERS)
 LSTM_PLACES = [place + LSTM for place in PLACES]
+DEEP_PLACES = ["luong" + DEEP, "luong" + DEEP + LSTM]
 RULES = sorted(SCORES)
 EVERY = [
     (place, rule)
@@ -41,7 +44,9 @@ WITH_LSTM = [
     for place, rule in itertools.product([*LSTM_PLACES, "self_attention" + LSTM], ["general", "concat"])
 ]
 """A content-based and a location-based rule in each place of a model of LSTMs."""
-EVERYWHERE += WITH_LSTM
+WITH_LAYERS = [(place, rule, "softmax") for place, rule in itertools.product(DEEP_PLACES, ["general", "concat"])]
+"""The same in decoders of two layers."""
+EVERYWHERE += WITH_LSTM + WITH_LAYERS
 
 
 def _pairwise(combinations: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
@@ -91,10 +96,11 @@ def tiny_decoder(
     """A decoder alone, with fresh weights that the seed decides."""
     torch.manual_seed(seed)
     hidden = VALUE if SCORES[rule].needs_equal_widths else HIDDEN
-    cell = "lstm" if place.endswith(LSTM) else "gru"
-    widths = DecoderSizes(embedding=EMBEDDING, value=VALUE, hidden=hidden, positions=POSITIONS, cell=cell)
+    name, cell = place.removesuffix(LSTM), "lstm" if place.endswith(LSTM) else "gru"
+    layers = 2 if name.endswith(DEEP) else 1
+    widths = DecoderSizes(EMBEDDING, VALUE, hidden, positions=POSITIONS, cell=cell, layers=layers)
     rule_of_decoder = tiny_rule(rule, distribution)
-    return DECODERS[place.removesuffix(LSTM)](
+    return DECODERS[name.removesuffix(DEEP)](
         rule_of_decoder, widths, dropout=dropout, recurrent_dropout=recurrent_dropout
     ), widths
 
