@@ -35,9 +35,7 @@ class SearchDevice(Device):
     @model_validator(mode="after")
     def _check_precision(self) -> "SearchDevice":
         if self.precision == "bfloat16":
-            raise ValueError(
-                "device.precision=bfloat16 is for training: translate and score with auto, float32 or int8"
-            )
+            raise ValueError("device.precision=bfloat16 is for training: search with auto, float32 or int8")
         return self
 
 

@@ -240,7 +240,6 @@ def with_value(key: str, value: object) -> dict[str, Any]:
         ("attention.heads", 0, ["greater than 0", "found 0"]),
         ("encoder.layers", 0, ["greater than 0", "found 0"]),
         ("decoder.layers", 0, ["greater than 0", "found 0"]),
-        ("decoder", {"place": "bahdanau", "layers": 2}, ["decoder.layers=2 is for decoder=luong"]),
         ("encoder.attention", 7, ["encoder.attention.score", "found 7"]),
     ],
 )
@@ -344,6 +343,13 @@ PLACES = sorted(
     if not key.startswith("encoder.attention.")  # null in the default
     and (key.count(".") == 0 or key.split(".")[1] in TRAIN[key.split(".")[0]])
 )
+
+
+@pytest.mark.parametrize("place", ["bahdanau", "conditional", "luong_input_feeding"])
+def test_only_luong_has_layers(place: str) -> None:
+    load(Train, with_value("decoder", {"place": "luong", "layers": 2}))
+    with pytest.raises(InputError, match=r"decoder\.layers=2 is for decoder=luong, since .*: leave it out"):
+        load(Train, with_value("decoder", {"place": place, "layers": 2}))
 
 
 def test_training_refuses_8_bit_weights() -> None:
