@@ -91,7 +91,7 @@ class Train(Init):
                 "all: set model.tie=target, or give one file"
             )
         if self.device.precision == "int8":
-            raise ValueError("device.precision=int8 is for translating and scoring: train with auto, float32 or bfloat16")
+            raise ValueError("device.precision=int8 is for search: train with auto, float32 or bfloat16")
         if self.training.guide.alignments is not None:
             self._check_guide()
         if SCORES[self.attention.score].follows_history and self.decoder.place == "luong":

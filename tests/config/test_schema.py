@@ -353,7 +353,7 @@ def test_only_luong_has_layers(place: str) -> None:
 
 
 def test_training_refuses_8_bit_weights() -> None:
-    with pytest.raises(InputError, match=r"device\.precision=int8 is for translating and scoring"):
+    with pytest.raises(InputError, match=r"device\.precision=int8 is for search"):
         load(Train, with_value("device.precision", "int8"))
 
 
