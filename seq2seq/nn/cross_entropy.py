@@ -152,8 +152,9 @@ class _SymmetricDivergence(torch.autograd.Function):
             rows = slice(start, start + chunk_size)
             inputs = torch.cat((one[rows], other[rows]))
             logits = product(row_factor(inputs), weight_factor.t(), rows=len(inputs)).add_(bias)
-            log_p, log_q = logits.log_softmax(dim=1).chunk(2)
-            difference, (p, q) = log_p - log_q, logits.softmax(dim=1).chunk(2)
+            logs = logits.log_softmax(dim=1)
+            (log_p, log_q), (p, q) = logs.chunk(2), logs.exp().chunk(2)
+            difference = log_p - log_q
             divergences = (p * difference).sum(dim=1, keepdim=True), -(q * difference).sum(dim=1, keepdim=True)
             divergence += sum(each.sum() for each in divergences)
             if gradients:

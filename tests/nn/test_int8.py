@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import Memory, State
 from seq2seq.nn.int8 import Int8GRU, Int8GRUCell, Int8Linear, check_int8, use_int8_weights
 from seq2seq.nn.model import Model
@@ -11,7 +12,7 @@ from seq2seq.nn.recurrence import GRU
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS
-from tests.support.tiny import EVERY, sentences, tiny_model
+from tests.support.tiny import DEEP, EVERY, sentences, tiny_model
 
 
 @pytest.mark.parametrize("bound", [None, 1.0, 3.0])
@@ -70,7 +71,7 @@ def outputs_of(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
         return model.output(outputs).log_softmax(dim=-1), weights
 
 
-@pytest.mark.parametrize(("place", "rule"), [*EVERY, ("luong_deep", "general")])
+@pytest.mark.parametrize(("place", "rule"), [*EVERY, ("luong" + DEEP, "general")])
 def test_every_model(place: str, rule: str) -> None:
     model = tiny_model(place, rule).eval()
     wanted = outputs_of(model)
@@ -80,6 +81,7 @@ def test_every_model(place: str, rule: str) -> None:
     assert not replaced & {GRU, nn.GRUCell}
     for one, other in zip(outputs_of(model), wanted, strict=True):
         torch.testing.assert_close(one, other, atol=0.1, rtol=0)
+    assert place.removesuffix(DEEP) in DECODERS
 
 
 def test_other_devices_and_processors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
