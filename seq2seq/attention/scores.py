@@ -6,7 +6,6 @@ the same name to `configs/attention/`.
 """
 
 import math
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,8 +14,8 @@ from torch.nn.functional import normalize
 
 from seq2seq.attention.history import Coverage, Location
 from seq2seq.attention.score_base import Score, ScoreSizes
+from seq2seq.attention.tanh_dot import tanh_dot
 from seq2seq.runtime.products import Linear
-from seq2seq.runtime.static_shapes import has_static_shapes
 
 
 class Concat(Score):
@@ -60,73 +59,6 @@ class TanhSum(Score):
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source hidden"]
     ) -> Float[Tensor, "batch target source"]:
         return tanh_dot(self.query(query), key, key.new_ones(key.shape[-1]))
-
-
-CHUNK_SIZE = 2**17
-"""Entries of `tanh(Q + K_j)` in memory at one time in training on a CPU: 512 KB, which stay in a core's cache."""
-
-
-def tanh_dot(
-    query: Float[Tensor, "batch target hidden"],
-    key: Float[Tensor, "batch source hidden"],
-    v: Float[Tensor, "hidden"],
-) -> Float[Tensor, "batch target source"]:
-    """`v.tanh(Q + K_j)`.
-
-    In training on a CPU, scores of many target words are computed for a few sentences at a time: writing all entries to
-    memory and reading them back takes three times as long as computing them.
-    """
-    sentences = len(query)
-    if torch.is_grad_enabled() and query.shape[1] > 1 and not has_static_shapes(query):
-        sentences = max(1, CHUNK_SIZE // max(1, query[:1].numel() * key.shape[1]))
-    return _TanhDot.apply(query, key, v, sentences)  # type: ignore[no-untyped-call]
-
-
-class _TanhDot(torch.autograd.Function):
-    """`tanh_dot` as one autograd node, since a loop over time repeats it at each step.
-
-    The backward pass computes the tanh again. Stored for all steps, it would be by far the largest tensor of a batch.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, v: Tensor, sentences: int) -> Tensor:
-        ctx.save_for_backward(query, key, v)
-        ctx.sentences = sentences
-        if sentences >= len(query):
-            return _tanh_of_sum(query, key) @ v
-        scores, buffer = query.new_empty(*query.shape[:2], key.shape[1]), _buffer(query, key, sentences)
-        chunks = (tensor.split(sentences) for tensor in (query, key, scores))
-        for chunk_query, chunk_key, out in zip(*chunks, strict=True):
-            torch.matmul(_tanh_of_sum(chunk_query, chunk_key, out=buffer[: len(out)]), v, out=out)
-        return scores
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, v = ctx.saved_tensors
-        grad_query, grad_key, grad_v = torch.empty_like(query), torch.empty_like(key), torch.zeros_like(v)
-        buffer, grad_buffer = (_buffer(query, key, ctx.sentences) for _ in range(2))
-        chunks = (tensor.split(ctx.sentences) for tensor in (query, key, gradient, grad_query, grad_key))
-        for chunk_query, chunk_key, grad_scores, out_query, out_key in zip(*chunks, strict=True):
-            activation = _tanh_of_sum(chunk_query, chunk_key, out=buffer[: len(out_key)])
-            grad_v += grad_scores.flatten() @ activation.flatten(0, 2)
-            grad_sum = torch.mul(grad_scores.unsqueeze(3), v, out=grad_buffer[: len(out_key)])
-            tanh_backward(grad_sum, activation, grad_input=grad_sum)
-            torch.sum(grad_sum, dim=2, out=out_query)
-            torch.sum(grad_sum, dim=1, out=out_key)
-        return grad_query, grad_key, grad_v, None
-
-
-tanh_backward = torch.ops.aten.tanh_backward.grad_input
-
-
-def _buffer(query: Tensor, key: Tensor, sentences: int) -> Float[Tensor, "sentences target source hidden"]:
-    return query.new_empty(min(sentences, len(query)), query.shape[1], key.shape[1], query.shape[2])
-
-
-def _tanh_of_sum(
-    query: Tensor, key: Tensor, *, out: Tensor | None = None
-) -> Float[Tensor, "batch target source hidden"]:
-    return torch.add(query.unsqueeze(2), key.unsqueeze(1), out=out).tanh_()
 
 
 class Additive(TanhSum):

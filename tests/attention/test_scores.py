@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from contextlib import nullcontext
 
 import pytest
 import torch
@@ -20,9 +19,7 @@ from seq2seq.attention.scores import (
     Score,
     ScoreSizes,
     TanhSum,
-    tanh_dot,
 )
-from seq2seq.runtime.static_shapes import static_shapes
 
 CONTENT_BASED = [name for name, rule in SCORES.items() if not rule.location_based]
 
@@ -152,28 +149,6 @@ def test_additive_is_v_times_tanh() -> None:
         for b in range(2)
     ]
     close(rule(query, rule.prepare(key)), wanted)
-
-
-@pytest.mark.parametrize("entries", [1, 3 * 4 * 5, 2 * 3 * 4 * 5 + 1, 2**17])
-@pytest.mark.parametrize("target", [1, 3])
-def test_chunks_change_neither_scores_nor_gradients(entries: int, target: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In chunks of one sentence, of two with one left over, and at once."""
-    torch.manual_seed(1)
-    tensors = query, key, v = [vectors(5, target, 5), vectors(5, 4, 5), vectors(5)]
-    for tensor in tensors:
-        tensor.requires_grad_(True)
-    wanted = torch.tanh(query.unsqueeze(2) + key.unsqueeze(1)) @ v
-    weights = vectors(*wanted.shape)
-    wanted_grads = torch.autograd.grad((wanted * weights).sum(), tensors)
-    monkeypatch.setattr("seq2seq.attention.scores.CHUNK_SIZE", entries)
-    for context in (nullcontext(), static_shapes()):
-        with context:
-            found = tanh_dot(query, key, v)
-            grads = torch.autograd.grad((found * weights).sum(), tensors)
-        torch.testing.assert_close(found, wanted)
-        torch.testing.assert_close(grads, wanted_grads)
-    with torch.no_grad():
-        torch.testing.assert_close(tanh_dot(query, key, v), wanted)
 
 
 def test_general_is_a_bilinear_form() -> None:
