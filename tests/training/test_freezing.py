@@ -48,7 +48,10 @@ def gradients(parts: Sequence[str], place: str, *, static: bool) -> dict[str, to
 @pytest.mark.parametrize("static", [False, True])
 @pytest.mark.parametrize("place", [*PLACES, "self_attention"])
 def test_the_other_gradients_are_those_of_the_whole_model(place: str, static: bool) -> None:
-    """To the bit, whatever is frozen; on a CPU many gradients are computed by functions of our own."""
+    """Whatever is frozen; on a CPU many gradients are computed by functions of our own.
+
+    To rounding: on some processors the last bit of a product depends on where its factors lie in memory.
+    """
     whole = gradients([], place, static=static)
     for parts in FROZEN:
         partial = gradients(parts, place, static=static)
@@ -57,7 +60,8 @@ def test_the_other_gradients_are_those_of_the_whole_model(place: str, static: bo
             name for name in partial if name.startswith(modules)
         }
         for name, gradient in partial.items():
-            assert gradient is None or torch.equal(gradient, whole[name]), (parts, name)
+            if gradient is not None:
+                torch.testing.assert_close(gradient, whole[name], rtol=1e-12, atol=1e-14)
 
 
 def trained(parts: Sequence[str], *, static: bool, tie: str) -> tuple[Model, Model, Any, list[Any]]:
