@@ -17,7 +17,7 @@ from tests.support.soak import differences, outcome
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
-AVERAGE = ["training.average=0.5", "training.learning_rate=0.1", "training.decay=constant", "training.steps=20"]
+AVERAGE = ["training.average=0.8", "training.learning_rate=0.1", "training.decay=constant", "training.steps=20"]
 """A rate at which weights jump to and fro, so that their average is better."""
 
 
