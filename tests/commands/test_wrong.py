@@ -83,7 +83,10 @@ def test_an_unknown_option_or_value(warm: Warm, arguments: list[str], words: lis
     [
         ("epochs=3", ["epochs:", "did you mean training.epochs or training.guide.epochs?"]),
         ("expriment=multi30k_de_en", ["expriment:", "did you mean experiment?"]),
-        ("experiment=multi30k", ["experiment=multi30k:", "did you mean multi30k_en_de or multi30k_de_en or dataset=multi30k?"]),
+        (
+            "experiment=multi30k",
+            ["experiment=multi30k:", "did you mean multi30k_en_de or multi30k_de_en or dataset=multi30k?"],
+        ),
         ("device=gpu", ["device=gpu:", "did you mean cuda?"]),
         ("attention=luong", ["attention=luong:", "did you mean luong_dot or decoder=luong?"]),
         ("attention=sparsemax", ["attention=sparsemax:", "did you mean attention.distribution=sparsemax?"]),
