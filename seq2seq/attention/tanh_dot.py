@@ -57,13 +57,14 @@ class _TanhDot(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, v = ctx.saved_tensors
+        four_v = 4 * v
         grad_query, grad_key, dots = torch.empty_like(query), torch.empty_like(key), torch.zeros_like(v)
         buffer, grad_buffer = (_buffer(query, key, ctx.sentences) for _ in range(2))
         chunks = (tensor.split(ctx.sentences) for tensor in (query, key, gradient, grad_query, grad_key))
         for chunk_query, chunk_key, grad_scores, out_query, out_key in zip(*chunks, strict=True):
             s = _sigmoid_of_sum(chunk_query, chunk_key, out=buffer[: len(out_key)])
             dots += grad_scores.flatten() @ s.flatten(0, 2)
-            grad_sum = torch.mul(grad_scores.unsqueeze(3), 4 * v, out=grad_buffer[: len(out_key)])
+            grad_sum = torch.mul(grad_scores.unsqueeze(3), four_v, out=grad_buffer[: len(out_key)])
             sigmoid_backward(grad_sum, s, grad_input=grad_sum)
             torch.sum(grad_sum, dim=2, out=out_query)
             torch.sum(grad_sum, dim=1, out=out_key)
