@@ -57,6 +57,7 @@ class AttentionLayer(nn.Module):
         super().__init__()
         self.score = score
         self.distribution = distribution
+        self.partner_size = partner_size
         self.linear = Linear(partner_size + value_size, output_size)
 
     def attention_weights(
@@ -120,19 +121,28 @@ class AttentionLayer(nn.Module):
         """Steps 2 and 3: `Linear([P; context])`."""
         return self.linear(torch.cat((partner, context), dim=-1))
 
+    @property
+    def partner_weight(self) -> Float[Tensor, "output partner"]:
+        """A, where the combine layer is `A P + B c + b` and c the context."""
+        return self.linear.weight[:, : self.partner_size]
+
+    @property
+    def value_weights(self) -> tuple[Float[Tensor, "output value"], ...]:
+        """The columns of B for each head."""
+        return self.linear.weight[:, self.partner_size :].chunk(self.score.heads, dim=1)
+
     def fold(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch heads_source output"]:
         """`B V`, the combine layer applied to the values, where `Linear([P; w V]) = A P + b + w (B V)`.
 
         It is computed once for each sentence, so a loop over time need not apply B at each step:
         `combine(P, mix(w, V)) = project_partner(P) + mix_folded(w, fold(V))`.
         """
-        matrix = self.linear.weight[:, -value.shape[-1] :].unflatten(1, (self.score.heads, -1))
-        heads = zip(self._split_width(value).unbind(2), matrix.unbind(1), strict=True)
+        heads = zip(self._split_width(value).unbind(2), self.value_weights, strict=True)
         return torch.cat([linear(*head) for head in heads], dim=1)
 
     def project_partner(self, partner: Float[Tensor, "batch target partner"]) -> Float[Tensor, "batch target output"]:
         """`A P + b`: the part of the combine layer that does not depend on the context."""
-        return linear(partner, self.linear.weight[:, : partner.shape[-1]], self.linear.bias)
+        return linear(partner, self.partner_weight, self.linear.bias)
 
     def mix_folded(
         self, weights: Float[Tensor, "rows heads_target source"], folded: Float[Tensor, "batch heads_source output"]

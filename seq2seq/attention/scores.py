@@ -82,6 +82,8 @@ class LuongDot(Score):
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source query"]
     ) -> Float[Tensor, "batch target source"]:
+        if query.shape[1] > 1 and query.device.type == "cpu" and torch.is_inference_mode_enabled():
+            return (key @ query.transpose(1, 2)).transpose(1, 2)  # a beam: MKL takes half of the time in this order
         return query @ key.transpose(1, 2)
 
 

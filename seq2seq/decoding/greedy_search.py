@@ -24,6 +24,17 @@ class _Step(NamedTuple):
     weights: Float[np.ndarray, "rows source"]
 
 
+def _best_word(
+    log_probabilities: Float[Tensor, "rows vocabulary"],
+) -> tuple[Float[Tensor, "rows"], Int[Tensor, "rows"]]:
+    """The largest log-probability of each row and its word. On a CPU NumPy takes a tenth of PyTorch's time."""
+    if log_probabilities.device.type != "cpu":
+        largest, tokens = log_probabilities.max(dim=1)
+        return largest, tokens
+    tokens = torch.from_numpy(log_probabilities.numpy().argmax(axis=1))
+    return log_probabilities.gather(1, tokens.unsqueeze(1)).squeeze(1), tokens
+
+
 def greedy_search(
     step: Step[State, Memory],
     first: Int[Tensor, "batch"],
@@ -44,11 +55,9 @@ def greedy_search(
     tokens, total = first, torch.zeros(len(limits), device=first.device)
     while True:
         blocks, state, weights = step(tokens, state, memory)
-        start, best = 0, []
-        for block in blocks:
-            best.append((total[start : start + len(block)].unsqueeze(1) + block).max(dim=1))
-            start += len(block)
-        total, tokens = best[0] if len(best) == 1 else map(torch.cat, zip(*best, strict=True))
+        best = [_best_word(block) for block in blocks]
+        largest, tokens = best[0] if len(best) == 1 else map(torch.cat, zip(*best, strict=True))
+        total = total + largest
         steps.append(_Step(sentences, tokens.cpu().numpy(), weights.cpu().numpy()))
         totals = total.cpu().numpy()
         is_finite = np.isfinite(totals)

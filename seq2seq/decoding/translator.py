@@ -44,6 +44,9 @@ class Translation(NamedTuple):
 FEWEST = 16
 """Sentences that a batch has at least before others are computed beside it."""
 
+POSITIONS = 3072
+"""Source tokens of a batch on a CPU, so that its cache holds much of what a step reads."""
+
 BLANK = Translation("", 0.0, 0.0, [], [], np.zeros((0, 0), dtype=np.float32))
 """The translation of a blank line."""
 
@@ -117,18 +120,17 @@ class Translator:
         starts = [()] * len(sentences) if prefixes is None else prefixes
         sources = self.tokenizers.source.encode_batch([self.normalize(sentence) for sentence in sentences])
         results: list[list[Translation] | TooLong] = [[BLANK] for _ in sources]
-        todo = []
+        todo, longest = [], self.longest
         for i, (sentence, source, prefix) in enumerate(zip(sentences, sources, starts, strict=True)):
             if sentence.strip() or prefix:
-                if too_long := self._too_long(source, prefix):
+                if too_long := self._too_long(source, prefix, longest):
                     results[i] = too_long
                 else:
                     todo.append(i)
-        sources = [source[: self.longest] for source in sources]
+        sources = [source[:longest] for source in sources]
         # Sentences of similar length share a batch. The longest come first, so that threads end at about the same time.
         todo.sort(key=lambda i: len(sources[i]), reverse=True)
-        size = self._batch_size(len(todo))
-        batches = [todo[start : start + size] for start in range(0, len(todo), size)]
+        batches = self._batches(todo, [len(source) for source in sources])
         translated = distributed.map_across_ranks(
             lambda batch: self._translate([sources[i] for i in batch], [starts[i] for i in batch]),
             batches,
@@ -150,30 +152,36 @@ class Translator:
         steps: list[Candidates] = []
         hypotheses: list[Hypothesis] = []
         if sentence.strip() or prefix:
-            if too_long := self._too_long(source, prefix):
+            if too_long := self._too_long(source, prefix, self.longest):
                 return too_long
             source = source[: self.longest]
             (hypotheses,) = self._search([source], [prefix], observe=steps.append)
         nodes = search_nodes(steps, hypotheses, self.tokenizers.target)
         return self._translations(source, hypotheses), nodes
 
-    def _too_long(self, source: Sequence[int], prefix: Sequence[int]) -> TooLong | None:
-        """The reason why a source is not translated, if there is one."""
-        if len(source) > self.longest and not self.truncate:
-            return TooLong(len(source), self.longest)
-        limit = self._length_limit(min(len(source), self.longest))
+    def _too_long(self, source: Sequence[int], prefix: Sequence[int], longest: int) -> TooLong | None:
+        """The reason why a source is not translated, if there is one. `longest` is that of the translator."""
+        if len(source) > longest and not self.truncate:
+            return TooLong(len(source), longest)
+        limit = self._length_limit(min(len(source), longest))
         return PrefixTooLong(len(prefix), limit) if len(prefix) > limit else None
 
     def _length_limit(self, source: int) -> int:
         """The greatest length of a translation, EOS included: far more than any language pair needs. In subwords."""
         return max(2 * source + 10, self.options.min_length + 1)
 
-    def _batch_size(self, sentences: int) -> int:
-        """At most `batch`; on a CPU smaller where there would be fewer batches than threads."""
-        if self.device.type != "cpu":
-            return self.options.batch
-        share = -(-sentences // torch.get_num_threads())
-        return min(self.options.batch, max(share, FEWEST))
+    def _batches(self, todo: list[int], lengths: list[int]) -> list[list[int]]:
+        """Batches of `batch` sentences; on a CPU smaller ones, of `POSITIONS`, and at least one for each thread."""
+        size = most = self.options.batch
+        if self.device.type == "cpu":
+            size = most = min(size, max(-(-len(todo) // torch.get_num_threads()), FEWEST))
+        batches, start = [], 0
+        while start < len(todo):
+            if self.device.type == "cpu":
+                size = min(most, max(POSITIONS // (lengths[todo[start]] + 1), FEWEST))
+            batches.append(todo[start : start + size])
+            start += size
+        return batches
 
     def with_options(self, **changes: Any) -> "Translator":
         """The same model and device with other options of the search (`SearchOptions`). The weights are shared."""

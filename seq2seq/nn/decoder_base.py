@@ -147,8 +147,7 @@ class Decoder(nn.Module):
     ) -> tuple[DeferredGradLinear, DeferredGradLinear]:
         """`project_partner` and `mix_folded` of the attention layer, for a loop; P is as wide as h."""
         linear = self.attention.linear
-        partner_weight = linear.weight[:, : self.width]
-        project_partner = DeferredGradLinear.linear(partner_weight, linear.bias, like=embedded)
+        project_partner = DeferredGradLinear.linear(self.attention.partner_weight, linear.bias, like=embedded)
         zeros = embedded.new_zeros(()).expand(*embedded.shape[:2], linear.out_features)
         return project_partner, DeferredGradLinear(memory.folded, zeros)
 

@@ -5,12 +5,15 @@ import random
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from seq2seq.decoding.options import SearchOptions
 from seq2seq.decoding.printable import printable
 from seq2seq.decoding.search_model import for_search
-from seq2seq.decoding.translator import TooLong, Translation, Translator
+from seq2seq.decoding.translator import FEWEST, TooLong, Translation, Translator
+from seq2seq.decoding.translator import POSITIONS as POSITIONS_OF_BATCH
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import DecoderSizes
 from seq2seq.nn.encoder import RecurrentEncoder
@@ -344,6 +347,26 @@ def test_threads_give_the_same_texts(trained: Model, tokenizers: Tokenizers, siz
     finally:
         torch.set_num_threads(before)
     assert texts(together) == texts(alone)
+
+
+@given(lengths=st.lists(st.integers(0, 400), max_size=300), batch=st.integers(1, 320), threads=st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_batches_on_a_cpu_are_small_where_sources_are_long(
+    trained: Model, tokenizers: Tokenizers, lengths: list[int], batch: int, threads: int
+) -> None:
+    todo = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        batches = translator(trained, tokenizers, batch=batch)._batches(todo, lengths)
+    finally:
+        torch.set_num_threads(before)
+    assert [i for each in batches for i in each] == todo
+    assert all(batches)
+    assert max(map(len, batches), default=0) <= batch
+    for each in batches:
+        assert len(each) <= FEWEST or len(each) * (lengths[each[0]] + 1) <= POSITIONS_OF_BATCH
+    assert len(batches) >= min(threads, len(lengths) // FEWEST)
 
 
 @pytest.mark.parametrize("size", [1, 4])

@@ -6,13 +6,14 @@ from torch import nn
 
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import Memory, State
-from seq2seq.nn.int8 import Int8GRU, Int8GRUCell, Int8Linear, check_int8, use_int8_weights
+from seq2seq.nn.int8 import BLOCK, Int8GRU, Int8GRUCell, Int8Linear, check_int8
+from seq2seq.nn.int8_model import Int8AttentionLayer, use_int8_weights
 from seq2seq.nn.model import Model
 from seq2seq.nn.recurrence import GRU
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS
-from tests.support.tiny import DEEP, EVERY, sentences, tiny_model
+from tests.support.tiny import DEEP, EVERY, LSTM, sentences, tiny_model
 
 
 @pytest.mark.parametrize("bound", [None, 1.0, 3.0])
@@ -26,6 +27,18 @@ def test_a_linear_layer(bound: float | None, bias: bool) -> None:
     assert 0 < (found - wanted).norm() < 0.02 * wanted.norm()
     for row, alone in zip(inputs.flatten(0, 1), found.flatten(0, 1), strict=True):
         torch.testing.assert_close(rounded(row.unsqueeze(0))[0], alone, rtol=1e-5, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("bound", [None, 1.0])
+@pytest.mark.parametrize("bias", [True, False])
+def test_many_rows_are_multiplied_in_blocks(bound: float | None, bias: bool) -> None:
+    torch.manual_seed(1)
+    weight, inputs = torch.randn(5, 6), 2 * torch.rand(3, BLOCK - 1, 6) - 1
+    layer = Int8Linear(weight, torch.randn(5) if bias else None, bound=bound)
+    torch.testing.assert_close(layer(inputs), torch.stack([layer(part) for part in inputs]))
+    turned = inputs.transpose(0, 1)
+    torch.testing.assert_close(layer(turned), layer(inputs).transpose(0, 1))
 
 
 def test_a_row_of_zeros_gives_the_bias() -> None:
@@ -82,6 +95,45 @@ def test_every_model(place: str, rule: str) -> None:
     for one, other in zip(outputs_of(model), wanted, strict=True):
         torch.testing.assert_close(one, other, atol=0.1, rtol=0)
     assert place.removesuffix(DEEP) in DECODERS
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("rule", ["general", "multihead"])
+@pytest.mark.parametrize("partner_bound", [None, 1.0])
+def test_the_combine_layer_in_parts(rule: str, partner_bound: float | None) -> None:
+    attention = tiny_model("luong", rule).decoder.attention
+    rounded = Int8AttentionLayer(attention, partner_bound=partner_bound, value_bound=1.0)
+    torch.manual_seed(1)
+    partner = 2 * torch.rand(2, 3, attention.partner_size) - 1
+    value = 2 * torch.rand(2, 4, attention.linear.in_features - attention.partner_size) - 1
+    for found, wanted in (
+        (rounded.project_partner(partner), attention.project_partner(partner)),
+        (rounded.fold(value), attention.fold(value)),
+    ):
+        assert found.shape == wanted.shape
+        assert 0 < (found - wanted).norm() < 0.03 * wanted.norm()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("place", "rule"), [*EVERY, ("self_attention", "additive"), ("luong" + LSTM, "additive")])
+def test_bounds_hold_where_they_are_assumed(place: str, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large embeddings and weights drive states to their limits; an input beyond its bound would be wrapped around."""
+    model = tiny_model(place, rule).eval()
+    for weight in model.parameters():
+        weight.mul_(30)
+    use_int8_weights(model)
+    seen = []
+
+    def product(layer: Int8Linear, shifted: torch.Tensor, scale: float, bias: torch.Tensor | None) -> torch.Tensor:
+        seen.append((shifted.amin().item(), shifted.amax().item()))
+        return multiply(layer, shifted, scale, bias)
+
+    multiply = Int8Linear._product
+    monkeypatch.setattr(Int8Linear, "_product", product)
+    outputs_of(model)
+    assert len(seen) > 5
+    assert min(low for low, _ in seen) >= 1
+    assert max(high for _, high in seen) < 128
 
 
 def test_other_devices_and_processors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

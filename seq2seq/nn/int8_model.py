@@ -1,0 +1,56 @@
+"""A model with 8-bit weights, for search on a CPU: which of its layers become those of `int8.py`."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seq2seq.attention.layer import AttentionLayer
+from seq2seq.attention.score_base import Score
+from seq2seq.nn.decoder import Bahdanau
+from seq2seq.nn.encoder import RecurrentEncoder
+from seq2seq.nn.int8 import Int8GRU, Int8GRUCell, Int8Linear
+from seq2seq.nn.model import Model
+from seq2seq.nn.recurrence import GRU
+
+
+@torch.no_grad()
+def use_int8_weights(model: Model) -> None:
+    """Replaces the GRUs, linear layers and the decoder's attention layer by the layers of this file, in place.
+
+    Layers with one output stay.
+    """
+    attention = model.decoder.attention
+    values_are_outputs = type(attention.score).prepare_value is Score.prepare_value
+    model.decoder.attention = Int8AttentionLayer(
+        attention,
+        partner_bound=None if isinstance(model.decoder, Bahdanau) else 1.0,  # states are within [-1, 1], words are not
+        value_bound=1.0 if values_are_outputs and isinstance(model.encoder, RecurrentEncoder) else None,
+    )
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, GRU):
+                setattr(parent, name, Int8GRU(layer))
+            elif isinstance(layer, nn.GRUCell):
+                setattr(parent, name, Int8GRUCell(layer))
+            elif isinstance(layer, nn.Linear) and layer.out_features > 1 and not isinstance(parent, AttentionLayer):
+                bound = 1.0 if layer is model.output else None  # the inputs of the output layer are results of tanh
+                setattr(parent, name, Int8Linear(layer.weight, layer.bias, bound=bound))
+
+
+class Int8AttentionLayer(AttentionLayer):
+    """An attention layer whose combine layer, where a search uses it in parts, has weights in 8 bits."""
+
+    def __init__(self, layer: AttentionLayer, *, partner_bound: float | None, value_bound: float | None) -> None:
+        """The bounds are those of `Int8Linear` for partners and prepared values."""
+        nn.Module.__init__(self)
+        self.score, self.distribution = layer.score, layer.distribution
+        self.linear, self.partner_size = layer.linear, layer.partner_size
+        self._partner = Int8Linear(layer.partner_weight, layer.linear.bias, bound=partner_bound)
+        self._values = nn.ModuleList(Int8Linear(weight, None, bound=value_bound) for weight in layer.value_weights)
+
+    def fold(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch heads_source output"]:
+        heads = zip(self._split_width(value).unbind(2), self._values, strict=True)
+        return torch.cat([product(head) for head, product in heads], dim=1)
+
+    def project_partner(self, partner: Float[Tensor, "batch target partner"]) -> Float[Tensor, "batch target output"]:
+        return self._partner(partner)
