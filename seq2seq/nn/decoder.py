@@ -28,7 +28,7 @@ from torch import Tensor
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.cells import CELLS, loop_cell
-from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, words_before
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, tanh, words_before
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
 from seq2seq.nn.dropout import RecurrentDropout
 from seq2seq.runtime.products import Linear
@@ -79,7 +79,7 @@ class Luong(AttentionalOutput):
         hidden = self.dropout(hidden)
         attention = self.attention_weights(embedded, hidden, memory, step)
         context = self.attention.mix_folded(attention.weights, memory.folded)
-        outputs = torch.tanh(self.attention.project_partner(hidden) + context)
+        outputs = tanh(self.attention.project_partner(hidden) + context)
         return outputs, State(last.transpose(0, 1).flatten(1), step[:, -1] + 1), self.attention.merge_heads(attention)
 
 
@@ -113,7 +113,7 @@ class LuongInputFeeding(AttentionalOutput):
             hidden = cell(torch.cat((word.squeeze(1), output), dim=1), hidden)
             partner = self.dropout(self.visible(hidden))
             attention, history = self.attend(word, partner, memory, word_step, history)
-            output = torch.tanh(project_partner(partner) + mix(attention.weights.flatten(1)))
+            output = tanh(project_partner(partner) + mix(attention.weights.flatten(1)))
             attentions.append(attention)
             outputs.append(output)
         attention = self.attention.merge_heads(concatenate(attentions))
@@ -146,7 +146,7 @@ class DeepOutput(Decoder):
         attention = concatenate(attentions)
         context = self.attention.mix(attention.weights, memory.value)
         features = torch.cat((torch.stack(states, dim=1), embedded, context), dim=-1)
-        return torch.tanh(self.readout(self.dropout(features))), self.attention.merge_heads(attention)
+        return tanh(self.readout(self.dropout(features))), self.attention.merge_heads(attention)
 
 
 class Bahdanau(DeepOutput):

@@ -224,3 +224,13 @@ DIRECT = [name for name, rule in SCORES.items() if rule.needs_equal_widths]
 def test_what_multiplies_query_and_key_needs_one_width(name: str) -> None:
     with pytest.raises(AssertionError, match="one width"):
         SCORES[name](sizes(query=5, key=7, positions=1))
+
+
+@pytest.mark.parametrize("hypotheses", [1, 5])
+@pytest.mark.parametrize("rule", ["luong_dot", "dot", "general"])
+def test_a_search_has_the_same_scores(rule: str, hypotheses: int) -> None:
+    score = SCORES[rule](sizes(query=6, key=6)).double()
+    query, key = vectors(3, hypotheses, 6), score.prepare(vectors(3, 4, 6))
+    wanted = score(query, key)
+    with torch.inference_mode():
+        torch.testing.assert_close(score(query, key), wanted)

@@ -1,6 +1,7 @@
 """Raw text in, raw text out: in order, line for line, whatever the batch, and told what cannot be done."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -339,11 +340,12 @@ def test_weights_are_laid_out_for_search_on_a_cpu_alone(tokenizers: Tokenizers, 
 def test_threads_give_the_same_texts(trained: Model, tokenizers: Tokenizers, size: int) -> None:
     lines = [line(seed) for seed in range(60)]
     alone = translator(trained, tokenizers, size=size)(lines)
-    before = torch.get_num_threads()
+    before, interval = torch.get_num_threads(), sys.getswitchinterval()
     torch.set_num_threads(3)
     try:
         together = translator(trained, tokenizers, size=size)(lines)
         assert torch.get_num_threads() == 3
+        assert sys.getswitchinterval() == interval
     finally:
         torch.set_num_threads(before)
     assert texts(together) == texts(alone)

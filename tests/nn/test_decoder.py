@@ -6,7 +6,7 @@ from torch import Tensor
 
 from seq2seq.attention.history import HistoryScore
 from seq2seq.nn.decoder import LuongInputFeeding
-from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, tanh
 from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, WITH_LAYERS, tiny_decoder
 
 TARGET = 4
@@ -273,3 +273,14 @@ def test_dropout_is_off_when_evaluating(place: str) -> None:
     decoder.eval()
     plain, _ = tiny_decoder(place, "general", dropout=0.0)
     assert torch.equal(decoder(*given)[0], plain(*given)[0])
+
+
+def test_tanh_of_a_search() -> None:
+    """Also of large numbers, and of what is not finite."""
+    vectors = torch.tensor([-1e4, -20.0, -3.0, -1e-3, -1e-9, 0.0, 0.5, 40.0, 1e4, float("inf"), float("-inf")])
+    given = vectors.clone()
+    assert torch.equal(tanh(vectors), torch.tanh(vectors))
+    with torch.inference_mode():
+        torch.testing.assert_close(tanh(vectors), torch.tanh(vectors), atol=2e-7, rtol=0)
+        assert tanh(torch.tensor([float("nan")])).isnan()
+    assert torch.equal(vectors, given)
