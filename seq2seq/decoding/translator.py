@@ -171,14 +171,14 @@ class Translator:
         return max(2 * source + 10, self.options.min_length + 1)
 
     def _batches(self, todo: list[int], lengths: list[int]) -> list[list[int]]:
-        """Batches of `batch` sentences; on a CPU smaller ones, of `POSITIONS`, and at least one for each thread."""
-        size = most = self.options.batch
-        if self.device.type == "cpu":
-            size = most = min(size, max(-(-len(todo) // torch.get_num_threads()), FEWEST))
+        """Batches of at most `batch` sentences; on a CPU also of few `POSITIONS`, and at least one for each thread."""
+        most = self.options.batch
+        if self.device.type != "cpu":
+            return [todo[start : start + most] for start in range(0, len(todo), most)]
+        most = min(most, max(-(-len(todo) // torch.get_num_threads()), FEWEST))
         batches, start = [], 0
         while start < len(todo):
-            if self.device.type == "cpu":
-                size = min(most, max(POSITIONS // (lengths[todo[start]] + 1), FEWEST))
+            size = min(most, max(POSITIONS // (lengths[todo[start]] + 1), FEWEST))
             batches.append(todo[start : start + size])
             start += size
         return batches

@@ -28,9 +28,10 @@ from torch import Tensor
 from seq2seq.attention.distributions import Attention
 from seq2seq.attention.layer import Rule
 from seq2seq.nn.cells import CELLS, loop_cell
-from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, tanh, words_before
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, concatenate, words_before
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
 from seq2seq.nn.dropout import RecurrentDropout
+from seq2seq.nn.tanh import tanh
 from seq2seq.runtime.products import Linear
 
 

@@ -169,10 +169,3 @@ def words_before(state: State, embedded: Tensor) -> Int[Tensor, "batch target"]:
     """The number of target words before each of the embedded ones."""
     step = state.step.unsqueeze(1)
     return step if embedded.shape[1] == 1 else step + torch.arange(embedded.shape[1], device=embedded.device)
-
-
-def tanh(vectors: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
-    """`tanh(x)`. A search on a CPU computes `2 sigmoid(2 x) - 1`, which takes PyTorch a quarter of the time."""
-    if torch.is_inference_mode_enabled() and vectors.device.type == "cpu":
-        return vectors.mul(2).sigmoid_().mul_(2).sub_(1)
-    return torch.tanh(vectors)

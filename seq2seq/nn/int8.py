@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from seq2seq.nn.recurrence import GRU
+from seq2seq.nn.tanh import tanh
 from seq2seq.runtime.errors import InputError
 
 LEVELS = 63
@@ -147,14 +148,10 @@ def _next_state(
     padding: Bool[Tensor, "batch 1"] | None = None,
     out: Float[Tensor, "batch hidden"] | None = None,
 ) -> Float[Tensor, "batch hidden"]:
-    """The next state of a GRU from `W x + b` and `U h + c` (see `gru_step.py`). On padding it equals `state`.
-
-    `tanh(x) = 2 sigmoid(2 x) - 1`, since PyTorch's sigmoid takes a fifth of the time of its tanh.
-    """
+    """The next state of a GRU from `W x + b` and `U h + c` (see `gru_step.py`). On padding it equals `state`."""
     width = state.shape[1]
     reset, update = input_product[:, : 2 * width].add(state_product[:, : 2 * width]).sigmoid_().chunk(2, dim=1)
-    candidate = torch.addcmul(input_product[:, 2 * width :], reset, state_product[:, 2 * width :])
-    candidate = candidate.mul_(2).sigmoid_().mul_(2).sub_(1)
+    candidate = tanh(torch.addcmul(input_product[:, 2 * width :], reset, state_product[:, 2 * width :]))
     return torch.lerp(candidate, state, update if padding is None else update.masked_fill_(padding, 1.0), out=out)
 
 

@@ -15,7 +15,7 @@ from seq2seq.nn.recurrence import GRU
 
 @torch.no_grad()
 def use_int8_weights(model: Model) -> None:
-    """Replaces the GRUs, linear layers and the decoder's attention layer by the layers of this file, in place.
+    """Replaces the GRUs, linear layers and the decoder's attention layer by layers with 8-bit weights, in place.
 
     Layers with one output stay.
     """

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from seq2seq.attention.history import HistoryScore
 from seq2seq.nn.decoder import LuongInputFeeding
-from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State, tanh
+from seq2seq.nn.decoder_base import Decoder, DecoderSizes, Memory, State
+from seq2seq.nn.tanh import tanh
 from tests.support.tiny import EMBEDDING, EVERY, PLACES, VALUE, WITH_LAYERS, tiny_decoder
 
 TARGET = 4
