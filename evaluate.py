@@ -1,6 +1,6 @@
 """Score a checkpoint: `python evaluate.py checkpoint=runs/NAME/checkpoints/best`. See README.md, or `--help`."""
 
-from seq2seq.commands.evaluate import main
+from seq2seq.commands.main import start
 
 if __name__ == "__main__":
-    main()
+    start("evaluate")

@@ -3,7 +3,7 @@
 See docs/usage.md, or `--help`.
 """
 
-from seq2seq.commands.score import main
+from seq2seq.commands.main import start
 
 if __name__ == "__main__":
-    main()
+    start("score")

@@ -1,6 +1,6 @@
 """Translate text: `python translate.py checkpoint=runs/NAME/checkpoints/best < my.de`. See README.md, or `--help`."""
 
-from seq2seq.commands.translate import main
+from seq2seq.commands.main import start
 
 if __name__ == "__main__":
-    main()
+    start("translate")

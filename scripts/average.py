@@ -1,6 +1,6 @@
 """Average the weights of several checkpoints: `python scripts/average.py --help`."""
 
-from seq2seq.commands.average import main
+from seq2seq.commands.main import start
 
 if __name__ == "__main__":
-    main()
+    start("average")

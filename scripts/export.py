@@ -1,6 +1,6 @@
 """Write a model as ONNX: `python scripts/export.py --help`."""
 
-from seq2seq.commands.export import main
+from seq2seq.commands.main import start
 
 if __name__ == "__main__":
-    main()
+    start("export")

@@ -1,6 +1,6 @@
 """Print or write the built-in corpus: `python scripts/grammar.py --help`."""
 
-from seq2seq.commands.grammar import main
+from seq2seq.commands.main import start
 
 if __name__ == "__main__":
-    main()
+    start("grammar")

@@ -1,7 +1,10 @@
-"""The command `seq2seq`: each program under one name, as `seq2seq train attention=dot`."""
+"""How programs start, and the command `seq2seq`: each program under one name, as `seq2seq train attention=dot`."""
 
+import os
+import signal
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 from seq2seq import __version__
 from seq2seq.runtime.errors import print_errors
@@ -30,10 +33,30 @@ def main() -> None:
         print(f"seq2seq {__version__}")
     elif name in PROGRAMS:
         sys.argv = [f"seq2seq {name}", *arguments]
-        import_module(MODULES.get(name, f"seq2seq.commands.{name}")).main()
+        start(name)
     else:
         with print_errors():
             _refuse(name)
+
+
+def start(name: str) -> None:
+    """Imports a program and starts it.
+
+    PyTorch takes seconds to import. Meanwhile Ctrl-C ends the process at once: a KeyboardInterrupt would become another
+    error in the midst of an import, or be lost.
+    """
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # it may be ignored, as after `nohup`
+    if is_default:
+        signal.signal(signal.SIGINT, lambda *_: _end_at_once())
+    program = import_module(MODULES.get(name, f"seq2seq.commands.{name}"))
+    if is_default:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    program.main()
+
+
+def _end_at_once() -> NoReturn:
+    os.write(2, b"error: interrupted\n")
+    os._exit(130)
 
 
 def _print_help() -> None:

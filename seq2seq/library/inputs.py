@@ -13,7 +13,7 @@ from seq2seq.decoding.prefix import prefix_ids
 from seq2seq.decoding.translator import Translator
 from seq2seq.runtime.errors import InputError
 
-GROUP = 512
+GROUP = 1024
 """The number of sentences that are read and translated together; in a group, those of similar length share a batch."""
 
 Pair = tuple[str, str]

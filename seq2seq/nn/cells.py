@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell
-from seq2seq.nn.int8 import Int8GRUCell
+from seq2seq.nn.int8 import Int8Cell
 from seq2seq.nn.lstm import LSTM, DeferredGradLSTMCell
 from seq2seq.nn.recurrence import GRU
 
@@ -28,7 +28,7 @@ CELLS = {"gru": Cell(GRU, nn.GRUCell, vectors=1), "lstm": Cell(LSTM, nn.LSTMCell
 
 
 def loop_cell(
-    cell: nn.GRUCell | nn.LSTMCell | Int8GRUCell,
+    cell: nn.GRUCell | nn.LSTMCell | Int8Cell,
     mask: Float[Tensor, "batch state"] | None,
     *,
     like: Float[Tensor, "batch steps width"],
@@ -38,7 +38,9 @@ def loop_cell(
     `mask` is that of recurrent dropout, and `like` has the number of sentences and of steps. While ONNX traces the
     model, the cell is PyTorch's, which ONNX can hold.
     """
+    if isinstance(cell, Int8Cell):
+        return cell
     if isinstance(cell, nn.LSTMCell):
         return DeferredGradLSTMCell(cell, mask, like=like)
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return cell if is_traced or isinstance(cell, Int8GRUCell) else DeferredGradGRUCell(cell, mask)
+    return cell if is_traced else DeferredGradGRUCell(cell, mask)

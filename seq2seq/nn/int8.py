@@ -5,10 +5,13 @@ VNNI add pairs of products in 16 bits. Sums of integers are exact. So the result
 a batch by the float32 rounding of the result at most.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from seq2seq.nn.lstm import LSTM, next_state
 from seq2seq.nn.recurrence import GRU
 from seq2seq.nn.tanh import tanh
 from seq2seq.runtime.errors import InputError
@@ -33,12 +36,19 @@ class Int8Linear(nn.Module):
         super().__init__()
         self._scales = weight.abs().amax(dim=1).clamp_(min=TINY) / 127
         self._zeros = torch.zeros(len(weight), dtype=torch.long)
-        rounded = (weight / self._scales.unsqueeze(1)).round_().to(torch.int8)
-        self._packed = torch.ops.onednn.qlinear_prepack(rounded, None)
+        self._rounded = (weight / self._scales.unsqueeze(1)).round_().to(torch.int8)
+        self._packed = torch.ops.onednn.qlinear_prepack(self._rounded, None)
         self._offset = torch.tensor(LEVELS + 1.5)  # 0 becomes LEVELS + 1; the conversion truncates, so 0.5 more rounds
         self._bias = bias
         self._bound = bound
         self._out = len(weight)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_packed"}  # it cannot be copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._packed = torch.ops.onednn.qlinear_prepack(self._rounded, None)
 
     def forward(self, inputs: Float[Tensor, "*rows in"]) -> Float[Tensor, "*rows out"]:
         rows = inputs.reshape(-1, inputs.shape[-1])
@@ -74,30 +84,36 @@ class Int8Linear(nn.Module):
         return product(rounded, scale, LEVELS + 1, *weight, bias, 1.0, 0, torch.float32, "none", [], "")
 
 
-class Int8GRUCell(nn.Module):
-    """`nn.GRUCell` with weights in 8 bits. States must be within [-1, 1], as those of a GRU are."""
+class Int8Cell(nn.Module):
+    """`nn.GRUCell` or `nn.LSTMCell` with weights in 8 bits. The state of an LSTM is `[h; c]`.
 
-    def __init__(self, cell: nn.GRUCell) -> None:
+    The part h of a state must be within [-1, 1], as those of both cells are.
+    """
+
+    def __init__(self, cell: nn.GRUCell | nn.LSTMCell) -> None:
         super().__init__()
         self.input_product = Int8Linear(cell.weight_ih, cell.bias_ih)
         self.state_product = Int8Linear(cell.weight_hh, cell.bias_hh, bound=1.0)
+        self.width = cell.hidden_size
+        self.next_state = _next_gru_state if isinstance(cell, nn.GRUCell) else _next_lstm_state
 
     def forward(
-        self, inputs: Float[Tensor, "batch input"], state: Float[Tensor, "batch hidden"]
-    ) -> Float[Tensor, "batch hidden"]:
-        return _next_state(self.input_product(inputs), self.state_product(state), state)
+        self, inputs: Float[Tensor, "batch input"], state: Float[Tensor, "batch state"]
+    ) -> Float[Tensor, "batch state"]:
+        return self.next_state(self.input_product(inputs), self.state_product(state[:, : self.width]), state)
 
 
-class Int8GRU(nn.Module):
-    """`seq2seq.nn.recurrence.GRU` with weights in 8 bits. States must be within [-1, 1]."""
+class Int8Layers(nn.Module):
+    """`seq2seq.nn.recurrence.GRU` or `seq2seq.nn.lstm.LSTM` with weights in 8 bits. See `Int8Cell` for the state."""
 
-    def __init__(self, gru: GRU) -> None:
+    def __init__(self, layers: GRU | LSTM) -> None:
         super().__init__()
-        self.directions = 2 if gru.bidirectional else 1
-        self.width = gru.hidden_size
+        self.directions = 2 if layers.bidirectional else 1
+        self.width = layers.hidden_size
+        self.vectors, self.next_state = (1, _next_gru_state) if isinstance(layers, GRU) else (2, _next_lstm_state)
         weights = [
-            list(zip(*gru.all_weights[i : i + self.directions], strict=True))
-            for i in range(0, len(gru.all_weights), self.directions)
+            list(zip(*layers.all_weights[i : i + self.directions], strict=True))
+            for i in range(0, len(layers.all_weights), self.directions)
         ]
         self.input_products = nn.ModuleList(
             Int8Linear(torch.cat(input_weights), torch.cat(biases)) for input_weights, _, biases, _ in weights
@@ -111,14 +127,14 @@ class Int8GRU(nn.Module):
     def forward(
         self,
         inputs: Float[Tensor, "batch steps input"],
-        state: Float[Tensor, "layers batch hidden"] | None = None,
+        state: Float[Tensor, "layers batch state"] | None = None,
         mask: Bool[Tensor, "batch steps"] | None = None,
-    ) -> tuple[Float[Tensor, "batch steps outputs"], Float[Tensor, "layers batch hidden"]]:
+    ) -> tuple[Float[Tensor, "batch steps outputs"], Float[Tensor, "layers batch state"]]:
         """Outputs (0 on padding) and the state after the last token of each sentence, as `nn.GRU` orders them."""
         steps = inputs.transpose(0, 1).contiguous()  # so that the rows of a step are adjacent
         length, batch = steps.shape[:2]
         if state is None:
-            state = inputs.new_zeros(len(self.state_products), batch, self.width)
+            state = inputs.new_zeros(len(self.state_products), batch, self.vectors * self.width)
         last, padding = list(state), None if mask is None else ~mask.t().unsqueeze(2)
         is_padded = [False] * length if padding is None else padding.flatten(1).any(dim=1).tolist()
         for layer, input_product in enumerate(self.input_products):
@@ -128,20 +144,20 @@ class Int8GRU(nn.Module):
             for direction in range(self.directions):
                 i = layer * self.directions + direction
                 for t in range(length) if direction == 0 else reversed(range(length)):
-                    last[i] = _next_state(
+                    last[i] = self.next_state(
                         products[direction][t],
-                        self.state_products[i](last[i]),
+                        self.state_products[i](last[i][:, : self.width]),
                         last[i],
                         padding[t] if padding is not None and is_padded[t] else None,
                         out=outputs[direction][t],
                     )
-                last[i] = last[i].clone()  # it is a part of `steps`, and may be padding there
+                last[i] = last[i].clone()  # it may be a part of `steps`, and padding there
             if padding is not None:
                 steps.masked_fill_(padding, 0.0)
         return steps.transpose(0, 1).contiguous(), torch.stack(last)
 
 
-def _next_state(
+def _next_gru_state(
     input_product: Float[Tensor, "batch gates"],
     state_product: Float[Tensor, "batch gates"],
     state: Float[Tensor, "batch hidden"],
@@ -153,6 +169,22 @@ def _next_state(
     reset, update = input_product[:, : 2 * width].add(state_product[:, : 2 * width]).sigmoid_().chunk(2, dim=1)
     candidate = tanh(torch.addcmul(input_product[:, 2 * width :], reset, state_product[:, 2 * width :]))
     return torch.lerp(candidate, state, update if padding is None else update.masked_fill_(padding, 1.0), out=out)
+
+
+def _next_lstm_state(
+    input_product: Float[Tensor, "batch gates"],
+    state_product: Float[Tensor, "batch gates"],
+    state: Float[Tensor, "batch state"],
+    padding: Bool[Tensor, "batch 1"] | None = None,
+    out: Float[Tensor, "batch hidden"] | None = None,
+) -> Float[Tensor, "batch state"]:
+    """The next `[h; c]` from `W x + b` and `U h + c` (see `lstm.py`), and its h in `out`. On padding it is `state`."""
+    after = torch.cat(next_state(input_product + state_product, state.chunk(2, dim=1)[1]), dim=1)
+    if padding is not None:
+        after = torch.where(padding, state, after)
+    if out is not None:
+        out.copy_(after[:, : out.shape[1]])
+    return after
 
 
 def int8_is_possible(device: torch.device) -> bool:

@@ -8,14 +8,15 @@ from seq2seq.attention.layer import AttentionLayer
 from seq2seq.attention.score_base import Score
 from seq2seq.nn.decoder import Bahdanau
 from seq2seq.nn.encoder import RecurrentEncoder
-from seq2seq.nn.int8 import Int8GRU, Int8GRUCell, Int8Linear
+from seq2seq.nn.int8 import Int8Cell, Int8Layers, Int8Linear
+from seq2seq.nn.lstm import LSTM
 from seq2seq.nn.model import Model
 from seq2seq.nn.recurrence import GRU
 
 
 @torch.no_grad()
 def use_int8_weights(model: Model) -> None:
-    """Replaces the GRUs, linear layers and the decoder's attention layer by layers with 8-bit weights, in place.
+    """Replaces recurrent and linear layers and the decoder's attention layer by layers with 8-bit weights, in place.
 
     Layers with one output stay.
     """
@@ -28,10 +29,10 @@ def use_int8_weights(model: Model) -> None:
     )
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
-            if isinstance(layer, GRU):
-                setattr(parent, name, Int8GRU(layer))
-            elif isinstance(layer, nn.GRUCell):
-                setattr(parent, name, Int8GRUCell(layer))
+            if isinstance(layer, GRU | LSTM):
+                setattr(parent, name, Int8Layers(layer))
+            elif isinstance(layer, nn.GRUCell | nn.LSTMCell):
+                setattr(parent, name, Int8Cell(layer))
             elif isinstance(layer, nn.Linear) and layer.out_features > 1 and not isinstance(parent, AttentionLayer):
                 bound = 1.0 if layer is model.output else None  # the inputs of the output layer are results of tanh
                 setattr(parent, name, Int8Linear(layer.weight, layer.bias, bound=bound))

@@ -18,6 +18,7 @@ from torch.nn.functional import linear
 
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
 from seq2seq.nn.recurrence import RecurrentLayers
+from seq2seq.nn.tanh import tanh
 
 
 class LSTM(RecurrentLayers, nn.LSTM):
@@ -181,9 +182,9 @@ def _next_state(gates: Tensor, cell_state: Tensor) -> tuple[Tensor, ...]:
     """The next h and c, and what its backward pass needs: i, f, g, o and tanh(c')."""
     width = cell_state.shape[-1]
     input_gate, forget_gate = gates[..., : 2 * width].sigmoid().chunk(2, dim=-1)
-    candidate, output_gate = gates[..., 2 * width : 3 * width].tanh(), gates[..., 3 * width :].sigmoid()
+    candidate, output_gate = tanh(gates[..., 2 * width : 3 * width]), gates[..., 3 * width :].sigmoid()
     cell_state = torch.addcmul(forget_gate * cell_state, input_gate, candidate)
-    squashed = cell_state.tanh()
+    squashed = tanh(cell_state)
     return output_gate * squashed, cell_state, input_gate, forget_gate, candidate, output_gate, squashed
 
 

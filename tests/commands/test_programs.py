@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -300,3 +301,19 @@ def test_output_is_utf_8_whatever_the_locale(sweep: Path, tmp_path: Path, monkey
     ended = start("translate", f"checkpoint='{moved}'", "scores=true", folder=tmp_path, given="Müller 😀\n".encode())
     assert ended.stdout.decode().count("\t") == 1
     assert ended.stderr == b""
+
+
+@pytest.mark.parametrize(("ignored", "status", "errors"), [(False, 130, b"error: interrupted\n"), (True, 3, b"")])
+def test_interrupted_while_it_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ignored: bool, status: int, errors: bytes
+) -> None:
+    """An import that Ctrl-C turns into another error, as C extensions do. After `nohup` Ctrl-C is ignored."""
+    lines = ["import signal, sys", "try: signal.raise_signal(signal.SIGINT)", "except BaseException: raise ImportError"]
+    (tmp_path / "torch.py").write_text("\n".join([*lines, "sys.exit(3)"]))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        ended = subprocess.run(command("train"), cwd=tmp_path, capture_output=True, timeout=60)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, b"", errors)

@@ -1,19 +1,25 @@
 """Layers with 8-bit weights against those that they replace, row by row, and where they are refused."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
 
+from seq2seq.nn.cells import CELLS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import Memory, State
-from seq2seq.nn.int8 import BLOCK, Int8GRU, Int8GRUCell, Int8Linear, check_int8
+from seq2seq.nn.int8 import BLOCK, Int8Cell, Int8Layers, Int8Linear, check_int8
 from seq2seq.nn.int8_model import Int8AttentionLayer, use_int8_weights
+from seq2seq.nn.lstm import LSTM
 from seq2seq.nn.model import Model
 from seq2seq.nn.recurrence import GRU
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.batches import batch_sentences
 from seq2seq.text.tokenizer import BOS
-from tests.support.tiny import DEEP, EVERY, LSTM, sentences, tiny_model
+from tests.support.tiny import DEEP, DEEP_PLACES, EVERY, LSTM_PLACES, sentences, tiny_model
+from tests.support.tiny import LSTM as LSTM_ENDING
 
 
 @pytest.mark.parametrize("bound", [None, 1.0, 3.0])
@@ -55,23 +61,37 @@ def test_a_weight_of_zeros_is_multiplied() -> None:
 @torch.no_grad()
 def test_a_cell() -> None:
     torch.manual_seed(1)
-    cell, inputs, state = nn.GRUCell(10, 14), torch.randn(6, 10), torch.rand(6, 14) * 2 - 1
-    torch.testing.assert_close(Int8GRUCell(cell)(inputs, state), cell(inputs, state), atol=0.05, rtol=0)
+    inputs, state, cell_state = torch.randn(6, 10), torch.rand(6, 14) * 2 - 1, torch.randn(6, 14)
+    gru, lstm = nn.GRUCell(10, 14), nn.LSTMCell(10, 14)
+    torch.testing.assert_close(Int8Cell(gru)(inputs, state), gru(inputs, state), atol=0.05, rtol=0)
+    found = Int8Cell(lstm)(inputs, torch.cat((state, cell_state), dim=1))
+    torch.testing.assert_close(found, torch.cat(lstm(inputs, (state, cell_state)), dim=1), atol=0.05, rtol=0)
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_a_gru_with_padding(layers: int, bidirectional: bool) -> None:
+def test_layers_with_padding(layers: int, bidirectional: bool, cell: str) -> None:
     torch.manual_seed(1)
-    gru, inputs = GRU(10, 14, layers=layers, bidirectional=bidirectional).eval(), torch.randn(4, 7, 10)
-    mask = torch.arange(7) < torch.tensor([7, 2, 1, 5]).unsqueeze(1)
-    (outputs, last), (wanted, wanted_last) = Int8GRU(gru)(inputs, mask=mask), gru(inputs, mask=mask)
+    wide, inputs = CELLS[cell].layer(10, 14, layers=layers, bidirectional=bidirectional).eval(), torch.randn(4, 7, 10)
+    rounded, mask = Int8Layers(wide), torch.arange(7) < torch.tensor([7, 2, 1, 5]).unsqueeze(1)
+    (outputs, last), (wanted, wanted_last) = rounded(inputs, mask=mask), wide(inputs, mask=mask)
     torch.testing.assert_close(outputs, wanted, atol=0.05, rtol=0)
     torch.testing.assert_close(last, wanted_last, atol=0.05, rtol=0)
     assert (outputs[~mask] == 0).all()
-    state = torch.rand(len(last), 4, 14)
-    torch.testing.assert_close(Int8GRU(gru)(inputs, state)[1], gru(inputs, state)[1], atol=0.05, rtol=0)
+    for steps in (7, 1):
+        state = torch.rand(last.shape)
+        for found, other in zip(rounded(inputs[:, :steps], state), wide(inputs[:, :steps], state), strict=True):
+            torch.testing.assert_close(found, other, atol=0.05, rtol=0)
+
+
+@torch.no_grad()
+def test_a_copy_multiplies_alike() -> None:
+    """`multiprocessing` sends a translator to its processes as a pickle."""
+    layer, inputs = Int8Linear(torch.randn(4, 6), torch.randn(4)), torch.randn(3, 6)
+    for copied in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(copied(inputs), layer(inputs))
 
 
 def outputs_of(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,17 +104,17 @@ def outputs_of(model: Model) -> tuple[torch.Tensor, torch.Tensor]:
         return model.output(outputs).log_softmax(dim=-1), weights
 
 
-@pytest.mark.parametrize(("place", "rule"), [*EVERY, ("luong" + DEEP, "general")])
+@pytest.mark.parametrize(("place", "rule"), [*EVERY, *((place, "general") for place in (*LSTM_PLACES, *DEEP_PLACES))])
 def test_every_model(place: str, rule: str) -> None:
     model = tiny_model(place, rule).eval()
     wanted = outputs_of(model)
     use_int8_weights(model)
     replaced = {type(module) for module in model.modules()}
     assert Int8Linear in replaced
-    assert not replaced & {GRU, nn.GRUCell}
+    assert not replaced & {GRU, LSTM, nn.GRUCell, nn.LSTMCell}
     for one, other in zip(outputs_of(model), wanted, strict=True):
         torch.testing.assert_close(one, other, atol=0.1, rtol=0)
-    assert place.removesuffix(DEEP) in DECODERS
+    assert place.removesuffix(LSTM_ENDING).removesuffix(DEEP) in DECODERS
 
 
 @torch.no_grad()
@@ -115,7 +135,9 @@ def test_the_combine_layer_in_parts(rule: str, partner_bound: float | None) -> N
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("place", "rule"), [*EVERY, ("self_attention", "additive"), ("luong" + LSTM, "additive")])
+@pytest.mark.parametrize(
+    ("place", "rule"), [*EVERY, ("self_attention", "additive"), ("luong" + LSTM_ENDING, "additive")]
+)
 def test_bounds_hold_where_they_are_assumed(place: str, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large embeddings and weights drive states to their limits; an input beyond its bound would be wrapped around."""
     model = tiny_model(place, rule).eval()
