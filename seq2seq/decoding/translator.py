@@ -72,7 +72,7 @@ class PrefixTooLong(TooLong):
 
 
 class Translator:
-    """Translates lists of sentences. The translation of a sentence does not depend on the others.
+    """Translates lists of sentences. The translation of a sentence does not depend on the others, but for rounding.
 
     The weights are copied for search when the translator is made. After more training, make another translator.
     """

@@ -57,6 +57,8 @@ class Luong(AttentionalOutput):
     `s_i = GRU(y_{i-1}, s_{i-1})`, `c_i = attend(s_i)`, output `tanh(combine([s_i; c_i]))`. No state depends on
     attention, so the GRU runs over the whole target first, and attention is one product for all words. With several
     layers, each reads the states of the one below, and s_i is that of the last.
+
+    In a search with 8-bit weights, `embedded` are the products of the words that the first layer reads.
     """
 
     def __init__(self, rule: Rule, sizes: DecoderSizes, *, dropout: float, recurrent_dropout: float = 0.0) -> None:
@@ -72,7 +74,7 @@ class Luong(AttentionalOutput):
         self.add_module(self.layer, layer)
 
     def forward(
-        self, embedded: Float[Tensor, "batch target embedding"], state: State, memory: Memory
+        self, embedded: Float[Tensor, "batch target input"], state: State, memory: Memory
     ) -> tuple[Float[Tensor, "batch target embedding"], State, Attention]:
         step = words_before(state, embedded)
         initial = state.hidden.unflatten(1, (self.layers, -1)).transpose(0, 1)

@@ -1,8 +1,8 @@
 """Layers with 8-bit weights for search on a CPU. They read a quarter of the memory and multiply integers.
 
 Weights are rounded to 8 bits, with one scale for each output. Inputs are rounded to 7 bits, since processors without
-VNNI add pairs of products in 16 bits. Sums of integers are exact. So the result of a row depends on the other rows of
-a batch by the float32 rounding of the result at most.
+VNNI add pairs of products in 16 bits. Sums of integers are exact. So the result of a row of one layer depends on the
+other rows of a batch by its float32 rounding at most. In a model the next layer rounds it, at times to another integer.
 """
 
 from typing import Any
@@ -106,7 +106,8 @@ class Int8Cell(nn.Module):
 class Int8Layers(nn.Module):
     """`seq2seq.nn.recurrence.GRU` or `seq2seq.nn.lstm.LSTM` with weights in 8 bits. See `Int8Cell` for the state."""
 
-    def __init__(self, layers: GRU | LSTM) -> None:
+    def __init__(self, layers: GRU | LSTM, *, reads_products: bool = False) -> None:
+        """With `reads_products` the inputs are `W x + b` of the first layer, one direction beside the other."""
         super().__init__()
         self.directions = 2 if layers.bidirectional else 1
         self.width = layers.hidden_size
@@ -118,6 +119,8 @@ class Int8Layers(nn.Module):
         self.input_products = nn.ModuleList(
             Int8Linear(torch.cat(input_weights), torch.cat(biases)) for input_weights, _, biases, _ in weights
         )
+        if reads_products:
+            self.input_products[0] = nn.Identity()
         self.state_products = nn.ModuleList(
             Int8Linear(weight, bias, bound=1.0)
             for _, state_weights, _, biases in weights

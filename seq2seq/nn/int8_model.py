@@ -6,20 +6,27 @@ from torch import Tensor, nn
 
 from seq2seq.attention.layer import AttentionLayer
 from seq2seq.attention.score_base import Score
-from seq2seq.nn.decoder import Bahdanau
+from seq2seq.nn.decoder import Bahdanau, Luong
 from seq2seq.nn.encoder import RecurrentEncoder
 from seq2seq.nn.int8 import Int8Cell, Int8Layers, Int8Linear
 from seq2seq.nn.lstm import LSTM
 from seq2seq.nn.model import Model
 from seq2seq.nn.recurrence import GRU
 
+LARGEST_TABLE = 2**24
+"""The greatest number of products in a table of embedded words: 64 MB."""
+
 
 @torch.no_grad()
 def use_int8_weights(model: Model) -> None:
     """Replaces recurrent and linear layers and the decoder's attention layer by layers with 8-bit weights, in place.
 
-    Layers with one output stay.
+    Layers with one output stay. Products of embedded words are looked up where nothing else reads these words.
     """
+    encoder = model.encoder if isinstance(model.encoder, RecurrentEncoder) else model.encoder.recurrent
+    _look_up_products(model, "source_embedding", encoder)
+    if isinstance(model.decoder, Luong) and not model.decoder.attention.score.location_based:
+        _look_up_products(model, "target_embedding", model.decoder)
     attention = model.decoder.attention
     values_are_outputs = type(attention.score).prepare_value is Score.prepare_value
     model.decoder.attention = Int8AttentionLayer(
@@ -36,6 +43,20 @@ def use_int8_weights(model: Model) -> None:
             elif isinstance(layer, nn.Linear) and layer.out_features > 1 and not isinstance(parent, AttentionLayer):
                 bound = 1.0 if layer is model.output else None  # the inputs of the output layer are results of tanh
                 setattr(parent, name, Int8Linear(layer.weight, layer.bias, bound=bound))
+
+
+def _look_up_products(model: Model, embedding: str, reader: RecurrentEncoder | Luong) -> None:
+    """Replaces an embedding by a table of the products `W x + b` that the first recurrent layer makes of its words."""
+    layers = reader.get_submodule(reader.layer)
+    assert isinstance(layers, GRU | LSTM), type(layers)
+    directions = 2 if layers.bidirectional else 1
+    weights, _, biases, _ = zip(*layers.all_weights[:directions], strict=True)
+    weight, words = torch.cat(weights), getattr(model, embedding).weight
+    if len(words) * len(weight) > LARGEST_TABLE:
+        return
+    table = torch.addmm(torch.cat(biases) / model.scale, words, weight.t())  # the model multiplies it by its scale
+    setattr(model, embedding, nn.Embedding.from_pretrained(table))
+    setattr(reader, reader.layer, Int8Layers(layers, reads_products=True))
 
 
 class Int8AttentionLayer(AttentionLayer):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from seq2seq.nn import int8_model
 from seq2seq.nn.cells import CELLS
 from seq2seq.nn.decoder import DECODERS
 from seq2seq.nn.decoder_base import Memory, State
@@ -115,6 +116,32 @@ def test_every_model(place: str, rule: str) -> None:
     for one, other in zip(outputs_of(model), wanted, strict=True):
         torch.testing.assert_close(one, other, atol=0.1, rtol=0)
     assert place.removesuffix(LSTM_ENDING).removesuffix(DEEP) in DECODERS
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+@pytest.mark.parametrize("ending", ["", LSTM_ENDING, DEEP])
+def test_products_of_words_are_looked_up(ending: str, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The products in float32 give the outputs of 8-bit products, to rounding, and those of a wide vocabulary stay."""
+    for rule, largest in (("general", 2**24), ("concat", 2**24), ("general", 1)):
+        model = tiny_model("luong" + ending, rule).eval()
+        model.scale = scale
+        for name, weight in model.named_parameters():
+            if "bias" in name:
+                nn.init.normal_(weight)
+        monkeypatch.setattr(int8_model, "LARGEST_TABLE", largest)
+        copied = copy.deepcopy(model)
+        use_int8_weights(copied)
+        widths = [embedding.embedding_dim for embedding in (copied.source_embedding, copied.target_embedding)]
+        gates, embedded = 4 if ending == LSTM_ENDING else 3, model.target_embedding.embedding_dim
+        if largest == 1:
+            assert widths == [embedded, embedded]
+        elif rule == "concat":  # its query is the embedded word
+            assert widths == [gates * model.encoder.output_size, embedded]
+        else:
+            assert widths == [gates * model.encoder.output_size, gates * model.decoder.width]
+        for one, other in zip(outputs_of(copied), outputs_of(model), strict=True):
+            torch.testing.assert_close(one, other, atol=0.1, rtol=0)
 
 
 @torch.no_grad()
