@@ -1,6 +1,7 @@
 """Factories: they read the configuration and make the objects, which never see it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from seq2seq.nn.mistakes import make_mistakes
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.annotations import AnnotatedSplit
-from seq2seq.text.corpus import Corpus, Split
+from seq2seq.text.corpus import BothDirections, Corpus, Split
 from seq2seq.text.link_store import Alignments, alignments_of_files, gold_alignments, with_links
 from seq2seq.text.normalization import normalized
 from seq2seq.text.sources.built_in import built_in
@@ -44,6 +45,11 @@ from seq2seq.training.objective import Objective, TeacherForcing
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
     """The parallel text that the configuration names, normalised. It is read, and so checked, at first use."""
+    text = _in_one_direction(dataset, download=download)
+    return replace(text, train=BothDirections(text.train)) if dataset.both_directions else text
+
+
+def _in_one_direction(dataset: config.Dataset, *, download: bool) -> Corpus:
     languages = {"source": dataset.source, "target": dataset.target}
     match dataset:
         case config.Multi30k():

@@ -20,7 +20,10 @@ ADDED: dict[str, dict[str, Any]] = {
         **{"recurrent_dropout": 0.0, "source_word_dropout": 0.0, "target_word_dropout": 0.0},
         "embeddings": {"source": None, "target": None},
     },
-    "dataset": {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1},
+    "dataset": {
+        **{"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1},
+        **{"both_directions": False},
+    },
     "attention": _HARD,
     "decoder": {"layers": 1},
     "encoder.attention": _HARD,

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from seq2seq import config
 from seq2seq.commands.vocabulary_remarks import scored_unknown
 from seq2seq.text.annotations import LoadedSplit
-from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split
+from seq2seq.text.corpus import BothDirections, Concatenated, Corpus, Pair, Split
 from seq2seq.text.hold_out import Rest
 from seq2seq.text.normalization import describe_forms
 from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
@@ -21,17 +21,20 @@ MANY_BYTES = 0.05
 
 def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mapping[str, str]) -> Iterator[str]:
     """Remarks on the training split; `fingerprints` are those of all splits, by name."""
-    whole = text.train.cut.split if isinstance(text.train, Rest) else text.train
+    train = text.train.split if isinstance(text.train, BothDirections) else text.train
+    whole = train.cut.split if isinstance(train, Rest) else train
     if isinstance(whole, Concatenated):
         yield f"training pairs: {whole.counts()}"
         parts = [(split.fingerprint(), split.name) for split in whole.splits]
         if len({fingerprint for fingerprint, _ in parts}) < len(parts):
             yield "warning: the same corpus occurs twice in dataset.train, and counts twice"
-    if isinstance(text.train, Rest):
-        cut = text.train.cut
+    if isinstance(train, Rest):
+        cut = train.cut
         sizes = " and ".join(f"{cut.size:,} pairs for {name}" for name in cut.names)
         repeated = f"; {cut.repeated:,} more pairs with the same sources are left out" if cut.repeated else ""
         yield f"cut from the training text: {sizes}{repeated}"
+    if train is not text.train:
+        yield "each training pair is learned in both directions"
     if same := [name for name in fingerprints if name != "train" and fingerprints[name] == fingerprints["train"]]:
         yield f"warning: {' and '.join(same)} and the training split are the same text: scores only show memorisation"
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):

@@ -42,8 +42,9 @@ class Text(Section):
     `vocabulary` is the number of subwords, or the greatest number of words or characters. Words or characters that
     occur less than `min_frequency` times in the training text are unknown.
     `character_coverage` is the share of the training text's characters that have a piece; the others become bytes.
-    `symbols` are pieces that are never split. `longest` is the maximum number of subwords of a side in training; longer
-    pairs are left out and counted.
+    `symbols` are pieces that are never split. With `both_directions` the training split also has each pair with its
+    sides exchanged. `longest` is the maximum number of subwords of a side in training; longer pairs are left out and
+    counted.
     """
 
     source: Language
@@ -55,6 +56,7 @@ class Text(Section):
     character_coverage: Annotated[float, Field(ge=0.98, le=1)]  # SentencePiece's limits
     symbols: Annotated[tuple[Symbol, ...], AfterValidator(check_symbols)]
     joint: bool
+    both_directions: bool
     longest: PositiveInt
     cache: PathOption
 

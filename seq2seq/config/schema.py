@@ -131,6 +131,11 @@ class Train(Init):
                 "training.guide.alignments has a line for each pair of the training text, from which dataset.hold_out "
                 "takes pairs: set dataset.validation and dataset.test, and leave dataset.hold_out out"
             )
+        if self.dataset.both_directions:
+            raise ValueError(
+                "training.guide.alignments has a line for each pair of the training text, which "
+                "dataset.both_directions=true has twice: leave one out"
+            )
         distribution = f"attention.distribution={attention.distribution}"
         if guide.alignments == GOLD and self.dataset.name != "grammar":
             raise ValueError(

@@ -105,6 +105,26 @@ class Concatenated:
 
 
 @dataclass(frozen=True)
+class BothDirections:
+    """The pairs of a split, and then these pairs with source and target exchanged (Ding et al. 2021, section 3.1)."""
+
+    split: Split
+
+    @property
+    def name(self) -> str:
+        """See `Split.name`."""
+        return self.split.name
+
+    def __iter__(self) -> Iterator[Pair]:
+        yield from self.split
+        yield from (Pair(target, source) for source, target in self.split)
+
+    def fingerprint(self) -> str:
+        """See `Split.fingerprint`."""
+        return digest_lines(("both directions", self.split.fingerprint()))[0]
+
+
+@dataclass(frozen=True)
 class InMemory:
     """A split whose pairs are in memory."""
 
