@@ -15,6 +15,7 @@ from tests.support.warm import Warm
 
 COMMON = ["dataset=tsv", "dataset.source=zh", "dataset.target=en", "dataset.cache=cache", "dataset.vocabulary=300"]
 RUN = [*SMALL, "training.steps=3", "search=greedy", *COMMON]
+ALL = ["dataset.validation=all.tsv", "dataset.test=null"]
 ON_CPU = ["device=cpu", "device.threads=1"]
 SUBJECTS = ["猫", "狗", "马", "鸟", "鱼", "孩子", "老师", "学生"]
 VERBS = ["看见", "喜欢", "找到", "听见", "记得"]
@@ -105,9 +106,35 @@ def test_a_test_split_of_ones_own_is_not_cut(warm: Warm, tmp_path: Path) -> None
     assert "the same text" in warm.refused("evaluate", *files[2:], "source=-", "target=-", folder=tmp_path)
 
 
+def test_both_directions_and_then_each(warm: Warm, tmp_path: Path) -> None:
+    """What is cut is cut once, and is not learned. One run in both directions starts a run in either."""
+    write(tmp_path / "all.tsv", TEXT)
+    text = ["dataset.train=all.tsv", "dataset.hold_out=25", "training.decay=constant"]
+    both = [*text, "dataset.both_directions=true", "hydra.run.dir=both"]
+    log = warm("train", *RUN, *both, folder=tmp_path, status=0).printed.decode()
+    assert "cut from the training text: 25 pairs for validation and 25 pairs for test" in log
+    assert "each training pair is learned in both directions" in log
+    assert f"{2 * (len(TEXT) - 50)} training pairs; left out: 0 empty, 0 too long" in log
+    assert "the training text has" not in log
+    for source, target in (("zh", "en"), ("en", "zh")):
+        languages = [f"dataset.source={source}", f"dataset.target={target}", "dataset.columns=[1,2]"]
+        if source == "en":
+            languages[-1] = "dataset.columns=[2,1]"
+        one = ["init=both", *text, "dataset=tsv", *languages, "dataset.cache=cache", "training.steps=3", *ON_CPU]
+        log = warm("train", *one, f"hydra.run.dir={source}", folder=tmp_path, status=0).printed.decode()
+        assert f"{len(TEXT) - 50} training pairs" in log
+        assert "both directions" not in log
+        lines = (tmp_path / source / f"results.test.{target}").read_text(encoding="utf-8").splitlines()
+        assert len(lines) == 25
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (
+            ["dataset.both_directions=true", "training.guide.alignments=all.align", *ALL],
+            "both_directions=true has twice",
+        ),
         (["dataset.hold_out=200"], "the training text needs more than 400 different sources, and it has 320"),
         (
             ["dataset.validation=null", "dataset.test=null"],

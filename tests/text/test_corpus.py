@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.corpus import Corpus, InMemory, Pair, Split
+from seq2seq.text.corpus import BothDirections, Corpus, InMemory, Pair, Split
 from seq2seq.text.lines import read_lines
 from seq2seq.text.sources.files import AlignedFiles, aligned_files
 from seq2seq.text.sources.own_text import corpus_of_files
@@ -314,3 +314,14 @@ def test_three_tab_separated_files_are_a_corpus(write: Write) -> None:
     corpus = corpus_of_files(TabSeparated, **paths, source="de", target="en")
     splits = [list(split) for split in corpus.splits().values()]
     assert splits == [[("train", "b")], [("validation", "b")], [("test", "b")]]
+
+
+def test_both_directions() -> None:
+    split = InMemory([Pair("ein", "a"), Pair("zwei", "two")], "train")
+    both = BothDirections(split)
+    assert isinstance(both, Split)
+    assert list(both) == [*split, Pair("a", "ein"), Pair("two", "zwei")]
+    assert (list(both), both.name) == (list(both), "train")  # each iteration is the same
+    others = [split, InMemory(list(both), "train"), BothDirections(InMemory(split.pairs[::-1], "train"))]
+    assert both.fingerprint() == BothDirections(InMemory(split.pairs, "other")).fingerprint()
+    assert both.fingerprint() not in [other.fingerprint() for other in others]
