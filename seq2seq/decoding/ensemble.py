@@ -105,7 +105,7 @@ class Ensemble(nn.Module):
 
     def output(self, outputs: Float[Tensor, "rows embeddings"]) -> Float[Tensor, "rows vocabulary"]:
         """The logarithm of the mean probability of each word."""
-        widths = [member.model.target_embedding.embedding_dim for member in self.members]
+        widths = [member.model.output_size for member in self.members]
         log_probabilities = [
             member.model.output(part).log_softmax(dim=-1)
             for member, part in zip(self.members, outputs.split(widths, dim=1), strict=True)

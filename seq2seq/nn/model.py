@@ -60,6 +60,7 @@ class Model(nn.Module):
         self.source_embedding = self.target_embedding
         if tie != "all":
             self.source_embedding = nn.Embedding(source_vocabulary, embedding_size)
+        self.output_size = embedding_size  # the width of decoder outputs
         self.output = nn.Linear(embedding_size, target_vocabulary)
         if tie != "none":
             self.output.weight = self.target_embedding.weight
