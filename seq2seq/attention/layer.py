@@ -1,5 +1,7 @@
 """The attention layer: weights and context, concatenation, combine layer. All rules, decoders and encoders share it."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -137,8 +139,12 @@ class AttentionLayer(nn.Module):
         It is computed once for each sentence, so a loop over time need not apply B at each step:
         `combine(P, mix(w, V)) = project_partner(P) + mix_folded(w, fold(V))`.
         """
-        heads = zip(self._split_width(value).unbind(2), self.value_weights, strict=True)
-        return torch.cat([linear(*head) for head in heads], dim=1)
+        heads = zip(self._split_width(value).unbind(2), self.value_products(), strict=True)
+        return torch.cat([product(head) for head, product in heads], dim=1)
+
+    def value_products(self) -> Iterable[Callable[[Tensor], Tensor]]:
+        """The product of each head's columns of B with its values, for `fold`."""
+        return [partial(linear, weight=weight) for weight in self.value_weights]
 
     def project_partner(self, partner: Float[Tensor, "batch target partner"]) -> Float[Tensor, "batch target output"]:
         """`A P + b`: the part of the combine layer that does not depend on the context."""

@@ -47,14 +47,14 @@ def start(name: str) -> None:
     """
     is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # it may be ignored, as after `nohup`
     if is_default:
-        signal.signal(signal.SIGINT, lambda *_: _end_at_once())
+        signal.signal(signal.SIGINT, _end_at_once)
     program = import_module(MODULES.get(name, f"seq2seq.commands.{name}"))
     if is_default:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     program.main()
 
 
-def _end_at_once() -> NoReturn:
+def _end_at_once(*_: object) -> NoReturn:
     os.write(2, b"error: interrupted\n")
     os._exit(130)
 

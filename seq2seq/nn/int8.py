@@ -103,24 +103,29 @@ class Int8Cell(nn.Module):
         return self.next_state(self.input_product(inputs), self.state_product(state[:, : self.width]), state)
 
 
+def weights_by_layer(layers: GRU | LSTM) -> list[list[tuple[Tensor, ...]]]:
+    """Of each layer: input weights, state weights, input biases and state biases, each a tuple over the directions."""
+    directions = 2 if layers.bidirectional else 1
+    return [
+        list(zip(*layers.all_weights[i : i + directions], strict=True))
+        for i in range(0, len(layers.all_weights), directions)
+    ]
+
+
 class Int8Layers(nn.Module):
     """`seq2seq.nn.recurrence.GRU` or `seq2seq.nn.lstm.LSTM` with weights in 8 bits. See `Int8Cell` for the state."""
 
     def __init__(self, layers: GRU | LSTM, *, reads_products: bool = False) -> None:
         """With `reads_products` the inputs are `W x + b` of the first layer, one direction beside the other."""
         super().__init__()
-        self.directions = 2 if layers.bidirectional else 1
+        weights = weights_by_layer(layers)
+        self.directions = len(weights[0][0])
         self.width = layers.hidden_size
         self.vectors, self.next_state = (1, _next_gru_state) if isinstance(layers, GRU) else (2, _next_lstm_state)
-        weights = [
-            list(zip(*layers.all_weights[i : i + self.directions], strict=True))
-            for i in range(0, len(layers.all_weights), self.directions)
-        ]
         self.input_products = nn.ModuleList(
-            Int8Linear(torch.cat(input_weights), torch.cat(biases)) for input_weights, _, biases, _ in weights
+            nn.Identity() if reads_products and layer == 0 else Int8Linear(torch.cat(input_weights), torch.cat(biases))
+            for layer, (input_weights, _, biases, _) in enumerate(weights)
         )
-        if reads_products:
-            self.input_products[0] = nn.Identity()
         self.state_products = nn.ModuleList(
             Int8Linear(weight, bias, bound=1.0)
             for _, state_weights, _, biases in weights

@@ -1,5 +1,7 @@
 """A model with 8-bit weights, for search on a CPU: which of its layers become those of `int8.py`."""
 
+from collections.abc import Callable, Iterable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from seq2seq.attention.layer import AttentionLayer
 from seq2seq.attention.score_base import Score
 from seq2seq.nn.decoder import Bahdanau, Luong
 from seq2seq.nn.encoder import RecurrentEncoder
-from seq2seq.nn.int8 import Int8Cell, Int8Layers, Int8Linear
+from seq2seq.nn.int8 import Int8Cell, Int8Layers, Int8Linear, weights_by_layer
 from seq2seq.nn.lstm import LSTM
 from seq2seq.nn.model import Model
 from seq2seq.nn.recurrence import GRU
@@ -49,8 +51,7 @@ def _look_up_products(model: Model, embedding: str, reader: RecurrentEncoder | L
     """Replaces an embedding by a table of the products `W x + b` that the first recurrent layer makes of its words."""
     layers = reader.get_submodule(reader.layer)
     assert isinstance(layers, GRU | LSTM), type(layers)
-    directions = 2 if layers.bidirectional else 1
-    weights, _, biases, _ = zip(*layers.all_weights[:directions], strict=True)
+    weights, _, biases, _ = weights_by_layer(layers)[0]
     weight, words = torch.cat(weights), getattr(model, embedding).weight
     if len(words) * len(weight) > LARGEST_TABLE:
         return
@@ -70,9 +71,8 @@ class Int8AttentionLayer(AttentionLayer):
         self._partner = Int8Linear(layer.partner_weight, layer.linear.bias, bound=partner_bound)
         self._values = nn.ModuleList(Int8Linear(weight, None, bound=value_bound) for weight in layer.value_weights)
 
-    def fold(self, value: Float[Tensor, "batch source value"]) -> Float[Tensor, "batch heads_source output"]:
-        heads = zip(self._split_width(value).unbind(2), self._values, strict=True)
-        return torch.cat([product(head) for head, product in heads], dim=1)
+    def value_products(self) -> Iterable[Callable[[Tensor], Tensor]]:
+        return self._values
 
     def project_partner(self, partner: Float[Tensor, "batch target partner"]) -> Float[Tensor, "batch target output"]:
         return self._partner(partner)

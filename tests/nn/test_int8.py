@@ -163,7 +163,7 @@ def test_the_combine_layer_in_parts(rule: str, partner_bound: float | None) -> N
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("place", "rule"), [*EVERY, ("self_attention", "additive"), ("luong" + LSTM_ENDING, "additive")]
+    ("place", "rule"), [*EVERY, *((place, "additive") for place in ("self_attention", *LSTM_PLACES))]
 )
 def test_bounds_hold_where_they_are_assumed(place: str, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large embeddings and weights drive states to their limits; an input beyond its bound would be wrapped around."""
