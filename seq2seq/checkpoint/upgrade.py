@@ -1,4 +1,4 @@
-"""Upgrades the `checkpoint.json` of older versions."""
+"""Upgrades the `checkpoint.json` and the configurations of older versions."""
 
 from typing import Any
 
@@ -43,7 +43,12 @@ def upgrade(values: dict[str, Any]) -> dict[str, Any]:
     """The values with everything that was added since. A checkpoint of format 1 cannot be resumed."""
     if values["format"] == 1:
         values = {**values, "files": {}, "state": None}
-    configuration = values.get("configuration")
+    upgrade_configuration(values.get("configuration"))
+    return values
+
+
+def upgrade_configuration(configuration: Any) -> Any:
+    """The configuration, to which options that came later are added with the values that training used before."""
     for path, added in ADDED.items():
         section = configuration
         for key in filter(None, path.split(".")):
@@ -56,4 +61,4 @@ def upgrade(values: dict[str, Any]) -> dict[str, Any]:
                 section.update({**ADDED_TO_GRAMMAR, **section})
             if path == "dataset" and section.get("name") == "tsv":
                 section.update({**ADDED_TO_TSV, **section})
-    return values
+    return configuration

@@ -29,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 from hydra import compose, initialize_config_dir
@@ -38,6 +38,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from seq2seq import checkpoint
+from seq2seq.checkpoint.upgrade import upgrade_configuration
 from seq2seq.commands.compare_request import SEED, Request, parse_request
 from seq2seq.commands.compared_interventions import (
     check_interventions,
@@ -114,11 +115,10 @@ def check_folder(run: PlannedRun) -> None:
             raise InputError(f"{run.folder} contains files but no run of this program; choose another output=FOLDER")
         return
     try:
-        earlier = load(Train, OmegaConf.to_container(OmegaConf.load(path), resolve=True))
+        values: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        earlier = load(Train, upgrade_configuration(values))
     except (InputError, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: no valid configuration of this version ({error}); choose another output=FOLDER"
-        ) from None
+        raise InputError(f"{path}: not a valid configuration ({error}); choose another output=FOLDER") from None
     if differences := config_differences(earlier, run.configuration):
         more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""
         raise InputError(

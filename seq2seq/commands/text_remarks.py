@@ -35,7 +35,8 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         yield f"cut from the training text: {sizes}{repeated}"
     if train is not text.train:
         yield "each training pair is learned in both directions"
-    if same := [name for name in fingerprints if name != "train" and fingerprints[name] == fingerprints["train"]]:
+    learned = fingerprints["train"] if train is text.train else train.fingerprint()
+    if same := [name for name in fingerprints if name != "train" and fingerprints[name] == learned]:
         yield f"warning: {' and '.join(same)} and the training split are the same text: scores only show memorisation"
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):
         return  # the rest reads the text once more

@@ -96,6 +96,16 @@ def test_finished_runs_are_kept_and_unfinished_runs_are_resumed(warm: Warm, copi
     assert json.loads((half / "results.json").read_text())["test"] == before["test"]  # a seed fixes everything
 
 
+def test_runs_of_a_version_with_fewer_options_are_kept(warm: Warm, copied: Path) -> None:
+    for name in NAMES:
+        path = copied / BOTH / "runs" / name / ".hydra" / "config.yaml"
+        values = yaml.safe_load(path.read_text())
+        del values["dataset"]["both_directions"], values["training"]["r_drop"]
+        path.write_text(yaml.safe_dump(values))
+    printed = warm("scripts/compare", *COMPARED, folder=copied, status=0).printed.decode()
+    assert printed.count("already finished") == 2
+
+
 def test_trained_models_are_scored_with_interventions(warm: Warm, copied: Path) -> None:
     words = [*COMPARED, "intervene=permute,shift", "intervene.shift=2"]
     printed = warm("scripts/compare", *words, folder=copied, status=0).printed.decode()

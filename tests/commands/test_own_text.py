@@ -176,9 +176,10 @@ def test_the_same_text_twice_is_said(warm: Warm, tmp_path: Path) -> None:
     log, _ = train(warm, tmp_path, "twice", *options)
     assert "the same corpus occurs twice in dataset.train" in log
     options[1] = "dataset.train=dev"
-    log, _ = train(warm, tmp_path, "same", *options)
-    assert "warning: validation and the training split are the same text" in log
-    assert "occurs twice" not in log
+    for more in ([], ["dataset.both_directions=true"]):
+        log, _ = train(warm, tmp_path, f"same{len(more)}", *options, *more)
+        assert "warning: validation and the training split are the same text" in log
+        assert "occurs twice" not in log
 
 
 def test_symbols_that_the_text_has_not_are_said(warm: Warm, tmp_path: Path) -> None:
