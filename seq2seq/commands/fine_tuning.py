@@ -115,7 +115,8 @@ def _check_model_and_tokenizers(
 def _languages(
     typed: Path, chosen: Mapping[str, str], composed: Mapping[str, Any], trained: Mapping[str, Any]
 ) -> Iterator[str]:
-    """A remark for each language that is not the checkpoint's. InputError where it is only a default of the dataset."""
+    """A remark for each language that the checkpoint lacks. InputError where it is only a default of the dataset."""
+    both = value_at(trained, "dataset.both_directions")
     for key in LANGUAGES:
         before, now = value_at(trained, key), value_at(composed, key)
         if now in (before, "???"):
@@ -125,7 +126,8 @@ def _languages(
                 f"{key}: the checkpoint of init={typed} has {key}={before}, and this dataset has {now}: give {key}="
                 f"{before}, or {key}={now} if another language is meant"
             )
-        yield f"warning: the checkpoint was trained with {key}={before}, and this run has {now}"
+        if not both or now not in (value_at(trained, language) for language in LANGUAGES):
+            yield f"warning: the checkpoint was trained with {key}={before}, and this run has {now}"
 
 
 def _is_decided(key: str) -> bool:

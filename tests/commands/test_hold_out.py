@@ -124,6 +124,7 @@ def test_both_directions_and_then_each(warm: Warm, tmp_path: Path) -> None:
         log = warm("train", *one, f"hydra.run.dir={source}", folder=tmp_path, status=0).printed.decode()
         assert f"{len(TEXT) - 50} training pairs" in log
         assert "both directions" not in log
+        assert "was trained with" not in log
         lines = (tmp_path / source / f"results.test.{target}").read_text(encoding="utf-8").splitlines()
         assert len(lines) == 25
 
