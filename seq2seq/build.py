@@ -63,6 +63,7 @@ def _in_one_direction(dataset: config.Dataset, *, download: bool) -> Corpus:
                 validation=dataset.validation,
                 test=dataset.test,
                 hold_out=dataset.hold_out,
+                both_directions=dataset.both_directions,
                 normalization=dataset.normalization,
                 **languages,
             )

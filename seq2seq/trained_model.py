@@ -151,7 +151,7 @@ def load_on_device(
     Several folders make an ensemble (see `Ensemble`). `search` overrides values of the training run's search; None
     stands for "as trained". `precision` is that of `build.translator`.
     Raises InputError where the checkpoint is damaged or does not fit its configuration, and where a value of `search`
-    is not possible, and where models have different target vocabularies.
+    is not possible, and where models have different languages or target vocabularies.
     """
     folders = (folder,) if isinstance(folder, Path) else tuple(folder)
     members, configurations, steps = [], [], []
@@ -170,6 +170,11 @@ def load_on_device(
         normalize = NORMALIZATIONS[configuration.dataset.normalization]
         members.append(Member(model.to(device), loaded.tokenizers.source, normalize))
         configurations.append(configuration)
+        one, here = (f"{each.source} to {each.target}" for each in (configurations[0].dataset, configuration.dataset))
+        if here != one:
+            raise InputError(
+                f"checkpoint {path} translates from {here}, and {folders[0]} from {one}: an ensemble has one direction"
+            )
         steps.append(loaded.step)
     if first is None:
         raise InputError("no checkpoint is given: an ensemble has at least one")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from seq2seq import checkpoint
 from seq2seq.checkpoint import Checkpoint
-from seq2seq.commands.fine_tuning import FREE, MODEL, differing_keys, value_at
+from seq2seq.commands.fine_tuning import FREE, LANGUAGES, MODEL, differing_keys, value_at
 from seq2seq.commands.output_folder import check_output, parse_paths
 from seq2seq.runtime.errors import InputError, print_errors
 from seq2seq.trained_model import checkpoint_folder, trained_configuration
 
-COMPARED = (*MODEL, "dataset.normalization", "mistake")
+COMPARED = (*MODEL, *LANGUAGES, "dataset.normalization", "mistake")
 """Sections and options of the configuration that all checkpoints must have in common."""
 
 

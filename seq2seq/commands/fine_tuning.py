@@ -177,9 +177,11 @@ def _keys(override: Override) -> Iterator[str]:
 
 
 def _group_keys(group: str, choice: str, package: str) -> Iterator[str]:
-    """The keys that a file of `configs/` sets, with those of the groups that it chooses."""
+    """The keys that a file of `configs/` sets, with those of the files and groups in its defaults."""
     content = yaml.safe_load((CONFIGS / group / f"{choice}.yaml").read_text(encoding="utf-8")) or {}
     for entry in content.pop("defaults", []):
+        if isinstance(entry, str) and entry != "_self_":
+            yield from _group_keys(group, entry, package)
         for name, inner in entry.items() if isinstance(entry, Mapping) else ():
             if (inner_group := name.removeprefix("override ").strip("/")) in MODEL:
                 yield from _group_keys(inner_group, inner, inner_group)

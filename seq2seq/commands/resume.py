@@ -14,6 +14,7 @@ from seq2seq import checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.dataset_location import find_path, start_folders
+from seq2seq.commands.fine_tuning import value_at
 from seq2seq.config import Train
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
@@ -120,9 +121,12 @@ def _check_current_folder(folder: Path, dataset: config.Dataset) -> None:
 def _apply_overrides(configuration: Train, overrides: Mapping[str, Any]) -> Train:
     """The configuration with the overrides. Raises InputError where one is not `CHANGEABLE` or shortens the run."""
     values = configuration.model_dump(mode="json")
-    for key, value in overrides.items():
+    for given, value in overrides.items():
+        key = "device.kind" if given == "device" else given  # all that the files of configs/device differ in
         if key not in config.keys(Train) and not key.startswith("hydra."):
             raise InputError(f"{key}: no such option, {config.near(key, config.keys(Train))}")
+        if key not in CHANGEABLE and value == value_at(values, key):
+            continue
         if key not in CHANGEABLE:
             raise InputError(f"{key}: cannot change when a run is resumed; only {', '.join(CHANGEABLE)} can")
         section, name = key.split(".")

@@ -31,7 +31,7 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
     if isinstance(train, Rest):
         cut = train.cut
         sizes = " and ".join(f"{cut.size:,} pairs for {name}" for name in cut.names)
-        repeated = f"; {cut.repeated:,} more pairs with the same sources are left out" if cut.repeated else ""
+        repeated = f"; {train.repeated:,} more pairs with {train.shared} are left out" if train.repeated else ""
         yield f"cut from the training text: {sizes}{repeated}"
     if train is not text.train:
         yield "each training pair is learned in both directions"
@@ -40,7 +40,7 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         yield f"warning: {' and '.join(same)} and the training split are the same text: scores only show memorisation"
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):
         return  # the rest reads the text once more
-    sample = list(islice(text.train, SAMPLE))
+    sample = list(islice(train, SAMPLE))
     if isinstance(dataset, config.Tsv):
         if dataset.quoting == "none" and (quoted := sum(any(map(looks_quoted, pair)) for pair in sample)):
             yield (

@@ -75,6 +75,12 @@ class Text(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_both_directions(self) -> "Text":
+        if self.both_directions and not self.joint:
+            raise ValueError("dataset.both_directions=true needs one vocabulary for both languages, dataset.joint=true")
+        return self
+
+    @model_validator(mode="after")
     def _check_symbols_are_normalized(self) -> "Text":
         for symbol in self.symbols:
             if (text := NORMALIZATIONS[self.normalization](symbol)) != symbol:

@@ -133,8 +133,8 @@ class Train(Init):
             )
         if self.dataset.both_directions:
             raise ValueError(
-                "training.guide.alignments has a line for each pair of the training text, which "
-                "dataset.both_directions=true has twice: leave one out"
+                "training.guide.alignments links the pairs of the training text in one direction, and "
+                "dataset.both_directions=true also learns the other: leave one out"
             )
         distribution = f"attention.distribution={attention.distribution}"
         if guide.alignments == GOLD and self.dataset.name != "grammar":

@@ -12,75 +12,52 @@ from seq2seq.text.lines import digest_lines
 
 
 class Cut:
-    """`size` pairs for each name in `names`, and the rest of a split for training.
+    """`size` pairs of a split for each name in `names`.
 
-    The text decides which pairs are cut: those whose sources have the smallest hashes. So the order of the pairs does
-    not matter, and every run cuts the same ones. A source is cut once: pairs that repeat it are in no part, since a
-    model that has learned them would know the answer. Pairs with an empty side stay in the rest.
+    The text decides which pairs are cut: those with the smallest hashes. So the order of the pairs does not matter, nor
+    which side is the source, and every run cuts the same ones. Pairs with an empty side are never cut.
 
-    The hashes and the pairs that are cut are in memory, not the split. They are found in two passes over the text when
-    they are first needed.
+    Only the pairs that are cut are in memory. They are found in one pass over the text when they are first needed.
     """
 
     def __init__(self, split: Split, size: int, names: Sequence[str]) -> None:
         self.split, self.size, self.names = split, size, tuple(names)
 
     @cached_property
-    def _name_of(self) -> dict[int, str]:
-        """The part of each source that is cut, by its hash."""
+    def pairs(self) -> list[Pair]:
+        """What is cut, for all names, in the order of the hashes. Raises `InputError` where the text is too short."""
         number = self.size * len(self.names)
-        heap: list[int] = []  # the smallest hashes, negative: the greatest of them comes first
+        heap: list[tuple[int, Pair]] = []  # the smallest hashes, negative: the greatest of them comes first
         smallest: set[int] = set()
         for pair in self.split:
-            if pair.has_both_sides and (digest := _digest(pair.source)) not in smallest:
+            if pair.has_both_sides and (digest := _digest(pair)) not in smallest:
                 smallest.add(digest)
-                heapq.heappush(heap, -digest)
+                heapq.heappush(heap, (-digest, pair))
                 if len(heap) > number + 1:  # one more, for training
-                    smallest.remove(-heapq.heappop(heap))
+                    smallest.remove(-heapq.heappop(heap)[0])
         if len(heap) <= number:
             raise InputError(
                 f"dataset.hold_out={self.size}: for {' and '.join(self.names)} the training text needs more than "
-                f"{number:,} different sources, and it has {len(heap):,}; set a smaller number"
+                f"{number:,} different pairs, and it has {len(heap):,}; set a smaller number"
             )
-        ordered = sorted(smallest)
-        return {digest: self.names[i // self.size] for i, digest in enumerate(ordered[:number])}
-
-    @cached_property
-    def _parts(self) -> tuple[dict[str, list[Pair]], int]:
-        parts: dict[str, list[Pair]] = {name: [] for name in self.names}
-        seen: set[str] = set()
-        repeated, name_of = 0, self._name_of
-        for pair in self.split:
-            if not pair.has_both_sides or (name := name_of.get(_digest(pair.source))) is None:
-                continue
-            if pair.source in seen:
-                repeated += 1
-            else:
-                seen.add(pair.source)
-                parts[name].append(pair)
-        ordered = {name: sorted(pairs, key=lambda pair: _digest(pair.source)) for name, pairs in parts.items()}
-        return ordered, repeated
-
-    @property
-    def repeated(self) -> int:
-        """The number of pairs that are in no part, since they repeat a source that was cut."""
-        return self._parts[1]
-
-    def rest(self) -> Iterator[Pair]:
-        """The pairs that are left for training."""
-        cut = self._name_of
-        return (pair for pair in self.split if not (pair.has_both_sides and _digest(pair.source) in cut))
+        return [pair for _, pair in sorted(heap, reverse=True)[:number]]
 
     def part(self, name: str) -> Split:
-        """The pairs that are cut for this name, in the order of their hashes, whatever the order of the text."""
-        return OnDemand(name, lambda: InMemory(self._parts[0][name], name))
+        """The pairs that are cut for this name."""
+        start = self.names.index(name) * self.size
+        return OnDemand(name, lambda: InMemory(self.pairs[start : start + self.size], name))
 
 
 @dataclass(frozen=True)
 class Rest:
-    """The training text without what was cut from it."""
+    """The training text without what was cut from it, and without other pairs of the same sentences.
+
+    A model that has learned another translation of a source would know a part of the answer. In `both_directions`, a
+    target is a source as well.
+    """
 
     cut: Cut
+    both_directions: bool = False
 
     @property
     def name(self) -> str:
@@ -88,13 +65,44 @@ class Rest:
         return self.cut.split.name
 
     def __iter__(self) -> Iterator[Pair]:
-        return self.cut.rest()
+        is_empty, held_out = True, self._held_out
+        for pair in self.cut.split:
+            if _is_left(pair, *held_out):
+                is_empty = is_empty and not pair.has_both_sides
+                yield pair
+        if is_empty:
+            raise InputError(
+                f"dataset.hold_out={self.cut.size} leaves no pair for training: each has {self.shared} as one that is "
+                "cut; set a smaller number"
+            )
+
+    @property
+    def shared(self) -> str:
+        """What a pair that is left out has in common with one that is cut, in words."""
+        return "the same source or target" if self.both_directions else "the same source"
+
+    @cached_property
+    def repeated(self) -> int:
+        """The number of pairs that are neither cut nor left for training."""
+        held_out = self._held_out
+        return sum(not _is_left(pair, *held_out) for pair in self.cut.split) - len(self.cut.pairs)
+
+    @cached_property
+    def _held_out(self) -> tuple[set[str], set[str]]:
+        """Sources and targets that may not occur in training."""
+        sources, targets = zip(*self.cut.pairs, strict=True)
+        return set(sources), set(targets) if self.both_directions else set()
 
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
-        parts = (self.cut.part(name).fingerprint() for name in self.cut.names)
-        return digest_lines([self.cut.split.fingerprint(), *parts])[0]
+        parts = [self.cut.part(name).fingerprint() for name in self.cut.names]
+        return digest_lines([self.cut.split.fingerprint(), *parts, *["both directions"] * self.both_directions])[0]
 
 
-def _digest(source: str) -> int:
-    return int.from_bytes(hashlib.blake2b(source.encode(), digest_size=8).digest())
+def _is_left(pair: Pair, sources: set[str], targets: set[str]) -> bool:
+    return not pair.has_both_sides or (pair.source not in sources and pair.target not in targets)
+
+
+def _digest(pair: Pair) -> int:
+    """The same for a pair and for the pair with its sides exchanged."""
+    return int.from_bytes(hashlib.blake2b("\n".join(sorted(pair)).encode(), digest_size=8).digest())

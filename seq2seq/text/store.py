@@ -15,11 +15,11 @@ import numpy as np
 import sentencepiece
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.corpus import Split
+from seq2seq.text.corpus import BothDirections, Split
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 from seq2seq.text.tokenizer_kinds import read_tokenizer, train_tokenizers
 
-FORMAT = 1  # raise it when the same text and options give different files
+FORMAT = 2  # raise it when the same text and options give different files
 CHUNK = 10_000  # pairs that are encoded together
 NARROW = 2**16  # with a smaller vocabulary an id fits into two bytes
 
@@ -80,7 +80,8 @@ def prepare(
 ) -> Prepared:
     """Trains the tokenizers on the split and encodes it; later calls open the entry that this made in `folder`.
 
-    Pairs with an empty side, or with a side of more than `longest` subwords, are left out and counted.
+    Pairs with an empty side, or with a side of more than `longest` subwords, are left out and counted. Of both
+    directions, tokenizers are trained on one, so that no word counts twice.
     Every call reads the text for its fingerprint; different text or options make a different entry. An incomplete
     entry is made again. Several processes may call this at the same time.
 
@@ -101,7 +102,7 @@ def prepare(
         "longest": longest,
         **how,
     }
-    tokenizers = partial(train_tokenizers, train, **how)
+    tokenizers = partial(train_tokenizers, train.split if isinstance(train, BothDirections) else train, **how)
     return _prepare(train, tokenizers, options, folder=folder, longest=(longest, longest))
 
 

@@ -27,10 +27,11 @@ def folder(sweep: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory) ->
     shutil.copytree(folder / A, folder / "copy")
     shutil.copytree(folder / A, folder / "damaged")
     best = checkpoint.load(folder / A)
-    attention = best.configuration["attention"]
+    attention, dataset = best.configuration["attention"], best.configuration["dataset"]
     for name, change in (
         ("mistaken", {"mistake": ["loss_counts_padding"]}),
         ("sharper", {"attention": {**attention, "temperature": 0.5}}),
+        ("exchanged", {"dataset": {**dataset, "source": "en", "target": "de"}}),
     ):
         checkpoint.write(best._replace(configuration={**best.configuration, **change}), folder / name)
     (folder / "damaged" / "weights.safetensors").write_bytes(b"")
@@ -93,6 +94,7 @@ REFUSED = {
     (A, "nothing", NEW): "no checkpoint at nothing: give a folder such as runs/NAME/checkpoints/best",
     (A, "mistaken", NEW): "mistaken: it has mistake=['loss_counts_padding'], and general/checkpoints/best has []",
     (A, "sharper", NEW): "sharper: it has attention.temperature=0.5, and general/checkpoints/best has 1.0",
+    (A, "exchanged", NEW): "exchanged: it has dataset.source=en, and general/checkpoints/best has de",
     (A, "damaged", NEW): "checkpoint damaged is damaged: weights.safetensors is not what was written",
 }
 

@@ -166,6 +166,7 @@ REFUSED = {
     "encoder=self_attention": "encoder=self_attention: the checkpoint",
     "decoder=luong": "has decoder.place=bahdanau and not luong",
     "experiment=multi30k_de_en": "experiment=multi30k_de_en: the checkpoint",
+    "experiment=multi30k_de_en_best": "experiment=multi30k_de_en_best: the checkpoint",  # extends the one above
     "dataset.vocabulary=500": f"has dataset.vocabulary=330 and not 500, {KEEP} tokenizers: leave dataset.vocabulary",
     "dataset.joint=false": "has dataset.joint=true and not false",
     "dataset.normalization=nfc": "has dataset.normalization=none and not nfc",

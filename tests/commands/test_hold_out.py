@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from seq2seq import build, checkpoint
+from seq2seq.config import Train
 from seq2seq.text.corpus import InMemory, Pair
-from seq2seq.text.hold_out import Cut
+from seq2seq.text.hold_out import Cut, Rest
+from seq2seq.trained_model import trained_configuration
 from tests.support.programs import SMALL
 from tests.support.warm import Warm
 
@@ -37,7 +40,7 @@ def test_one_file_becomes_a_trained_and_scored_model(warm: Warm, tmp_path: Path)
     options = ["dataset.train=all.tsv", "dataset.hold_out=25", "hydra.run.dir=run", "training.decay=constant"]
     log = warm("train", *RUN, *options, folder=tmp_path, status=0).printed.decode()
     assert "cut from the training text: 25 pairs for validation and 25 pairs for test" in log
-    repeated = int(log.partition("; ")[2].partition(" more pairs with the same sources are left out")[0])
+    repeated = int(log.partition("; ")[2].partition(" more pairs with the same source are left out")[0])
     assert 0 < repeated < 40
     assert f"{len(TEXT) + 40 - 50 - repeated} training pairs; left out: 1 empty, 0 too long" in log
     assert "are in the training text" not in log
@@ -75,7 +78,7 @@ def test_a_test_split_of_ones_own_is_not_cut(warm: Warm, tmp_path: Path) -> None
     """And several files are one split; their sentences that are in the training text are counted."""
     write(tmp_path / "all.tsv", TEXT[:300])
     cut = Cut(InMemory([Pair(*pair) for pair in TEXT[:300]], "train"), 20, ["validation"])
-    first, second, *_ = cut.rest()
+    first, second, *_ = Rest(cut)
     write(tmp_path / "a.tsv", [first, (second.source, "another translation"), TEXT[301]])
     write(tmp_path / "b.tsv", [TEXT[302], ("", "")])
     options = ["dataset.train=all.tsv", "dataset.hold_out=20", "dataset.test=[a.tsv,b.tsv]", "hydra.run.dir=run"]
@@ -106,8 +109,13 @@ def test_a_test_split_of_ones_own_is_not_cut(warm: Warm, tmp_path: Path) -> None
     assert "the same text" in warm.refused("evaluate", *files[2:], "source=-", "target=-", folder=tmp_path)
 
 
-def test_both_directions_and_then_each(warm: Warm, tmp_path: Path) -> None:
-    """What is cut is cut once, and is not learned. One run in both directions starts a run in either."""
+def options(run: Path) -> Train:
+    """The options of a run."""
+    return trained_configuration(checkpoint.load(run / "checkpoints" / "best"), run)
+
+
+def test_both_directions_and_then_each(warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run in both directions starts a run in either, and what is cut from its text is the same in all three."""
     write(tmp_path / "all.tsv", TEXT)
     text = ["dataset.train=all.tsv", "dataset.hold_out=25", "training.decay=constant"]
     both = [*text, "dataset.both_directions=true", "hydra.run.dir=both"]
@@ -127,6 +135,12 @@ def test_both_directions_and_then_each(warm: Warm, tmp_path: Path) -> None:
         assert "was trained with" not in log
         lines = (tmp_path / source / f"results.test.{target}").read_text(encoding="utf-8").splitlines()
         assert len(lines) == 25
+    monkeypatch.chdir(tmp_path)
+    learned, onward, back = (build.corpus(options(Path(run)).dataset).splits() for run in ("both", "zh", "en"))
+    for name in ("validation", "test"):
+        cut = [*learned[name]]
+        assert cut == [*onward[name]] == [Pair(source, target) for target, source in back[name]]
+        assert not {*cut, *(Pair(target, source) for source, target in cut)} & {*learned["train"]}
 
 
 @pytest.mark.parametrize(
@@ -134,9 +148,10 @@ def test_both_directions_and_then_each(warm: Warm, tmp_path: Path) -> None:
     [
         (
             ["dataset.both_directions=true", "training.guide.alignments=all.align", *ALL],
-            "both_directions=true has twice",
+            "both_directions=true also learns the other",
         ),
-        (["dataset.hold_out=200"], "the training text needs more than 400 different sources, and it has 320"),
+        (["dataset.both_directions=true", "dataset.joint=false", *ALL], "needs one vocabulary for both languages"),
+        (["dataset.hold_out=200"], "the training text needs more than 400 different pairs, and it has 320"),
         (
             ["dataset.validation=null", "dataset.test=null"],
             "dataset.validation=null: training needs a",

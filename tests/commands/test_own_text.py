@@ -126,6 +126,8 @@ def test_a_table_from_a_spreadsheet(warm: Warm, tmp_path: Path) -> None:
     (warning,) = [line for line in log.splitlines() if "warning" in line]
     assert "100 of the first 300 training pairs look quoted" in warning
     assert "dataset.quoting=csv" in warning
+    log, _ = train(warm, tmp_path, "both", *TSV, "dataset.vocabulary=350", "dataset.both_directions=true")
+    assert warning.partition("warning")[2] in log  # of the pairs of the file
     log, scores = train(warm, tmp_path, "csv", *TSV, "dataset.quoting=csv", "dataset.vocabulary=350")
     assert "warning" not in log
     assert scores == train(warm, tmp_path, "files", *TEXT, "dataset.vocabulary=350")[1] != as_text

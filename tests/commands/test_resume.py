@@ -392,6 +392,7 @@ def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before
             "training.learning_rate=1",
             "training.learning_rate: cannot change when a run is resumed; only training.epochs,",
         ),
+        ("device=cuda", "device.kind: cannot change when a run is resumed"),
         ("training.epochs=9", "training.epochs: with training.decay=linear the learning rates of completed steps"),
         ("training.epoch=9", "training.epoch: no such option, did you mean training.epochs?"),
         ("training.save_every=many", "training.save_every"),
@@ -407,6 +408,12 @@ def test_options_that_would_change_the_run_are_refused(warm: Warm, folder: Path,
     before = (folder / "runs" / "whole" / "results.json").read_bytes()
     assert words in warm.refused("train", "resume=runs/whole", option, folder=folder)
     assert (folder / "runs" / "whole" / "results.json").read_bytes() == before
+
+
+def test_options_may_be_given_again(warm: Warm, folder: Path) -> None:
+    again = ["device=cpu", "training.decay=linear", "dataset.test=test", "model.embedding=32"]
+    said = warm("train", "resume=runs/whole", *again, folder=folder, status=0).printed.decode()
+    assert said.startswith("runs/whole is finished")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from seq2seq import checkpoint
 from seq2seq.commands.stream import _line, line_groups, translate_stream
 from seq2seq.config import Intervention, Search, Translate, load
 from seq2seq.decoding.translator import Translation
@@ -256,13 +257,18 @@ def test_an_ensemble_translates(sweep: Path, general: Filter, capsys: pytest.Cap
     assert capsys.readouterr().err == ""
 
 
-def test_models_without_a_mean_are_refused(sweep: Path, general: Filter) -> None:
+def test_models_without_a_mean_are_refused(sweep: Path, general: Filter, tmp_path: Path) -> None:
     best = str(sweep / "runs" / "general" / "checkpoints" / "best")
     old = str(ROOT / "tests" / "data" / "old_run" / "run" / "checkpoints" / "best")
     with pytest.raises(InputError, match=f"checkpoint {old} has another target vocabulary than {best}"):
         general(SENTENCES[0], checkpoint=[best, old])
     with pytest.raises(InputError, match=f"checkpoint {best} is given twice"):
         general(SENTENCES[0], checkpoint=[best, best])
+    loaded = checkpoint.load(Path(best))
+    languages = {"dataset": {**loaded.configuration["dataset"], "source": "en", "target": "de"}}
+    checkpoint.write(loaded._replace(configuration={**loaded.configuration, **languages}), tmp_path / "exchanged")
+    with pytest.raises(InputError, match=r"exchanged translates from en to de, and .* from de to en"):
+        general(SENTENCES[0], checkpoint=[best, str(tmp_path / "exchanged")])
 
 
 @pytest.mark.parametrize("method", [{"method": "sample", "temperature": 0.8, "top_k": 50}, {"method": "beam"}])

@@ -1,10 +1,11 @@
 """Splits that are cut from the training text: what is in which part, whatever the order of the text."""
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from seq2seq.runtime.errors import InputError
@@ -12,32 +13,64 @@ from seq2seq.text.corpus import Corpus, InMemory, Pair
 from seq2seq.text.hold_out import Cut, Rest
 from seq2seq.text.sources.own_text import corpus_of_files
 
-pairs = st.lists(st.tuples(st.sampled_from("abcdefghij "), st.sampled_from("xyz ")).map(lambda each: Pair(*each)))
+pair = st.tuples(st.sampled_from("abcdefghij "), st.sampled_from("xyz ")).map(lambda each: Pair(*each))
 
 
-def different(text: list[Pair]) -> set[str]:
-    """The sources that can be cut."""
-    return {pair.source for pair in text if pair.has_both_sides}
+def different(text: list[Pair]) -> set[Pair]:
+    """The pairs that can be cut."""
+    return {pair for pair in text if pair.has_both_sides}
 
 
-@given(text=pairs, size=st.integers(1, 4), names=st.sampled_from([("validation",), ("test",), ("validation", "test")]))
+def exchanged(text: Iterable[Pair]) -> list[Pair]:
+    """The pairs with source and target exchanged."""
+    return [Pair(target, source) for source, target in text]
+
+
+@given(
+    text=st.lists(pair),
+    size=st.integers(1, 4),
+    names=st.sampled_from([("validation",), ("test",), ("validation", "test")]),
+    both_directions=st.booleans(),
+)
 @settings(deadline=None)
-def test_every_pair_is_in_one_part_or_repeats_a_source_that_was_cut(
-    text: list[Pair], size: int, names: tuple[str, ...]
+def test_every_pair_is_cut_or_left_or_repeats_a_sentence_that_was_cut(
+    text: list[Pair], size: int, names: tuple[str, ...], both_directions: bool
 ) -> None:
     cut = Cut(InMemory(text, "train"), size, names)
+    left = Rest(cut, both_directions)
     if len(different(text)) <= size * len(names):
-        with pytest.raises(InputError, match=rf"more than {size * len(names)} different sources"):
-            list(Rest(cut))
+        with pytest.raises(InputError, match=rf"more than {size * len(names)} different pairs"):
+            list(left)
         return
-    rest, parts = list(Rest(cut)), {name: list(cut.part(name)) for name in names}
+    parts = {name: list(cut.part(name)) for name in names}
     held_out = [pair for part in parts.values() for pair in part]
+    assert held_out == cut.pairs
     assert all(len(part) == size for part in parts.values())
-    assert len({pair.source for pair in held_out}) == len(held_out)
-    assert not {pair.source for pair in held_out} & different(rest)
-    assert len(rest) + len(held_out) + cut.repeated == len(text)
+    assert len({*held_out}) == len(held_out)
     assert all(pair.has_both_sides for pair in held_out)
-    assert rest == [pair for pair in text if pair in rest]  # in the order of the text
+
+    def repeats(pair: Pair) -> bool:
+        shared = [
+            pair.source == other.source or (both_directions and pair.target == other.target) for other in cut.pairs
+        ]
+        return pair.has_both_sides and any(shared)
+
+    expected = [each for each in text if not repeats(each)]
+    if not different(expected):
+        with pytest.raises(InputError, match="leaves no pair for training: each has the same source"):
+            list(left)
+        return
+    assert list(left) == expected  # in the order of the text
+    assert len(expected) + len(held_out) + left.repeated == len(text)
+
+
+@given(text=st.lists(pair, min_size=20), size=st.integers(1, 4))
+@settings(deadline=None)
+def test_the_same_pairs_are_cut_in_the_other_direction(text: list[Pair], size: int) -> None:
+    """So that a model of both directions can go on in either."""
+    assume(len(different(text)) > 2 * size)
+    one, other = (Cut(InMemory(each, "train"), size, ("validation", "test")) for each in (text, exchanged(text)))
+    assert one.pairs == exchanged(other.pairs)
 
 
 @given(seed=st.integers(0, 1000))

@@ -14,10 +14,11 @@ import sentencepiece
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.text import store as module
-from seq2seq.text.corpus import InMemory, Pair
+from seq2seq.text.corpus import BothDirections, InMemory, Pair
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Filtered, Prepared, prepare
+from seq2seq.text.tokenizer_kinds import SUBWORDS
 from tests.support.lines import made_up_text
 
 
@@ -100,6 +101,18 @@ def test_empty_and_long_pairs_are_left_out_on_both_sides_and_counted(tmp_path: P
     _, store = run(Counted(pairs), tmp_path)
     assert store.filtered == Filtered(empty=3, too_long=1)
     assert len(store.source) == len(store.target) == len(complete)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "word", "char"])
+def test_both_directions_have_the_tokenizer_of_one(tmp_path: Path, kind: str) -> None:
+    """No word counts twice towards `min_frequency`, and the vocabulary is that of a run in one direction."""
+    text = InMemory([*made_up_pairs(), Pair("einmalig", "unique")], "train")
+    options = {"kind": kind, "joint": True, "min_frequency": 1 if kind in SUBWORDS else 2}
+    one, both = run(text, tmp_path, **options), run(BothDirections(text), tmp_path, **options)
+    assert one.tokenizers.source.model == both.tokenizers.source.model
+    sides = [[ids.tolist() for ids in map(side.__getitem__, range(len(side)))] for side in both.store[:2]]
+    assert sides[0] == sides[1][len(text.pairs) :] + sides[1][: len(text.pairs)]
+    assert len(one.store.source) == len(text.pairs)
 
 
 def test_longest_counts_subwords_without_end_of_sentence(tmp_path: Path) -> None:

@@ -22,12 +22,13 @@ def corpus_of_files(
     source: str,
     target: str,
     hold_out: int | None = None,
+    both_directions: bool = False,
     normalization: str = "none",
 ) -> Corpus:
     """The corpus of these paths, with normalised text. Its files are located when a split is first read.
 
     With `hold_out`, a validation or test split that has no path is cut from the training split: so many pairs (see
-    `Cut`). Without it, there is no test split, and a validation split must have a path.
+    `Cut`; for `both_directions`, `Rest`). Without it, there is no test split, and a validation split must have a path.
     """
 
     def split(paths: Paths | None, name: str) -> Split | None:
@@ -44,7 +45,7 @@ def corpus_of_files(
     if hold_out is not None:
         cut = Cut(whole, hold_out, [name for name, part in parts.items() if part is None])
         parts.update({name: cut.part(name) for name in cut.names})
-        whole = Rest(cut)
+        whole = Rest(cut, both_directions)
     assert parts["validation"] is not None, "there is a path, or a number of pairs to cut"
     return Corpus(source, target, whole, parts["validation"], parts["test"])
 
