@@ -14,9 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
+from seq2seq.runtime.cuda_graphs import EAGER_CALLS
+
 Result = TypeVar("Result")
 
 MOST_PRODUCTS = 1000
+WARM_UPS = {"cpu": 1, "cuda": EAGER_CALLS + 1}
+"""Calls before the clock starts. On a GPU the last of them records CUDA graphs."""
 
 
 class Timing(NamedTuple):
@@ -80,13 +84,14 @@ def side_by_side(
 ) -> dict[str, Timing]:
     """Times of each, one repeat of every contender after the other, so that a busy machine slows them alike.
 
-    Each runs once before the clock does. The first of one round is the last of the next. What a round says of two of
-    them is truer than what two medians say: see `Timing.times`.
+    Each runs `WARM_UPS` times before the clock does. The first of one round is the last of the next. What a round says
+    of two of them is truer than what two medians say: see `Timing.times`.
     """
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for run in contenders.values():
-        run()
+        for _ in range(WARM_UPS[device.type]):
+            run()
     for _ in range(repeats):
         for name in names:
             synchronize(device)

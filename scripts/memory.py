@@ -43,6 +43,7 @@ def step_memory(settings: Settings) -> Iterator[Row]:
 def step_peak(kind: str, decoder_kind: str, settings: Settings, batching: Batching) -> float:
     """Of the batch with the most target tokens of several; a step of one token comes first, for the optimiser."""
     torch.set_num_threads(settings.threads)
+    device.choose_device(settings.device.type)
     largest = max(batches_of(settings.store(), batching, 20), key=lambda batch: batch.target_tokens)
     small, large = settings.on_device([batch_pairs([[4]], [[4]]), largest])
     batches = [small]
@@ -85,6 +86,7 @@ def corpus_peak(folder: Path, settings: Settings) -> Row:
     import seq2seq.commands.train_and_score  # noqa: F401  # as train.py has it, with all that it needs
 
     device.set_up_device(settings.threads)
+    device.choose_device(settings.device.type)
     batches: list[Batch] = []
     train = _training("ours", "luong", settings, batches)
     batching, before, store = settings.batchings[-1], pages(), open_store(folder)

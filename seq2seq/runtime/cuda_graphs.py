@@ -49,9 +49,14 @@ class CudaGraphs:
             raise
         except RuntimeError as error:
             self.enabled = False
+            cause = error.__context__ or error  # the end of a failed recording raises an error of its own
             log.warning(
                 "training runs without CUDA graphs and can be many times slower: a step cannot be recorded: %s",
-                str(error).splitlines()[0],
+                str(cause).splitlines()[0],
+                exc_info=cause,
             )
+            # PyTorch's random generator still waits for the end of the recording; a copy of it does not.
+            generator = torch.cuda.default_generators[torch.cuda.current_device()]
+            generator.graphsafe_set_state(generator.clone_state())
         else:
             self._graphs[key] = graph

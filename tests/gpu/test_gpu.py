@@ -1,11 +1,16 @@
 """A GPU against the CPU: gradients, hypotheses, CUDA graphs, and the real programs. `scripts/gpu` runs it."""
 
+import gc
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +34,7 @@ from seq2seq.training.objective import Objective, batch_loss
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.static_step import StaticBatch, StaticStep, collate_static, static_updates
 from seq2seq.training.step import Update
-from tests.support.programs import TEXT, choices, command, start
+from tests.support.programs import SIZES, TEXT, choices, command, start
 from tests.support.static import linked_store, padded, store
 from tests.support.tiny import EVERYWHERE, PLACES, RULES, ragged_batch, tiny_model
 
@@ -55,7 +60,7 @@ def gradients(model: Model, ids: Tensor) -> list[Tensor]:
     return [loss.detach().cpu(), *(torch.zeros(()) if part is None else part.cpu() for part in parts)]
 
 
-@pytest.mark.parametrize("where", [*PLACES, "self_attention"])
+@pytest.mark.parametrize("where", sorted({place for place, _, _ in EVERYWHERE}))
 def test_gradients_are_those_of_the_cpu(where: str, device: torch.device) -> None:
     """Of every score and distribution there; hard attention by the estimator that draws nothing."""
     wrong = []
@@ -69,9 +74,9 @@ def test_gradients_are_those_of_the_cpu(where: str, device: torch.device) -> Non
         ids = padded([3, 11, 7, 20]).ids
         on_cpu = gradients(model, ids)
         on_gpu = gradients(model.to(device), ids.to(device))
-        worst = max(float((a - b).norm() / (a.norm() + 1e-6)) for a, b in zip(on_cpu, on_gpu, strict=True))
-        if worst > 1e-3:
-            wrong.append((rule, distribution, worst))
+        errors = [float((a - b).norm() / (a.norm() + 1e-6)) for a, b in zip(on_cpu, on_gpu, strict=True)]
+        if not all(error <= 1e-3 for error in errors):  # not a number is wrong, too
+            wrong.append((rule, distribution, errors))
     assert not wrong
 
 
@@ -103,6 +108,7 @@ def test_hypotheses_are_those_of_the_cpu(place: str, size: int, device: torch.de
 
 @pytest.mark.parametrize("distribution", ["softmax", "hard", "local_m", "local_p", "sparsemax", "entmax15"])
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 def test_nothing_in_a_step_waits_for_the_device(place: str, distribution: str, device: torch.device) -> None:
     model = tiny_model(place, "general", distribution, dropout=0.3).to(device)
     step = StaticStep(model, optimizer(model), objective=Objective(0.1), clip=1.0, precision="auto", graphs=False)
@@ -111,8 +117,8 @@ def test_nothing_in_a_step_waits_for_the_device(place: str, distribution: str, d
     step.add_gradient(host, host.target_tokens)
     step.update(0.1)
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         step.add_gradient(host, host.target_tokens)
         step.update(0.1)
     finally:
@@ -135,7 +141,7 @@ def trained(
     device: torch.device,
     guide: Guide | None = None,
 ) -> tuple[Any, StaticStep]:
-    """The updates of 40 steps with dropout, their tensors on the CPU, and what trained."""
+    """Losses and gradient norms of 16 updates with dropout, and what trained. Each bucket occurs four times or more."""
     model = tiny_model(place, "additive", distribution, dropout=0.3).to(device)
     torch.manual_seed(3)
     size, unit = 60, "tokens"
@@ -149,11 +155,17 @@ def trained(
             collate_static(epochs.store, indices, size=size, unit=unit, multiple=LENGTH_MULTIPLE, pin=True)
             for indices in group
         ]
-        for group in epochs.indices(40)
+        for group in epochs.indices(16)
     )
-    schedule = Schedule(peak=0.01, warmup=5, total=40, decay="linear")
+    schedule = Schedule(peak=0.01, warmup=5, total=16, decay="linear")
     done: list[Update] = list(static_updates(step, groups, schedule=schedule))
     return [(float(update.loss.smoothed), float(update.gradient_norm)) for update in done], step
+
+
+def assert_same(recorded: list[tuple[float, float]], plain: list[tuple[float, float]]) -> None:
+    """Rounding differs where cuBLAS chooses other kernels, and grows from update to update."""
+    for number, (one, other) in enumerate(zip(recorded, plain, strict=True)):
+        assert one == pytest.approx(other, rel=1e-3 if number < 8 else 5e-2)
 
 
 @pytest.mark.parametrize("distribution", ["softmax", "hard", "local_m", "local_p", "sparsemax", "entmax15"])
@@ -166,22 +178,20 @@ def test_graphs_train_as_single_operations_do(place: str, distribution: str, dev
     assert step.graphs.enabled, "a step could not be recorded"
     assert step.graphs._graphs
     assert not eager.graphs._graphs
-    for one, other in zip(recorded, plain, strict=True):
-        assert one == pytest.approx(other, rel=1e-3)
+    assert_same(recorded, plain)
     assert recorded[-1][0] != recorded[0][0]
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 def test_graphs_guide_the_attention_as_single_operations_do(loss: str, device: torch.device) -> None:
     """Also when guidance ends: a bucket then has another graph."""
-    guide = Guide(loss, weight=1.0, last_step=20)
+    guide = Guide(loss, weight=1.0, last_step=8)
     (plain, _), (recorded, step) = (
         trained("luong", "softmax", graphs=graphs, accumulate=2, device=device, guide=guide) for graphs in (False, True)
     )
     assert step.graphs.enabled, "a step could not be recorded"
     assert {linked for _, linked in step.inputs} == {True, False}
-    for one, other in zip(recorded, plain, strict=True):
-        assert one == pytest.approx(other, rel=1e-3)
+    assert_same(recorded, plain)
 
 
 def test_memory_that_does_not_suffice_is_told_and_survived(device: torch.device) -> None:
@@ -196,6 +206,8 @@ def test_memory_that_does_not_suffice_is_told_and_survived(device: torch.device)
     try:
         with pytest.raises(InputError, match=r"step 1: no memory left for a batch of 400000 sentences"):
             list(static_updates(step, [[large]], schedule=schedule))
+        gc.collect()  # the traceback may hold the tensors of the failed step
+        torch.cuda.empty_cache()
         for update in static_updates(step, [[small]] * 5, schedule=schedule):
             assert update.finite
     finally:
@@ -209,45 +221,61 @@ def log_lines(run: Path) -> str:
     return (run / "train.log").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module", params=choices("decoder"))
-def run(request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of each decoder."""
-    folder = tmp_path_factory.mktemp(request.param)
-    for file in corpus.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    start("train", *TRAIN, f"decoder={request.param}", "hydra.run.dir=run", folder=folder)
-    return folder
+DECODERS = choices("decoder")
 
 
-def test_train_learns_and_scores_the_test_split(run: Path) -> None:
-    losses = [float(loss) for loss in re.findall(r"step .* loss ([0-9.]+)", log_lines(run / "run"))]
+def side_by_side(work: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Calls them in parallel: most of the time of a program is its start, on the CPU."""
+    with ThreadPoolExecutor() as pool:
+        return [each.result() for each in [pool.submit(call) for call in work]]
+
+
+@pytest.fixture(scope="module")
+def runs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A folder with the corpus and a run, of each decoder."""
+    folders = {name: Path(shutil.copytree(corpus, tmp_path_factory.mktemp(name) / "text")) for name in DECODERS}
+    side_by_side(
+        partial(start, "train", *TRAIN, f"decoder={name}", "hydra.run.dir=run", folder=folder)
+        for name, folder in folders.items()
+    )
+    return folders
+
+
+@pytest.fixture(scope="module")
+def used(runs: dict[str, Path]) -> dict[tuple[str, str], tuple[bytes, str]]:
+    """The translations of the test split and its scores, by decoder and device."""
+
+    def use(folder: Path, kind: str) -> tuple[bytes, str]:
+        options = ("checkpoint=run/checkpoints/best", f"device={kind}")
+        translations = start("translate", *options, folder=folder, given=(folder / "test.de").read_bytes()).stdout
+        start("evaluate", *options, f"output={kind}", folder=folder)
+        return translations, (folder / kind / "evaluation.json").read_text(encoding="utf-8")
+
+    keys = [(name, kind) for name in DECODERS for kind in ("cpu", "cuda")] + [("luong", "auto")]
+    return dict(zip(keys, side_by_side(partial(use, runs[name], kind) for name, kind in keys), strict=True))
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_train_learns_and_scores_the_test_split(runs: dict[str, Path], decoder: str) -> None:
+    run = runs[decoder] / "run"
+    losses = [float(loss) for loss in re.findall(r"step .* loss ([0-9.]+)", log_lines(run))]
     assert losses[-1] < losses[0] - 1
-    assert "on cuda" in log_lines(run / "run")
-    assert "without CUDA graphs" not in log_lines(run / "run")
-    results = json.loads((run / "run" / "results.json").read_text(encoding="utf-8"))
+    assert "on cuda" in log_lines(run)
+    assert "without CUDA graphs" not in log_lines(run)
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     assert results["test"]["bleu"] > 5
 
 
-@pytest.mark.parametrize("kind", ["cuda", "auto"])
-def test_evaluate_scores_as_the_cpu_does(run: Path, kind: str) -> None:
-    scores = {}
-    for name in ("cpu", kind):
-        start("evaluate", "checkpoint=run/checkpoints/best", f"device={name}", f"output={name}", folder=run)
-        scores[name] = json.loads((run / name / "evaluation.json").read_text(encoding="utf-8"))
-    text = json.dumps(scores["cpu"]), json.dumps(scores[kind])
-    numbers = [[float(number) for number in re.findall(r"-?\d+\.\d+", part)] for part in text]
+@pytest.mark.parametrize(("decoder", "kind"), [*((name, "cuda") for name in DECODERS), ("luong", "auto")])
+def test_programs_translate_and_score_as_on_the_cpu(
+    used: dict[tuple[str, str], tuple[bytes, str]], decoder: str, kind: str
+) -> None:
+    (lines, scores), (expected_lines, expected_scores) = used[decoder, kind], used[decoder, "cpu"]
+    numbers = [[float(number) for number in re.findall(r"-?\d+\.\d+", part)] for part in (scores, expected_scores)]
     assert numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.5)
-
-
-def test_translate_gives_the_lines_of_the_cpu(run: Path) -> None:
-    source = (run / "test.de").read_bytes()
-    lines = [
-        start("translate", "checkpoint=run/checkpoints/best", f"device={name}", folder=run, given=source).stdout
-        for name in ("cpu", "cuda")
-    ]
-    assert lines[0].count(b"\n") == source.count(b"\n")
-    same = sum(one == other for one, other in zip(*(part.splitlines() for part in lines), strict=True))
-    assert same >= 0.9 * source.count(b"\n")
+    pairs = list(zip(lines.splitlines(), expected_lines.splitlines(), strict=True))
+    assert len(pairs) == SIZES["test"]
+    assert sum(one == other for one, other in pairs) >= 0.9 * len(pairs)
 
 
 def weights(run: Path) -> bytes:
@@ -255,30 +283,33 @@ def weights(run: Path) -> bytes:
 
 
 def test_a_run_that_was_killed_goes_on_to_the_bit(corpus: Path, tmp_path: Path) -> None:
-    for file in corpus.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    folder = Path(shutil.copytree(corpus, tmp_path / "text"))
     options = [*TRAIN, "device.deterministic=true", "training.save_every=20", "model.dropout=0.3"]
-    start("train", *options, "hydra.run.dir=whole", folder=tmp_path)
-    killed = subprocess.Popen(
-        command("train", *options, "hydra.run.dir=killed"), cwd=tmp_path, stderr=subprocess.DEVNULL
+    one, other = (
+        subprocess.Popen(command("train", *options, f"hydra.run.dir={name}"), cwd=folder, stderr=subprocess.DEVNULL)
+        for name in ("whole", "killed")
     )
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and not (
-        (tmp_path / "killed" / "train.log").exists() and "step 60" in log_lines(tmp_path / "killed")
+        (folder / "killed" / "train.log").exists() and "step 60" in log_lines(folder / "killed")
     ):
         time.sleep(0.02)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
-    assert not (tmp_path / "killed" / "results.json").exists(), "the run was over before it was killed"
-    start("train", "resume=killed", folder=tmp_path)
-    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait()
+    assert not (folder / "killed" / "results.json").exists(), "the run was over before it was killed"
+    assert one.wait() == 0
+    start("train", "resume=killed", folder=folder)
+    assert weights(folder / "killed") == weights(folder / "whole")
 
 
 def test_compare_and_benchmark_run(corpus: Path, tmp_path: Path) -> None:
-    for file in corpus.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    start("scripts/compare", "attention=dot,general", *TRAIN, "training.steps=20", "output=both", folder=tmp_path)
-    benchmark = start(
-        "scripts/benchmark", "--quick", "--device", "cuda", "--only", "rates,training,decoding", folder=tmp_path
+    folder = Path(shutil.copytree(corpus, tmp_path / "text"))
+    compared = ["attention=dot,general", *TRAIN, "training.steps=20", "jobs=2", "output=both"]
+    measured = ["--quick", "--device", "cuda", "--only", "rates,training,decoding"]
+    _, benchmark = side_by_side(
+        [
+            partial(start, "scripts/compare", *compared, folder=folder),
+            partial(start, "scripts/benchmark", *measured, folder=folder),
+        ]
     )
     assert b"Decoding" in benchmark.stdout
