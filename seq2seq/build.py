@@ -24,9 +24,9 @@ from seq2seq.nn.mistakes import make_mistakes
 from seq2seq.nn.model import Model
 from seq2seq.runtime.memory import memory_or
 from seq2seq.text.annotations import AnnotatedSplit
-from seq2seq.text.corpus import BothDirections, Corpus, Split
+from seq2seq.text.corpus import BothDirections, Corpus, Distilled, Split
 from seq2seq.text.link_store import Alignments, alignments_of_files, gold_alignments, with_links
-from seq2seq.text.normalization import normalized
+from seq2seq.text.normalization import NORMALIZATIONS, normalized
 from seq2seq.text.sources.built_in import built_in
 from seq2seq.text.sources.files import aligned_files
 from seq2seq.text.sources.gettext import Gettext
@@ -45,11 +45,14 @@ from seq2seq.training.objective import Objective, TeacherForcing
 
 def corpus(dataset: config.Dataset, *, download: bool = True) -> Corpus:
     """The parallel text that the configuration names, normalised. It is read, and so checked, at first use."""
-    text = _in_one_direction(dataset, download=download)
-    return replace(text, train=BothDirections(text.train)) if dataset.both_directions else text
+    text = _original(dataset, download=download)
+    train = text.train
+    if dataset.distilled is not None:
+        train = Distilled(train, as_tuple(dataset.distilled), NORMALIZATIONS[dataset.normalization])
+    return replace(text, train=BothDirections(train) if dataset.both_directions else train)
 
 
-def _in_one_direction(dataset: config.Dataset, *, download: bool) -> Corpus:
+def _original(dataset: config.Dataset, *, download: bool) -> Corpus:
     languages = {"source": dataset.source, "target": dataset.target}
     match dataset:
         case config.Multi30k():

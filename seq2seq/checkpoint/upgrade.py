@@ -22,7 +22,7 @@ ADDED: dict[str, dict[str, Any]] = {
     },
     "dataset": {
         **{"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1},
-        **{"both_directions": False},
+        **{"both_directions": False, "distilled": None},
     },
     "attention": _HARD,
     "decoder": {"layers": 1},

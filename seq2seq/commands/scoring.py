@@ -23,7 +23,7 @@ from seq2seq.runtime.files import write_json, write_text
 from seq2seq.runtime.run_folder import RunFolder, run_folder_of
 from seq2seq.text.alignment import check, read_pharaoh
 from seq2seq.text.annotations import Annotations, LoadedSplit, load_split
-from seq2seq.text.corpus import Split
+from seq2seq.text.corpus import Split, original
 from seq2seq.text.normalization import normalized_split
 from seq2seq.text.sources.files import AlignedFiles
 from seq2seq.text.units import count_words, segments
@@ -178,7 +178,7 @@ def _load_split(
         return "files", _load_files(options.source, options.target, configuration.dataset.normalization), (), []
     dataset = evaluated_dataset(options, configuration.dataset, run_folder_of(options.checkpoints[0]).path)
     corpus = build.corpus(dataset, download=options.dataset.folder is not None)
-    split = corpus.validation if options.split == "validation" else corpus.test
+    split = original(corpus.train) if options.split == "train" else corpus.splits().get(options.split)
     if split is None:
         raise InputError(
             f"checkpoint {options.checkpoints[0]} was trained without a test split (dataset.test=null): give "
@@ -189,8 +189,8 @@ def _load_split(
         runs = {run_folder_of(path).path: None for path in options.checkpoints}
         remarks = [remark for run in runs if (remark := check_held_out(run, split))]
     loaded = load_split(split)
-    if options.split == "validation":
-        return "validation", loaded, (), remarks
+    if options.split != "test":
+        return options.split, loaded, (), remarks
     if (other := options.dataset.test) is not None:
         loaded = loaded._replace(name=show_paths(other))
     return "test", loaded, corpus.challenges, remarks

@@ -5,8 +5,9 @@ from itertools import chain, islice
 
 from seq2seq import config
 from seq2seq.commands.vocabulary_remarks import scored_unknown
+from seq2seq.config.types import show_paths
 from seq2seq.text.annotations import LoadedSplit
-from seq2seq.text.corpus import BothDirections, Concatenated, Corpus, Pair, Split
+from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split, original
 from seq2seq.text.hold_out import Rest
 from seq2seq.text.normalization import describe_forms
 from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
@@ -21,7 +22,7 @@ MANY_BYTES = 0.05
 
 def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mapping[str, str]) -> Iterator[str]:
     """Remarks on the training split; `fingerprints` are those of all splits, by name."""
-    train = text.train.split if isinstance(text.train, BothDirections) else text.train
+    train = original(text.train)
     whole = train.cut.split if isinstance(train, Rest) else train
     if isinstance(whole, Concatenated):
         yield f"training pairs: {whole.counts()}"
@@ -33,7 +34,9 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         sizes = " and ".join(f"{cut.size:,} pairs for {name}" for name in cut.names)
         repeated = f"; {train.repeated:,} more pairs with {train.shared} are left out" if train.repeated else ""
         yield f"cut from the training text: {sizes}{repeated}"
-    if train is not text.train:
+    if dataset.distilled is not None:
+        yield f"each training source is learned with its line of {show_paths(dataset.distilled)} as well"
+    if dataset.both_directions:
         yield "each training pair is learned in both directions"
     learned = fingerprints["train"] if train is text.train else train.fingerprint()
     if same := [name for name in fingerprints if name != "train" and fingerprints[name] == learned]:

@@ -43,8 +43,8 @@ class Text(Section):
     occur less than `min_frequency` times in the training text are unknown.
     `character_coverage` is the share of the training text's characters that have a piece; the others become bytes.
     `symbols` are pieces that are never split. With `both_directions` the training split also has each pair with its
-    sides exchanged. `longest` is the maximum number of subwords of a side in training; longer pairs are left out and
-    counted.
+    sides exchanged, and with `distilled` each source with its line of each of these files. `longest` is the maximum
+    number of subwords of a side in training; longer pairs are left out and counted.
     """
 
     source: Language
@@ -57,6 +57,7 @@ class Text(Section):
     symbols: Annotated[tuple[Symbol, ...], AfterValidator(check_symbols)]
     joint: bool
     both_directions: bool
+    distilled: Paths | None
     longest: PositiveInt
     cache: PathOption
 

@@ -27,7 +27,7 @@ class Evaluate(WithCheckpoints):
     `alignment_units` is the unit of the positions in the gold links of `alignments`.
     """
 
-    split: Annotated[str, one_of(("validation", "test"))]
+    split: Annotated[str, one_of(("train", "validation", "test"))]
     source: PathOption | None
     target: PathOption | None
     alignments: PathOption | None
@@ -47,10 +47,12 @@ class Evaluate(WithCheckpoints):
             raise ValueError("source=FILE and target=FILE must be set together")
         if self.source is not None and self.source == self.target:
             raise ValueError(f"source={self.source} and target={self.target}: the same text; set a file for each side")
-        if self.source is not None and self.split == "validation":
-            raise ValueError("split=validation: source=FILE and target=FILE would be scored in its place; set only one")
-        if self.dataset.test is not None and (self.source is not None or self.split == "validation"):
-            other = "split=validation" if self.source is None else "source=FILE and target=FILE"
+        if self.source is not None and self.split != "test":
+            raise ValueError(
+                f"split={self.split}: source=FILE and target=FILE would be scored in its place; set only one"
+            )
+        if self.dataset.test is not None and (self.source is not None or self.split != "test"):
+            other = f"split={self.split}" if self.source is None else "source=FILE and target=FILE"
             raise ValueError(
                 f"dataset.test={show_paths(self.dataset.test)}: {other} would be scored in its place; set only one"
             )

@@ -136,6 +136,11 @@ class Train(Init):
                 "training.guide.alignments links the pairs of the training text in one direction, and "
                 "dataset.both_directions=true also learns the other: leave one out"
             )
+        if self.dataset.distilled is not None:
+            raise ValueError(
+                "training.guide.alignments has a line for each pair of the training text, and dataset.distilled adds "
+                "pairs without one: leave one out"
+            )
         distribution = f"attention.distribution={attention.distribution}"
         if guide.alignments == GOLD and self.dataset.name != "grammar":
             raise ValueError(

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, zip_longest
+from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from seq2seq.text.lines import digest_lines
+from seq2seq.runtime.errors import InputError
+from seq2seq.text.lines import digest_lines, read_lines
 
 
 class Pair(NamedTuple):
@@ -122,6 +124,51 @@ class BothDirections:
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
         return digest_lines(("both directions", self.split.fingerprint()))[0]
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """The pairs of a split, and then its sources with other targets, such as translations by an ensemble.
+
+    This is sequence-level knowledge distillation (Kim and Rush 2016, section 3.2) beside the references. Each file of
+    `targets` has a line for each pair. Raises `InputError` where one has not.
+    """
+
+    split: Split
+    targets: tuple[Path, ...]
+    normalize: Callable[[str], str]
+
+    @property
+    def name(self) -> str:
+        """See `Split.name`."""
+        return self.split.name
+
+    def __iter__(self) -> Iterator[Pair]:
+        yield from self.split
+        for path in self.targets:
+            yield from self._pairs_of(path)
+
+    def _pairs_of(self, path: Path) -> Iterator[Pair]:
+        for pair, target in zip_longest(self.split, read_lines(path)):
+            if pair is None or target is None:
+                lines, pairs = (sum(1 for _ in each) for each in (read_lines(path), self.split))
+                raise InputError(
+                    f"{path} has {lines:,} lines, and the training text has {pairs:,} pairs: dataset.distilled needs a "
+                    "line for each pair, as `evaluate.py split=train` writes them"
+                )
+            yield Pair(pair.source, self.normalize(target))
+
+    def fingerprint(self) -> str:
+        """See `Split.fingerprint`."""
+        digests = (digest_lines(pair.target for pair in self._pairs_of(path))[0] for path in self.targets)
+        return digest_lines(("distilled", self.split.fingerprint(), *digests))[0]
+
+
+def original(split: Split) -> Split:
+    """The text itself, without the pairs that `BothDirections` and `Distilled` make of it."""
+    while isinstance(split, BothDirections | Distilled):
+        split = split.split
+    return split
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import sentencepiece
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.corpus import BothDirections, Split
+from seq2seq.text.corpus import Split, original
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 from seq2seq.text.tokenizer_kinds import read_tokenizer, train_tokenizers
 
@@ -80,8 +80,8 @@ def prepare(
 ) -> Prepared:
     """Trains the tokenizers on the split and encodes it; later calls open the entry that this made in `folder`.
 
-    Pairs with an empty side, or with a side of more than `longest` subwords, are left out and counted. Of both
-    directions, tokenizers are trained on one, so that no word counts twice.
+    Pairs with an empty side, or with a side of more than `longest` subwords, are left out and counted. The tokenizers
+    are trained on the `original` text, so that no word counts twice.
     Every call reads the text for its fingerprint; different text or options make a different entry. An incomplete
     entry is made again. Several processes may call this at the same time.
 
@@ -102,7 +102,7 @@ def prepare(
         "longest": longest,
         **how,
     }
-    tokenizers = partial(train_tokenizers, train.split if isinstance(train, BothDirections) else train, **how)
+    tokenizers = partial(train_tokenizers, original(train), **how)
     return _prepare(train, tokenizers, options, folder=folder, longest=(longest, longest))
 
 

@@ -233,7 +233,7 @@ def test_what_is_older_than_an_option_does_what_it_did(tmp_path: Path, tokenizer
     for name, more in (("files", {}), ("tsv", {"columns": None, "quoting": "none", "header": False})):
         checkpoint.store(trained(tokenizers)._replace(configuration={"dataset": {"name": name}}), tmp_path / "best")
         added = {"normalization": "none", "character_coverage": 1.0, "symbols": [], "min_frequency": 1}
-        added["both_directions"] = False
+        added |= {"both_directions": False, "distilled": None}
         assert checkpoint.load(tmp_path / "best").configuration["dataset"] == {
             "name": name,
             "hold_out": None,

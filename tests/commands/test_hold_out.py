@@ -143,12 +143,39 @@ def test_both_directions_and_then_each(warm: Warm, tmp_path: Path, monkeypatch: 
         assert not {*cut, *(Pair(target, source) for source, target in cut)} & {*learned["train"]}
 
 
+def test_a_student_learns_from_translations_of_its_training_text(warm: Warm, tmp_path: Path) -> None:
+    """evaluate.py translates what was learned, whatever was cut from it, and dataset.distilled takes it."""
+    write(tmp_path / "all.tsv", [*TEXT, ("", "no source")])
+    text = [*RUN, "dataset.train=all.tsv", "dataset.hold_out=25", "training.decay=constant"]
+    warm("train", *text, "hydra.run.dir=one", folder=tmp_path, status=0)
+    warm("train", *text, "training.seed=2", "hydra.run.dir=two", folder=tmp_path, status=0)
+    learned = len(TEXT) - 50
+    teach = ["checkpoint=[one,two]", "split=train", "output=teachers", *ON_CPU]
+    assert f"train: {learned + 1} sentences" in warm("evaluate", *teach, folder=tmp_path, status=0).printed.decode()
+    lines = (tmp_path / "teachers" / "hypotheses.train.en").read_text(encoding="utf-8").split("\n")
+    assert (len(lines), lines[learned]) == (learned + 2, "")  # the pair without a source, and the end of the file
+    student = [*text, "dataset.distilled=teachers/hypotheses.train.en", "hydra.run.dir=student"]
+    log = warm("train", *student, folder=tmp_path, status=0).printed.decode()
+    assert "each training source is learned with its line of teachers/hypotheses.train.en as well" in log
+    empty = 2 + sum(not line for line in lines[:learned])
+    assert f"{2 * (learned + 1) - empty} training pairs; left out: {empty} empty, 0 too long" in log
+    again = warm("evaluate", *[*teach[1:2], "checkpoint=student", *ON_CPU], folder=tmp_path, status=0)
+    assert f"train: {learned + 1} sentences" in again.printed.decode()
+    (tmp_path / "teachers" / "hypotheses.train.en").write_text("one line\n")
+    told = warm.refused("train", *student[:-1], "hydra.run.dir=refused", folder=tmp_path)
+    assert f"hypotheses.train.en has 1 lines, and the training text has {learned + 1} pairs" in told
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (
             ["dataset.both_directions=true", "training.guide.alignments=all.align", *ALL],
             "both_directions=true also learns the other",
+        ),
+        (
+            ["dataset.distilled=all.tsv", "training.guide.alignments=all.align", *ALL],
+            "dataset.distilled adds pairs without one",
         ),
         (["dataset.both_directions=true", "dataset.joint=false", *ALL], "needs one vocabulary for both languages"),
         (["dataset.hold_out=200"], "the training text needs more than 400 different pairs, and it has 320"),

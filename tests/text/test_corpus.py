@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.corpus import BothDirections, Corpus, InMemory, Pair, Split
+from seq2seq.text.corpus import BothDirections, Corpus, Distilled, InMemory, Pair, Split, original
 from seq2seq.text.lines import read_lines
 from seq2seq.text.sources.files import AlignedFiles, aligned_files
 from seq2seq.text.sources.own_text import corpus_of_files
@@ -325,3 +325,30 @@ def test_both_directions() -> None:
     others = [split, InMemory(list(both), "train"), BothDirections(InMemory(split.pairs[::-1], "train"))]
     assert both.fingerprint() == BothDirections(InMemory(split.pairs, "other")).fingerprint()
     assert both.fingerprint() not in [other.fingerprint() for other in others]
+
+
+def test_distilled(tmp_path: Path) -> None:
+    split = InMemory([Pair("ein", "a"), Pair("", "two"), Pair("zwei", "two")], "train")
+    for name, lines in (("one", "one\n\ntwain\n"), ("other", "A\nB\nC\n")):
+        (tmp_path / name).write_text(lines)
+    paths = (tmp_path / "one", tmp_path / "other")
+    distilled = Distilled(split, paths, str.lower)
+    assert isinstance(distilled, Split)
+    targets = ["one", "", "twain", "a", "b", "c"]
+    assert list(distilled) == [*split, *map(Pair, ["ein", "", "zwei"] * 2, targets)]
+    assert original(BothDirections(distilled)) == original(distilled) == original(split) == split
+    others = [split, InMemory(list(distilled), "train"), BothDirections(distilled)]
+    others += [Distilled(split, chosen, str.lower) for chosen in (paths[:1], paths[::-1])]
+    assert distilled.fingerprint() == Distilled(split, paths, str.lower).fingerprint()
+    assert distilled.fingerprint() not in [other.fingerprint() for other in others]
+
+
+@pytest.mark.parametrize("lines", ["one\ntwo\n", "one\ntwo\nthree\nfour\n"])
+def test_distilled_targets_have_a_line_for_each_pair(tmp_path: Path, lines: str) -> None:
+    (tmp_path / "targets").write_text(lines)
+    distilled = Distilled(InMemory([Pair("a", "b")] * 3, "train"), (tmp_path / "targets",), str)
+    for read in (distilled.fingerprint, lambda: list(distilled)):
+        with pytest.raises(
+            InputError, match=r"targets has . lines, and the training text has 3 pairs: .* a line for each"
+        ):
+            read()

@@ -14,7 +14,7 @@ import sentencepiece
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.text import store as module
-from seq2seq.text.corpus import BothDirections, InMemory, Pair
+from seq2seq.text.corpus import BothDirections, Distilled, InMemory, Pair
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.sources.tsv import TabSeparated
 from seq2seq.text.store import Filtered, Prepared, prepare
@@ -104,15 +104,19 @@ def test_empty_and_long_pairs_are_left_out_on_both_sides_and_counted(tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram", "word", "char"])
-def test_both_directions_have_the_tokenizer_of_one(tmp_path: Path, kind: str) -> None:
-    """No word counts twice towards `min_frequency`, and the vocabulary is that of a run in one direction."""
+def test_derived_pairs_do_not_change_the_tokenizer(tmp_path: Path, kind: str) -> None:
+    """No word counts twice towards `min_frequency`, and the vocabulary is that of the text itself."""
     text = InMemory([*made_up_pairs(), Pair("einmalig", "unique")], "train")
+    (tmp_path / "targets").write_text("".join(f"{pair.source}\n" for pair in text))
+    distilled = Distilled(text, (tmp_path / "targets",), str)
     options = {"kind": kind, "joint": True, "min_frequency": 1 if kind in SUBWORDS else 2}
-    one, both = run(text, tmp_path, **options), run(BothDirections(text), tmp_path, **options)
-    assert one.tokenizers.source.model == both.tokenizers.source.model
+    one, both, more = (run(split, tmp_path, **options) for split in (text, BothDirections(text), distilled))
+    assert one.tokenizers.source.model == both.tokenizers.source.model == more.tokenizers.source.model
+    count = len(text.pairs)
     sides = [[ids.tolist() for ids in map(side.__getitem__, range(len(side)))] for side in both.store[:2]]
-    assert sides[0] == sides[1][len(text.pairs) :] + sides[1][: len(text.pairs)]
-    assert len(one.store.source) == len(text.pairs)
+    assert sides[0] == sides[1][count:] + sides[1][:count]
+    sides = [[ids.tolist() for ids in map(side.__getitem__, range(len(side)))] for side in more.store[:2]]
+    assert sides[0][:count] == sides[0][count:] == sides[1][count:] != sides[1][:count]
 
 
 def test_longest_counts_subwords_without_end_of_sentence(tmp_path: Path) -> None:
