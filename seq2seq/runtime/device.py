@@ -82,6 +82,7 @@ def restored_settings() -> Iterator[None]:
     threads, allow_tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
     deterministic, generator = torch.get_deterministic_debug_mode(), torch.get_rng_state()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    stream = torch.cuda.current_stream() if torch.cuda.is_initialized() else None
     with flushed_denormals():
         try:
             yield
@@ -91,6 +92,8 @@ def restored_settings() -> Iterator[None]:
             torch.set_deterministic_debug_mode(deterministic)
             torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
             torch.set_rng_state(generator)
+            if torch.cuda.is_initialized():
+                torch.cuda.set_stream(stream or torch.cuda.default_stream())
 
 
 @contextmanager
