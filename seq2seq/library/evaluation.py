@@ -32,8 +32,8 @@ def evaluate(
     A list of several is scored as an ensemble; it needs `output`.
 
     `overrides` are options as on the command line of `evaluate.py`, such as "search=beam". `split` is "test",
-    "validation" or "train"; `source` and `target` are two files that are scored instead; `evaluation.json` and the translations
-    are written to the folder `output`, or to the run folder. Warnings about the text are logged.
+    "validation" or "train"; `source` and `target` are two files that are scored instead; `evaluation.json` and the
+    translations are written to the folder `output`, or to the run folder. Warnings about the text are logged.
     Raises InputError with the sentence that `evaluate.py` prints.
     """
     check_overrides(overrides)
