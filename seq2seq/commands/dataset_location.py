@@ -7,7 +7,7 @@ and does not reveal folder names. The run folder records where training was star
 import glob
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from seq2seq import config
 from seq2seq.checkpoint.files import read_description
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import RunFolder
-from seq2seq.text.corpus import Split
+from seq2seq.text.corpus import InMemory, Pair, Split
 
 LONGEST_RECORD = 2**17  # bytes; Hydra writes about 6,000, and parsing YAML is slow
 OWN_FILES = "source=FILE target=FILE scores your own pair of files"
@@ -60,26 +60,54 @@ def evaluated_dataset(options: config.Evaluate, trained: config.Dataset, run: Pa
 
 
 def check_held_out(run: Path, split: Split) -> str | None:
-    """Raises InputError where a split that is cut from the training text is not the one that the run cut.
+    """Raises InputError where a split that is cut from the training text is not one that the run cut.
 
     Of a text that has changed, other pairs are cut, and the model may have learned them. Returns a remark where the run
     folder has no record of the text, so that nobody can tell.
     """
-    last = RunFolder(run).last
-    state = read_description(last).state if last.exists() else None
-    recorded = None if state is None else state.splits.get(split.name)
-    if recorded is None:
+    recorded = _recorded_splits(run)
+    if not recorded:
         return (
             f"{split.name} is cut from the training text as it is now; without checkpoints/last nothing can tell "
             "whether the model has learned it"
         )
-    if recorded != split.fingerprint():
+    if recorded.get(split.name) != split.fingerprint():
         raise InputError(
-            f"the training text of {run} has changed since the run, so dataset.hold_out cuts other pairs for "
-            f"{split.name} than the run did, and the model may have learned them; restore the text, or score files of "
-            f"your own: {OWN_FILES}"
+            f"{run} held out other pairs for {split.name}, or none, since its training text has changed or its "
+            f"dataset.hold_out is another: the model may have learned these; restore the text, or score files of your "
+            f"own: {OWN_FILES}"
         )
     return None
+
+
+def start_remarks(
+    start: Path, trained: config.Dataset, dataset: config.Dataset, scored: Iterable[Split]
+) -> Iterator[str]:
+    """A warning for each split that is cut from a text of which the run `start` may have learned it.
+
+    `start` is where a run with `init=` starts from, and `trained` its dataset. A split may be cut in either direction.
+    """
+    if not (isinstance(dataset, config.OwnText) and isinstance(trained, config.OwnText)):
+        return
+    recorded = _recorded_splits(start)
+    for split in scored:
+        exchanged = InMemory([Pair(target, source) for source, target in split], split.name)
+        if (
+            dataset.is_cut(split.name)
+            and dataset.paths_of("train") == trained.paths_of("train")
+            and recorded.get(split.name) not in (split.fingerprint(), exchanged.fingerprint())
+        ):
+            yield (
+                f"warning: nothing shows that the run of init= held out the same pairs for {split.name}, so it may "
+                "have learned them: give both runs the same training text and dataset.hold_out"
+            )
+
+
+def _recorded_splits(run: Path) -> Mapping[str, str]:
+    """The fingerprints of the splits of a run, by name. Empty where checkpoints/last is absent."""
+    last = RunFolder(run).last
+    state = read_description(last).state if last.exists() else None
+    return {} if state is None else state.splits
 
 
 def start_folders(run: Path) -> list[Path]:

@@ -89,7 +89,8 @@ def score(options: config.Evaluate) -> Scored:
     if options.device.precision == "int8":
         search += ", 8-bit weights"
     models = ", ".join(f"{name} (step {step:,})" for name, step in zip(names, trained.steps, strict=True))
-    remarks += scored_remarks(split, trained.tokenizers, normalization=dataset.normalization)
+    if name != "train":  # a training text is as it is: lines of dataset.distilled belong to it by their number
+        remarks += scored_remarks(split, trained.tokenizers, normalization=dataset.normalization)
     return Scored(
         results=results,
         scores=scores,

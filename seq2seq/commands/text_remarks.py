@@ -1,14 +1,16 @@
 """Remarks on the text, one sentence each, before a model is trained on it or scored by it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
+from pathlib import Path
 
 from seq2seq import config
 from seq2seq.commands.vocabulary_remarks import scored_unknown
-from seq2seq.config.types import show_paths
+from seq2seq.config.types import as_tuple, show_paths
 from seq2seq.text.annotations import LoadedSplit
 from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split, original
 from seq2seq.text.hold_out import Rest
+from seq2seq.text.lines import digest_lines, text_digest
 from seq2seq.text.normalization import describe_forms
 from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
 from seq2seq.text.tokenizer import SubwordTokenizer, Tokenizers
@@ -36,6 +38,7 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         yield f"cut from the training text: {sizes}{repeated}"
     if dataset.distilled is not None:
         yield f"each training source is learned with its line of {show_paths(dataset.distilled)} as well"
+        yield from _distilled_remarks(as_tuple(dataset.distilled), train)
     if dataset.both_directions:
         yield "each training pair is learned in both directions"
     learned = fingerprints["train"] if train is text.train else train.fingerprint()
@@ -61,6 +64,15 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
             f"warning: {', '.join(map(repr, absent))} of dataset.symbols "
             f"{'is' if len(absent) == 1 else 'are'} in none of the first {len(sample):,} training pairs"
         )
+
+
+def _distilled_remarks(paths: Sequence[Path], train: Split) -> Iterator[str]:
+    """A warning for each file of `dataset.distilled` that is a side of the training text or another of these files."""
+    known = {digest_lines(pair[side] for pair in train)[0]: f"the {name}s" for side, name in enumerate(Pair._fields)}
+    for path in paths:
+        if same := known.get(digest := text_digest(path)):
+            yield f"warning: {path} of dataset.distilled is the same text as {same}: nothing new is learned from it"
+        known.setdefault(digest, str(path))
 
 
 def overlap_remarks(train: Split, scored: Iterable[LoadedSplit]) -> Iterator[str]:

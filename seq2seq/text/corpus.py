@@ -154,7 +154,7 @@ class Distilled:
                 lines, pairs = (sum(1 for _ in each) for each in (read_lines(path), self.split))
                 raise InputError(
                     f"{path} has {lines:,} lines, and the training text has {pairs:,} pairs: dataset.distilled needs a "
-                    "line for each pair, as `evaluate.py split=train` writes them"
+                    "line for each pair, as `evaluate.py split=train` writes them for a run with the same dataset"
                 )
             yield Pair(pair.source, self.normalize(target))
 

@@ -5,6 +5,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.corpus import InMemory, OnDemand, Pair, Split
@@ -15,7 +16,8 @@ class Cut:
     """`size` pairs of a split for each name in `names`.
 
     The text decides which pairs are cut: those with the smallest hashes. So the order of the pairs does not matter, nor
-    which side is the source, and every run cuts the same ones. Pairs with an empty side are never cut.
+    which side is the source, and every run cuts the same ones. A pair with its sides exchanged counts as the same pair.
+    Pairs with an empty side are never cut.
 
     Only the pairs that are cut are in memory. They are found in one pass over the text when they are first needed.
     """
@@ -27,20 +29,24 @@ class Cut:
     def pairs(self) -> list[Pair]:
         """What is cut, for all names, in the order of the hashes. Raises `InputError` where the text is too short."""
         number = self.size * len(self.names)
-        heap: list[tuple[int, Pair]] = []  # the smallest hashes, negative: the greatest of them comes first
-        smallest: set[int] = set()
+        heap: list[int] = []  # the smallest hashes, negative: the greatest of them comes first
+        smallest: dict[int, Pair] = {}
         for pair in self.split:
-            if pair.has_both_sides and (digest := _digest(pair)) not in smallest:
-                smallest.add(digest)
-                heapq.heappush(heap, (-digest, pair))
+            if not pair.has_both_sides:
+                continue
+            if (digest := _digest(pair)) in smallest:
+                smallest[digest] = min(pair, smallest[digest])
+            elif len(heap) <= number or digest < -heap[0]:
+                smallest[digest] = pair
+                heapq.heappush(heap, -digest)
                 if len(heap) > number + 1:  # one more, for training
-                    smallest.remove(-heapq.heappop(heap)[0])
+                    del smallest[-heapq.heappop(heap)]
         if len(heap) <= number:
             raise InputError(
                 f"dataset.hold_out={self.size}: for {' and '.join(self.names)} the training text needs more than "
                 f"{number:,} different pairs, and it has {len(heap):,}; set a smaller number"
             )
-        return [pair for _, pair in sorted(heap, reverse=True)[:number]]
+        return [smallest[digest] for digest in sorted(smallest)[:number]]
 
     def part(self, name: str) -> Split:
         """The pairs that are cut for this name."""
@@ -52,8 +58,8 @@ class Cut:
 class Rest:
     """The training text without what was cut from it, and without other pairs of the same sentences.
 
-    A model that has learned another translation of a source would know a part of the answer. In `both_directions`, a
-    target is a source as well.
+    A model that has learned another translation of a source would know a part of the answer. In `both_directions` each
+    side is a source as well, so a sentence of a pair that is cut is on no side of another.
     """
 
     cut: Cut
@@ -73,7 +79,7 @@ class Rest:
         if is_empty:
             raise InputError(
                 f"dataset.hold_out={self.cut.size} leaves no pair for training: each has {self.shared} as one that is "
-                "cut; set a smaller number"
+                "cut; set a smaller number, or give files for validation and test"
             )
 
     @property
@@ -89,9 +95,11 @@ class Rest:
 
     @cached_property
     def _held_out(self) -> tuple[set[str], set[str]]:
-        """Sources and targets that may not occur in training."""
-        sources, targets = zip(*self.cut.pairs, strict=True)
-        return set(sources), set(targets) if self.both_directions else set()
+        """Sentences that are no source in training, and those that are no target."""
+        if self.both_directions:
+            sentences = {*chain.from_iterable(self.cut.pairs)}
+            return sentences, sentences
+        return {pair.source for pair in self.cut.pairs}, set()
 
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
@@ -100,7 +108,7 @@ class Rest:
 
 
 def _is_left(pair: Pair, sources: set[str], targets: set[str]) -> bool:
-    return not pair.has_both_sides or (pair.source not in sources and pair.target not in targets)
+    return pair.source not in sources and pair.target not in targets
 
 
 def _digest(pair: Pair) -> int:

@@ -65,8 +65,9 @@ def test_one_file_becomes_a_trained_and_scored_model(warm: Warm, tmp_path: Path)
     write(tmp_path / "all.tsv", TEXT[:200])
     for split in ("validation", "test"):
         told = warm.refused("evaluate", "checkpoint=run", f"split={split}", *ON_CPU, folder=tmp_path)
-        assert f"the training text of {tmp_path / 'run'} has changed since the run" in told
-        assert f"cuts other pairs for {split} than the run did" in told
+        assert (
+            f"{tmp_path / 'run'} held out other pairs for {split}, or none, since its training text has changed" in told
+        )
 
 
 def remark_of(warm: Warm, words: Sequence[str], folder: Path) -> str:
@@ -132,9 +133,16 @@ def test_both_directions_and_then_each(warm: Warm, tmp_path: Path, monkeypatch: 
         log = warm("train", *one, f"hydra.run.dir={source}", folder=tmp_path, status=0).printed.decode()
         assert f"{len(TEXT) - 50} training pairs" in log
         assert "both directions" not in log
-        assert "was trained with" not in log
+        assert "warning" not in log
         lines = (tmp_path / source / f"results.test.{target}").read_text(encoding="utf-8").splitlines()
         assert len(lines) == 25
+    other = ["init=both", *text, "dataset.hold_out=30", *COMMON, "training.steps=3", *ON_CPU, "hydra.run.dir=other"]
+    other = [word for word in other if word not in ("dataset.hold_out=25", "dataset.vocabulary=300")]
+    log = warm("train", *other, folder=tmp_path, status=0).printed.decode()
+    for name in ("validation", "test"):
+        assert f"nothing shows that the run of init= held out the same pairs for {name}, so it may have" in log
+    told = warm.refused("evaluate", "checkpoint=[zh,other]", "output=mixed", *ON_CPU, folder=tmp_path)
+    assert f"{tmp_path / 'other'} held out other pairs for test, or none" in told
     monkeypatch.chdir(tmp_path)
     learned, onward, back = (build.corpus(options(Path(run)).dataset).splits() for run in ("both", "zh", "en"))
     for name in ("validation", "test"):
@@ -161,6 +169,13 @@ def test_a_student_learns_from_translations_of_its_training_text(warm: Warm, tmp
     assert f"{2 * (learned + 1) - empty} training pairs; left out: {empty} empty, 0 too long" in log
     again = warm("evaluate", *[*teach[1:2], "checkpoint=student", *ON_CPU], folder=tmp_path, status=0)
     assert f"train: {learned + 1} sentences" in again.printed.decode()
+    (tmp_path / "copy.en").write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
+    twice = [*student[:-2], "dataset.distilled=[teachers/hypotheses.train.en,copy.en]", "hydra.run.dir=twice"]
+    log = warm("train", *twice, folder=tmp_path, status=0).printed.decode()
+    assert "warning: copy.en of dataset.distilled is the same text as teachers/hypotheses.train.en" in log
+    (tmp_path / "copy.en").write_text("".join(f"{line} \n" for line in lines[:-1]), encoding="utf-8")
+    told = warm.refused("train", "resume=twice", "training.steps=9", folder=tmp_path)
+    assert "(split: train, distilled)" in told
     (tmp_path / "teachers" / "hypotheses.train.en").write_text("one line\n")
     told = warm.refused("train", *student[:-1], "hydra.run.dir=refused", folder=tmp_path)
     assert f"hypotheses.train.en has 1 lines, and the training text has {learned + 1} pairs" in told

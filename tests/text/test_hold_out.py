@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -49,11 +50,10 @@ def test_every_pair_is_cut_or_left_or_repeats_a_sentence_that_was_cut(
     assert len({*held_out}) == len(held_out)
     assert all(pair.has_both_sides for pair in held_out)
 
-    def repeats(pair: Pair) -> bool:
-        shared = [
-            pair.source == other.source or (both_directions and pair.target == other.target) for other in cut.pairs
-        ]
-        return pair.has_both_sides and any(shared)
+    def repeats(one: Pair) -> bool:
+        if both_directions:
+            return any({*one} & {*other} for other in cut.pairs)
+        return any(one.source == other.source for other in cut.pairs)
 
     expected = [each for each in text if not repeats(each)]
     if not different(expected):
@@ -62,6 +62,22 @@ def test_every_pair_is_cut_or_left_or_repeats_a_sentence_that_was_cut(
         return
     assert list(left) == expected  # in the order of the text
     assert len(expected) + len(held_out) + left.repeated == len(text)
+
+
+def test_a_pair_and_its_exchange_are_held_out_together() -> None:
+    """Also where they are in different places of the text, and where only one of their sentences is in another pair."""
+    text = [Pair(f"a{i}", f"b{i}") for i in range(50)]
+    crossed = [*text, *exchanged(text), Pair("x", "a1"), Pair("b2", "")]
+    rests = []
+    for order in (crossed, crossed[::-1]):
+        cut = Cut(InMemory(order, "train"), 20, ("validation", "test"))
+        held_out = {*chain.from_iterable(cut.pairs)}
+        rests.append((cut.pairs, {*Rest(cut, both_directions=True)}))
+        assert len(held_out) == 80
+        assert not held_out & {*chain.from_iterable(rests[-1][1])}
+    assert rests[0] == rests[1]
+    one_direction = {*Rest(cut)}
+    assert (Pair("b2", "") in one_direction) != ("b2" in {pair.source for pair in cut.pairs})
 
 
 @given(text=st.lists(pair, min_size=20), size=st.integers(1, 4))
