@@ -14,6 +14,7 @@ from seq2seq import checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.dataset_location import find_path, start_folders
+from seq2seq.commands.exit_status import CONFIGS
 from seq2seq.commands.fine_tuning import value_at
 from seq2seq.config import Train
 from seq2seq.runtime import distributed
@@ -123,6 +124,8 @@ def _apply_overrides(configuration: Train, overrides: Mapping[str, Any]) -> Trai
     values = configuration.model_dump(mode="json")
     for given, value in overrides.items():
         key = "device.kind" if given == "device" else given  # all that the files of configs/device differ in
+        if "." not in key and (CONFIGS / key).is_dir():
+            raise InputError(f"{key}={value}: a resumed run keeps its configuration: leave {key} out")
         if key not in config.keys(Train) and not key.startswith("hydra."):
             raise InputError(f"{key}: no such option, {config.near(key, config.keys(Train))}")
         if key not in CHANGEABLE and value == value_at(values, key):

@@ -393,6 +393,8 @@ def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before
             "training.learning_rate: cannot change when a run is resumed; only training.epochs,",
         ),
         ("device=cuda", "device.kind: cannot change when a run is resumed"),
+        ("attention=general", "attention=general: a resumed run keeps its configuration: leave attention out"),
+        ("experiment=multi30k_de_en", "a resumed run keeps its configuration: leave experiment out"),
         ("training.epochs=9", "training.epochs: with training.decay=linear the learning rates of completed steps"),
         ("training.epoch=9", "training.epoch: no such option, did you mean training.epochs?"),
         ("training.save_every=many", "training.save_every"),
