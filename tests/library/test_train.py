@@ -154,7 +154,7 @@ def test_a_folder_with_a_run_is_refused_and_left_alone(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "keywords", "sentence"),
     [
-        (["split=all"], {}, "split: no such choice 'all', choose one of test, validation"),
+        (["split=all"], {}, "split: no such choice 'all', choose one of test, train, validation"),
         ([], {"source": "a.de"}, "source=FILE and target=FILE must be set together"),
         (["search.sise=3"], {}, "search.sise: no such option, did you mean search.size?"),
         ([], {"source": "a.de", "target": "a.en"}, "a.de"),
