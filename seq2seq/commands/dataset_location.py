@@ -7,7 +7,7 @@ and does not reveal folder names. The run folder records where training was star
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,31 +74,30 @@ def check_held_out(run: Path, split: Split) -> str | None:
     if recorded.get(split.name) != split.fingerprint():
         raise InputError(
             f"{run} held out other pairs for {split.name}, or none, since its training text has changed or its "
-            f"dataset.hold_out is another: the model may have learned these; restore the text, or score files of your "
+            "dataset.hold_out is another: the model may have learned these; restore the text, or score files of your "
             f"own: {OWN_FILES}"
         )
     return None
 
 
 def start_remarks(
-    start: Path, trained: config.Dataset, dataset: config.Dataset, scored: Iterable[Split]
+    start: Path, trained: config.Dataset, dataset: config.Dataset, scored: Mapping[str, Sequence[Pair]]
 ) -> Iterator[str]:
     """A warning for each split that is cut from a text of which the run `start` may have learned it.
 
-    `start` is where a run with `init=` starts from, and `trained` its dataset. A split may be cut in either direction.
+    `start` is where a run with `init=` starts from, and `trained` its dataset. `scored` are the pairs of each split. A
+    split may be cut in either direction.
     """
     if not (isinstance(dataset, config.OwnText) and isinstance(trained, config.OwnText)):
         return
+    if dataset.paths_of("train") != trained.paths_of("train"):
+        return
     recorded = _recorded_splits(start)
-    for split in scored:
-        exchanged = InMemory([Pair(target, source) for source, target in split], split.name)
-        if (
-            dataset.is_cut(split.name)
-            and dataset.paths_of("train") == trained.paths_of("train")
-            and recorded.get(split.name) not in (split.fingerprint(), exchanged.fingerprint())
-        ):
+    for name, pairs in scored.items():
+        directions = [InMemory(each, name).fingerprint() for each in (pairs, [pair.exchanged for pair in pairs])]
+        if dataset.is_cut(name) and recorded.get(name) not in directions:
             yield (
-                f"warning: nothing shows that the run of init= held out the same pairs for {split.name}, so it may "
+                f"warning: nothing shows that the run of init= held out the same pairs for {name}, so it may "
                 "have learned them: give both runs the same training text and dataset.hold_out"
             )
 

@@ -128,15 +128,13 @@ def _apply_overrides(configuration: Train, overrides: Mapping[str, Any]) -> Trai
             raise InputError(f"{key}={value}: a resumed run keeps its configuration: leave {key} out")
         if key not in config.keys(Train) and not key.startswith("hydra."):
             raise InputError(f"{key}: no such option, {config.near(key, config.keys(Train))}")
-        if key not in CHANGEABLE and value == value_at(values, key):
+        if value == (before := value_at(values, key)):
             continue
         if key not in CHANGEABLE:
             raise InputError(f"{key}: cannot change when a run is resumed; only {', '.join(CHANGEABLE)} can")
-        section, name = key.split(".")
-        if value == (before := values[section][name]):
-            continue
         if key in LENGTH:
             _check_longer(key, value, before, decay=configuration.training.decay)
+        section, name = key.split(".")
         values[section][name] = value
     return config.load(Train, values)
 

@@ -13,13 +13,12 @@ from seq2seq.commands.fine_tuning import Source
 from seq2seq.commands.resume import check_text
 from seq2seq.commands.text_remarks import byte_remarks, overlap_remarks, scored_remarks, training_remarks
 from seq2seq.commands.vocabulary_remarks import training_unknown
-from seq2seq.config.types import as_tuple
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.run_folder import run_folder_of
 from seq2seq.text.annotations import LoadedSplit, load_split
-from seq2seq.text.corpus import Corpus
-from seq2seq.text.lines import digest_lines, text_digest
+from seq2seq.text.corpus import Corpus, Distilled, one_direction
+from seq2seq.text.lines import digest_lines
 from seq2seq.text.store import Prepared
 from seq2seq.trained_model import trained_configuration, trained_outline
 
@@ -53,8 +52,8 @@ def load_text(configuration: config.Train, resumed: Checkpoint | None, source: S
         alignments = build.alignments(configuration.training.guide, corpus.train)
         if alignments is not None:
             fingerprints["alignments"], _ = alignments.digest
-        if dataset.distilled is not None:
-            fingerprints["distilled"] = digest_lines(map(text_digest, as_tuple(dataset.distilled)))[0]
+        if isinstance(learned := one_direction(corpus.train), Distilled):
+            fingerprints["distilled"] = digest_lines(learned.digests)[0]
         check_text(fingerprints, resumed, folder)  # before a tokenizer is trained on it
         earlier = resumed if source is None else source.checkpoint
         if configuration.init is None or earlier is None:
@@ -65,10 +64,6 @@ def load_text(configuration: config.Train, resumed: Checkpoint | None, source: S
         else:
             positions, tokenizers = earlier.positions, earlier.tokenizers
             limit = trained_outline(earlier, folder)[1].longest_source
-            if source is not None:
-                trained = trained_configuration(earlier, folder).dataset
-                cut = [corpus.splits()[name] for name in scored]
-                source.remarks.extend(start_remarks(run_folder_of(source.folder).path, trained, dataset, cut))
             prepared = build.encoded(dataset, corpus, tokenizers, longest_source=None if limit is None else limit - 1)
         if alignments is not None:
             prepared = build.linked(configuration, corpus.train, prepared, alignments)
@@ -95,9 +90,14 @@ def fingerprint(text: RunText) -> str:
     return text_hash
 
 
-def log_remarks(configuration: config.Train, text: RunText) -> None:
-    """Logs what a person should know of the text."""
+def log_remarks(configuration: config.Train, text: RunText, source: Source | None) -> None:
+    """Logs what a person should know of the checkpoint that the run starts from, and of the text."""
     dataset, tokenizers = configuration.dataset, text.prepared.tokenizers
+    if source is not None:
+        trained = trained_configuration(source.checkpoint, source.folder).dataset
+        pairs = {name: split.pairs for name, split in text.scored.items()}
+        for line in (*source.remarks, *start_remarks(run_folder_of(source.folder).path, trained, dataset, pairs)):
+            log.info("%s", line)
     for line in training_remarks(dataset, text.corpus, text.fingerprints):
         log.info("%s", line)
     for line in overlap_remarks(text.corpus.train, text.scored.values()):

@@ -1,16 +1,15 @@
 """Remarks on the text, one sentence each, before a model is trained on it or scored by it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from pathlib import Path
 
 from seq2seq import config
 from seq2seq.commands.vocabulary_remarks import scored_unknown
-from seq2seq.config.types import as_tuple, show_paths
+from seq2seq.config.types import show_paths
 from seq2seq.text.annotations import LoadedSplit
-from seq2seq.text.corpus import Concatenated, Corpus, Pair, Split, original
+from seq2seq.text.corpus import Concatenated, Corpus, Distilled, Pair, Split, one_direction, original
 from seq2seq.text.hold_out import Rest
-from seq2seq.text.lines import digest_lines, text_digest
+from seq2seq.text.lines import digest_lines
 from seq2seq.text.normalization import describe_forms
 from seq2seq.text.sources.tsv import looks_like_header, looks_quoted
 from seq2seq.text.tokenizer import SubwordTokenizer, Tokenizers
@@ -34,14 +33,14 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
     if isinstance(train, Rest):
         cut = train.cut
         sizes = " and ".join(f"{cut.size:,} pairs for {name}" for name in cut.names)
-        repeated = f"; {train.repeated:,} more pairs with {train.shared} are left out" if train.repeated else ""
+        repeated = f"; {train.repeated:,} more pairs with {train.repeated_side} are left out" if train.repeated else ""
         yield f"cut from the training text: {sizes}{repeated}"
-    if dataset.distilled is not None:
-        yield f"each training source is learned with its line of {show_paths(dataset.distilled)} as well"
-        yield from _distilled_remarks(as_tuple(dataset.distilled), train)
+    if isinstance(distilled := one_direction(text.train), Distilled):
+        yield f"each training source is learned with its line of {show_paths(distilled.targets)} as well"
+        yield from _distilled_remarks(distilled)
     if dataset.both_directions:
         yield "each training pair is learned in both directions"
-    learned = fingerprints["train"] if train is text.train else train.fingerprint()
+    learned = train.fingerprint()
     if same := [name for name in fingerprints if name != "train" and fingerprints[name] == learned]:
         yield f"warning: {' and '.join(same)} and the training split are the same text: scores only show memorisation"
     if not (isinstance(dataset, config.Tsv) or dataset.symbols):
@@ -66,11 +65,12 @@ def training_remarks(dataset: config.Dataset, text: Corpus, fingerprints: Mappin
         )
 
 
-def _distilled_remarks(paths: Sequence[Path], train: Split) -> Iterator[str]:
+def _distilled_remarks(text: Distilled) -> Iterator[str]:
     """A warning for each file of `dataset.distilled` that is a side of the training text or another of these files."""
-    known = {digest_lines(pair[side] for pair in train)[0]: f"the {name}s" for side, name in enumerate(Pair._fields)}
-    for path in paths:
-        if same := known.get(digest := text_digest(path)):
+    sides = enumerate(Pair._fields)
+    known = {digest_lines(pair[side] for pair in text.split)[0]: f"the {name}s" for side, name in sides}
+    for path, digest in zip(text.targets, text.digests, strict=True):
+        if same := known.get(digest):
             yield f"warning: {path} of dataset.distilled is the same text as {same}: nothing new is learned from it"
         known.setdefault(digest, str(path))
 

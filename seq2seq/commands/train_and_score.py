@@ -81,9 +81,7 @@ def train(
         text = load_text(configuration, resumed, source, folder)
     prepared, tokenizers, validation = text.prepared, text.prepared.tokenizers, text.scored["validation"]
     if distributed.is_rank0():
-        for line in [] if source is None else source.remarks:
-            log.info("%s", line)
-        log_remarks(configuration, text)
+        log_remarks(configuration, text, source)
     state = State(
         text=fingerprint(text),
         splits=text.fingerprints,

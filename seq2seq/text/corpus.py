@@ -22,6 +22,11 @@ class Pair(NamedTuple):
         """Whether neither side is blank."""
         return bool(self.source.strip() and self.target.strip())
 
+    @property
+    def exchanged(self) -> "Pair":
+        """The pair in the other direction."""
+        return Pair(self.target, self.source)
+
 
 @runtime_checkable
 class Split(Protocol):
@@ -119,7 +124,7 @@ class BothDirections:
 
     def __iter__(self) -> Iterator[Pair]:
         yield from self.split
-        yield from (Pair(target, source) for source, target in self.split)
+        yield from (pair.exchanged for pair in self.split)
 
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
@@ -158,17 +163,25 @@ class Distilled:
                 )
             yield Pair(pair.source, self.normalize(target))
 
+    @cached_property
+    def digests(self) -> list[str]:
+        """A SHA-256 (hexadecimal) of the lines of each file."""
+        return [digest_lines(pair.target for pair in self._pairs_of(path))[0] for path in self.targets]
+
     def fingerprint(self) -> str:
         """See `Split.fingerprint`."""
-        digests = (digest_lines(pair.target for pair in self._pairs_of(path))[0] for path in self.targets)
-        return digest_lines(("distilled", self.split.fingerprint(), *digests))[0]
+        return digest_lines(("distilled", self.split.fingerprint(), *self.digests))[0]
+
+
+def one_direction(split: Split) -> Split:
+    """The split without the exchanged pairs of `BothDirections`."""
+    return split.split if isinstance(split, BothDirections) else split
 
 
 def original(split: Split) -> Split:
-    """The text itself, without the pairs that `BothDirections` and `Distilled` make of it."""
-    while isinstance(split, BothDirections | Distilled):
-        split = split.split
-    return split
+    """The text itself, without the pairs that `BothDirections` and then `Distilled` make of it."""
+    split = one_direction(split)
+    return split.split if isinstance(split, Distilled) else split
 
 
 @dataclass(frozen=True)

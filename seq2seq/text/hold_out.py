@@ -78,13 +78,13 @@ class Rest:
                 yield pair
         if is_empty:
             raise InputError(
-                f"dataset.hold_out={self.cut.size} leaves no pair for training: each has {self.shared} as one that is "
-                "cut; set a smaller number, or give files for validation and test"
+                f"dataset.hold_out={self.cut.size} leaves no pair for training: each has {self.repeated_side} as one "
+                "that is cut; set a smaller number, or give files for validation and test"
             )
 
     @property
-    def shared(self) -> str:
-        """What a pair that is left out has in common with one that is cut, in words."""
+    def repeated_side(self) -> str:
+        """What a pair that is left out repeats of one that is cut, in words."""
         return "the same source or target" if self.both_directions else "the same source"
 
     @cached_property

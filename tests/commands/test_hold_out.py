@@ -147,8 +147,8 @@ def test_both_directions_and_then_each(warm: Warm, tmp_path: Path, monkeypatch: 
     learned, onward, back = (build.corpus(options(Path(run)).dataset).splits() for run in ("both", "zh", "en"))
     for name in ("validation", "test"):
         cut = [*learned[name]]
-        assert cut == [*onward[name]] == [Pair(source, target) for target, source in back[name]]
-        assert not {*cut, *(Pair(target, source) for source, target in cut)} & {*learned["train"]}
+        assert cut == [*onward[name]] == [pair.exchanged for pair in back[name]]
+        assert not {*cut, *(pair.exchanged for pair in cut)} & {*learned["train"]}
 
 
 def test_a_student_learns_from_translations_of_its_training_text(warm: Warm, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def different(text: list[Pair]) -> set[Pair]:
 
 def exchanged(text: Iterable[Pair]) -> list[Pair]:
     """The pairs with source and target exchanged."""
-    return [Pair(target, source) for source, target in text]
+    return [each.exchanged for each in text]
 
 
 @given(

@@ -113,10 +113,10 @@ def test_derived_pairs_do_not_change_the_tokenizer(tmp_path: Path, kind: str) ->
     one, both, more = (run(split, tmp_path, **options) for split in (text, BothDirections(text), distilled))
     assert one.tokenizers.source.model == both.tokenizers.source.model == more.tokenizers.source.model
     count = len(text.pairs)
-    sides = [[ids.tolist() for ids in map(side.__getitem__, range(len(side)))] for side in both.store[:2]]
-    assert sides[0] == sides[1][count:] + sides[1][:count]
-    sides = [[ids.tolist() for ids in map(side.__getitem__, range(len(side)))] for side in more.store[:2]]
-    assert sides[0][:count] == sides[0][count:] == sides[1][count:] != sides[1][:count]
+    source, target = ([side[i].tolist() for i in range(2 * count)] for side in both.store[:2])
+    assert source == target[count:] + target[:count]
+    source, target = ([side[i].tolist() for i in range(2 * count)] for side in more.store[:2])
+    assert source[:count] == source[count:] == target[count:] != target[:count]
 
 
 def test_longest_counts_subwords_without_end_of_sentence(tmp_path: Path) -> None:
