@@ -12,6 +12,7 @@ from seq2seq.attention.distributions import Attention, Distribution, Distributio
 from seq2seq.attention.history import HistoryScore
 from seq2seq.attention.score_base import Score, ScoreSizes
 from seq2seq.runtime.products import Linear, linear
+from seq2seq.runtime.static_shapes import has_static_shapes
 
 
 class Rule(NamedTuple):
@@ -86,8 +87,7 @@ class AttentionLayer(nn.Module):
         else:
             scores = self.score(query, key)
         if self.score.location_based:  # there is a score for each possible position; this batch needs the first ones
-            assert scores.shape[-1] >= mask.shape[-1], f"{mask.shape[-1]} tokens, {scores.shape[-1]} positions"
-            scores = scores[..., : mask.shape[-1]]
+            scores = _first_positions(scores, mask.shape[-1])
         if self.score.heads > 1:
             query, step = (tensor.repeat_interleave(self.score.heads, dim=1) for tensor in (query, step))
         weights, log_probability = self.distribution(scores, mask.unsqueeze(1), query, step)
@@ -188,3 +188,18 @@ def _regroup(vectors: Float[Tensor, "rows_in steps_in width"], rows: int) -> Flo
     The hypotheses of a sentence are adjacent rows. As one row they attend to their sentence's one memory.
     """
     return vectors.reshape(rows, -1, vectors.shape[-1])
+
+
+def _first_positions(
+    scores: Float[Tensor, "batch target positions"], count: int
+) -> Float[Tensor, "batch target source"]:
+    """The scores of the first positions.
+
+    Only with static shapes can a batch have more positions than the rule scores: both sides are padded to one length,
+    and a target can be longer than every source. All of these are padding, and any score will do.
+    """
+    missing = count - scores.shape[-1]
+    if missing <= 0:
+        return scores[..., :count]
+    assert has_static_shapes(scores), f"{count} tokens, {scores.shape[-1]} positions"
+    return nn.functional.pad(scores, (0, missing))

@@ -9,11 +9,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.attention.distributions import Hard, HardOptions
+from seq2seq.attention.scores import SCORES
 from seq2seq.nn.model import Model
 from seq2seq.runtime.static_shapes import static_shapes
 from seq2seq.text.batches import LENGTH_MULTIPLE, Batch, collate, plan
 from seq2seq.text.epochs import Epochs
-from seq2seq.text.store import Sequences, Store
+from seq2seq.text.store import Filtered, Sequences, Store
 from seq2seq.text.tokenizer import BOS, PAD
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.objective import Objective, batch_loss
@@ -27,8 +28,8 @@ from seq2seq.training.static_step import (
     static_updates,
 )
 from seq2seq.training.step import updates
-from tests.support.static import padded, store
-from tests.support.tiny import EVERYWHERE, POSITIONS, tiny_model
+from tests.support.static import padded, sequences, store
+from tests.support.tiny import EVERYWHERE, PLACES, POSITIONS, SOURCE_VOCABULARY, TARGET_VOCABULARY, tiny_model
 
 SIZE = 40
 SCHEDULE = Schedule(peak=0.01, warmup=2, total=20, decay="linear")
@@ -100,6 +101,25 @@ def test_loss_and_gradients_are_the_plain_forms(place: str, rule: str, distribut
     plain = gradients(model, collate(store(), np.array(indices)))
     with static_shapes():
         static = gradients(model, StaticBatch.from_ids(padded(indices).ids))
+    for one, other in zip(static, plain, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("rule", [name for name, score in SCORES.items() if score.location_based])
+@pytest.mark.parametrize("place", [*PLACES, "self_attention"])
+def test_targets_can_be_longer_than_what_a_location_based_rule_scores(place: str, rule: str) -> None:
+    """Both sides are padded to one length, so a source has positions of padding that the rule has no score for."""
+    model = tiny_model(place, rule).double().train()
+    lengths = [3, POSITIONS - 1, 0], [POSITIONS + 5, 2, POSITIONS + 1]
+    text = Store(
+        sequences(SOURCE_VOCABULARY, lengths[0], 1), sequences(TARGET_VOCABULARY, lengths[1], 2), Filtered(0, 0)
+    )
+    indices = np.arange(3)
+    plain = gradients(model, collate(text, indices))
+    host = collate_static(text, indices, size=100, unit="tokens", multiple=1, pin=False)
+    assert host.bucket.length > POSITIONS
+    with static_shapes():
+        static = gradients(model, StaticBatch.from_ids(host.ids))
     for one, other in zip(static, plain, strict=True):
         torch.testing.assert_close(one, other)
 
