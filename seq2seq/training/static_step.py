@@ -160,7 +160,9 @@ class StaticStep:
         with static_shapes(), products(self.precision, self.device):
             objective = self.objective._replace(gold_share=self.gold_share)
             loss = batch_loss(self.model, StaticBatch.from_ids(ids, links), objective)
-            (loss.smoothed / self.tokens).backward()
+            gradients = torch.autograd.grad(loss.smoothed / self.tokens, self.parameters, allow_unused=True)
+        used = [pair for pair in zip(self.gradients, gradients, strict=True) if pair[1] is not None]
+        torch._foreach_add_(*map(list, zip(*used, strict=True)))  # one kernel; `backward` has one for each parameter
         self.losses += torch.stack([value.detach() for value in loss])
 
     def update(self, learning_rate: float) -> tuple[StepLoss, Tensor, Tensor]:
