@@ -18,7 +18,6 @@ from seq2seq.evaluation.teacher_forcing import format_perplexity
 from seq2seq.runtime import distributed
 from seq2seq.training.step import Update
 
-Number = torch.Tensor | float
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", TqdmWarning)  # without ipywidgets, a notebook has a bar of text
     from tqdm.auto import tqdm as auto_tqdm
@@ -37,6 +36,12 @@ On free cores threads use 0.99 and more, since they spin while they wait. If ano
 
 EARLY_WARNING = 10.0
 """Seconds of training without a log line after which oversubscription is looked for."""
+
+MAX_PENDING = 1000
+"""Steps whose tensors are kept on the device until they are added to the sums. Reading them makes Python wait for it."""
+
+SUMS = ("loss", "likelihood", "guide", "tokens", "linked", "padding", "positions")
+"""The fields of `Sums` that a step adds to: its losses, and then its counts."""
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +68,9 @@ class Progress:
     ) -> None:
         self.scalars, self.total, self.steps_per_epoch = scalars, total, steps_per_epoch
         self.step, self.earlier = step, counts
-        since = counts.since
-        # Numbers at first, tensors on the device after the first step, so `add` does not wait for the device.
-        self.since: list[Number] = [since.loss, since.likelihood, since.guide]
-        self.since += [since.tokens, since.linked, since.padding, since.positions]
-        self.skipped: list[Number] = [counts.skipped, counts.skipped_in_a_row]
-        self.seconds = since.seconds
+        self.since, self.seconds = counts.since, counts.since.seconds
+        self.skipped, self.skipped_in_a_row = counts.skipped, counts.skipped_in_a_row
+        self.pending: list[Update] = []
         self.threads, self.cpu_seconds, self.warned = threads, 0.0, False
         self.make_bar = bar or partial(tqdm, disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
@@ -86,37 +88,41 @@ class Progress:
     def add(self, update: Update) -> None:
         """Adds a step to the sums. Does not wait for the device."""
         self.step = update.step
-        values: list[Number] = [*update.loss, update.tokens, update.linked, update.padding, update.positions]
-        finite = update.finite
-        self.since = [total + torch.where(finite, value, 0) for total, value in zip(self.since, values, strict=True)]
-        skipped = (~update.finite).long()
-        self.skipped = [self.skipped[0] + skipped, (self.skipped[1] + skipped) * skipped]
+        self.pending.append(update)
+        if len(self.pending) == MAX_PENDING:
+            self._sum_pending()
         self.bar.update()
         if time.perf_counter() - self.started > EARLY_WARNING:  # the first log line may be minutes away
             self.pause()
             self.resume()
             self._warn_of_oversubscription()
 
+    def _sum_pending(self) -> None:
+        """Adds the pending steps to the sums. Waits for the device."""
+        if not self.pending:
+            return
+        losses = torch.stack([torch.stack(update.loss) for update in self.pending]).tolist()
+        all_finite = torch.stack([update.finite for update in self.pending]).tolist()
+        since = self.since.model_dump()
+        for update, loss, finite in zip(self.pending, losses, all_finite, strict=True):
+            self.skipped += not finite
+            self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
+            if finite:
+                counts = update.tokens, update.linked, update.padding, update.positions
+                for name, value in zip(SUMS, (*loss, *counts), strict=True):
+                    since[name] += value
+        self.since = Sums(**since)
+        self.pending.clear()
+
     def counts(self) -> Counts:
         """The counts and sums up to the current step. Waits for the device."""
-        loss, likelihood, guide = map(float, self.since[:3])
-        tokens, linked, padding, positions = map(int, self.since[3:])
-        skipped, in_a_row = map(int, self.skipped)
+        self._sum_pending()
         return Counts(
             tokens=self.earlier.tokens,
             seconds=self.earlier.seconds,
-            since=Sums(
-                loss=loss,
-                likelihood=likelihood,
-                guide=guide,
-                tokens=tokens,
-                linked=linked,
-                padding=padding,
-                positions=positions,
-                seconds=self.seconds,
-            ),
-            skipped=skipped,
-            skipped_in_a_row=in_a_row,
+            since=self.since.model_copy(update={"seconds": self.seconds}),
+            skipped=self.skipped,
+            skipped_in_a_row=self.skipped_in_a_row,
         )
 
     def write_line(self, *, learning_rate: float, gradient_norm: torch.Tensor) -> None:
@@ -139,7 +145,7 @@ class Progress:
         if since.linked:
             values["guide"] = since.guide / since.linked
         self.earlier = Counts(tokens=counts.tokens + since.tokens, seconds=values["seconds"])
-        self.since, self.seconds, self.cpu_seconds = [0.0, 0.0, 0.0, 0, 0, 0, 0], 0.0, 0.0
+        self.since, self.seconds, self.cpu_seconds = Sums(), 0.0, 0.0
         self.bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         seconds_left = self.earlier.seconds / self.step * (self.total - self.step)
