@@ -71,7 +71,7 @@ class Additive(TanhSum):
     def forward(
         self, query: Float[Tensor, "batch target query"], key: Float[Tensor, "batch source hidden"]
     ) -> Float[Tensor, "batch target source"]:
-        return tanh_dot(self.query(query), key, self.v.weight[0])
+        return tanh_dot(self.query(query), key, self.v.weight.squeeze(0))
 
 
 class LuongDot(Score):

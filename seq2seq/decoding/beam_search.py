@@ -106,10 +106,10 @@ def beam_search(
         ending = stops & np.isfinite(best)
         ending[:, size:] = False
         scores = []
-        for index, *values in zip(
-            ending.nonzero()[0], row[ending], token[ending], best[ending], is_end[ending], strict=True
+        columns = ending.nonzero()[0], row[ending], token[ending], best[ending], is_end[ending]
+        for index, end_row, end_token, log_probability, complete in zip(
+            *(column.tolist() for column in columns), strict=True
         ):
-            end_row, end_token, log_probability, complete = (value.item() for value in values)
             score = log_probability / divisor
             if coverage is not None:
                 score += coverage.of_row(end_row, sentences[index])

@@ -43,4 +43,4 @@ def loop_cell(
     if isinstance(cell, nn.LSTMCell):
         return DeferredGradLSTMCell(cell, mask, like=like)
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return cell if is_traced else DeferredGradGRUCell(cell, mask)
+    return cell if is_traced else DeferredGradGRUCell(cell, mask, fused=like.is_cuda)

@@ -15,6 +15,9 @@ from torch.autograd.function import once_differentiable
 from seq2seq.nn.gru_step import next_state, step_backward
 from seq2seq.runtime.products import add_product, factor, product, row_factor
 
+fused_gru = torch.ops.aten._thnn_fused_gru_cell
+fused_gru_backward = torch.ops.aten._thnn_fused_gru_cell_backward
+
 
 class DeferredGradGRUCell:
     """`nn.GRUCell` for a loop with other operations between its steps, such as attention.
@@ -23,21 +26,28 @@ class DeferredGradGRUCell:
     next backward pass adds them to the gradients of the weights.
     """
 
-    def __init__(self, cell: nn.GRUCell, mask: Float[Tensor, "batch hidden"] | None = None) -> None:
-        """With a mask, the products of states read `mask * state` (see `seq2seq.nn.dropout.RecurrentDropout`)."""
+    def __init__(
+        self, cell: nn.GRUCell, mask: Float[Tensor, "batch hidden"] | None = None, *, fused: bool = False
+    ) -> None:
+        """With a mask, the products of states read `mask * state` (see `seq2seq.nn.dropout.RecurrentDropout`).
+
+        `fused` is for a GPU: all of a step but its products is one kernel of PyTorch's.
+        """
         self._mask = mask
         self._steps: list[tuple[Tensor, ...]] = []
+        self._step: type[_FusedStep | _Step] = _FusedStep if fused else _Step
         weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
         self._weights = [weight.detach() for weight in weights]
-        self._weights[:2] = map(factor, self._weights[:2])
-        self._weights += [weight.t().contiguous() for weight in self._weights[:2]]
+        if not fused:
+            self._weights[:2] = map(factor, self._weights[:2])
+            self._weights += [weight.t().contiguous() for weight in self._weights[:2]]
         self._weights_node = _Weights.apply(self._steps, *weights)  # type: ignore[no-untyped-call]
 
     def __call__(
         self, inputs: Float[Tensor, "batch input"], state: Float[Tensor, "batch hidden"]
     ) -> Float[Tensor, "batch hidden"]:
         """The next state (see `seq2seq/nn/gru_step.py`)."""
-        return _Step.apply(  # type: ignore[no-untyped-call]
+        return self._step.apply(  # type: ignore[no-untyped-call]
             inputs, state, self._weights_node, self._weights, self._steps, self._mask
         )
 
@@ -91,6 +101,40 @@ class _Step(torch.autograd.Function):
         return grad_inputs, grad_state, None, None, None, None
 
 
+class _FusedStep(torch.autograd.Function):
+    """`_Step` on a GPU, where the number of kernels counts: three forward and three backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        state: Tensor,
+        weights_node: Tensor,
+        weights: list[Tensor],
+        steps: list[Any],
+        mask: Tensor | None,
+    ) -> Tensor:
+        input_weight, state_weight, *biases = weights
+        read = state if mask is None else state * mask
+        next_hidden, workspace = fused_gru(inputs @ input_weight.t(), read @ state_weight.t(), state, *biases)
+        ctx.save_for_backward(inputs, read, workspace, mask)
+        ctx.weights, ctx.steps = weights, steps
+        return next_hidden
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, read, workspace, mask = ctx.saved_tensors
+        grad_input_gates, grad_state_gates, grad_state, *_ = fused_gru_backward(gradient, workspace, False)
+        ctx.steps.append((inputs, read, grad_input_gates, grad_state_gates))
+        input_weight, state_weight, *_ = ctx.weights
+        if mask is None:
+            torch.addmm(grad_state, grad_state_gates, state_weight, out=grad_state)
+        else:
+            grad_state.addcmul_(grad_state_gates @ state_weight, mask)
+        return grad_input_gates @ input_weight, grad_state, None, None, None, None
+
+
 class _Weights(torch.autograd.Function):
     """Gradients of the weights. The result is a dummy input of every step, so autograd runs this backward pass last."""
 
@@ -104,8 +148,11 @@ class _Weights(torch.autograd.Function):
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.steps:  # the loss depends on no step
             return None, *(torch.zeros_like(weight) for weight in ctx.weights)
-        inputs, states, grad_buffer = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
+        inputs, states, grad_buffer, *others = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
         ctx.steps.clear()
+        if others:  # of `_FusedStep`
+            by_input, by_state = grad_buffer, *others
+            return None, by_input.t() @ inputs, by_state.t() @ states, by_input.sum(dim=0), by_state.sum(dim=0)
         width, sums, grads = states.shape[1], grad_buffer.sum(dim=0), row_factor(grad_buffer)
         grad_input_weight = product(grads[:, : 3 * width].t(), row_factor(inputs)).roll(-width, 0)
         grad_state_weight = product(grads[:, width:].t(), row_factor(states))

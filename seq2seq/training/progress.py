@@ -38,7 +38,7 @@ EARLY_WARNING = 10.0
 """Seconds of training without a log line after which oversubscription is looked for."""
 
 MAX_PENDING = 1000
-"""Steps whose tensors are kept on the device until they are added to the sums. Reading them makes Python wait for it."""
+"""Steps whose tensors are kept on the device until they are added to the sums: to read them, Python waits for it."""
 
 SUMS = ("loss", "likelihood", "guide", "tokens", "linked", "padding", "positions")
 """The fields of `Sums` that a step adds to: its losses, and then its counts."""

@@ -175,6 +175,40 @@ def test_recurrent_dropout_of_steps_with_something_between_them() -> None:
     same(cell, cell, *([in_loop(step, inputs, start)] for step in steps), [inputs, start])
 
 
+def fused_gru(
+    input_gates: Tensor, state_gates: Tensor, state: Tensor, input_bias: Tensor, state_bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What PyTorch's kernel computes on a GPU: the next state, and r, z, n, h and `U_n h + c_n`."""
+    input_parts, state_parts = (input_gates + input_bias).chunk(3, 1), (state_gates + state_bias).chunk(3, 1)
+    reset, update = ((one + other).sigmoid() for one, other in zip(input_parts[:2], state_parts[:2], strict=True))
+    candidate = (input_parts[2] + reset * state_parts[2]).tanh()
+    after = candidate + update * (state - candidate)
+    return after, torch.cat((reset, update, candidate, state, state_parts[2]), 1)
+
+
+def fused_gru_backward(gradient: Tensor, workspace: Tensor, has_bias: bool) -> tuple[Tensor | None, ...]:
+    assert not has_bias
+    reset, update, candidate, state, product = workspace.chunk(5, 1)
+    by_candidate = gradient * (1 - update) * (1 - candidate**2)
+    by_reset = by_candidate * product * reset * (1 - reset)
+    by_update = gradient * (state - candidate) * update * (1 - update)
+    by_input = torch.cat((by_reset, by_update, by_candidate), 1)
+    return by_input, torch.cat((by_reset, by_update, by_candidate * reset), 1), gradient * update, None, None
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_steps_with_the_kernel_of_a_gpu_are_those_of_a_cell(dropout: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seq2seq.nn.deferred_gradients.fused_gru", fused_gru)
+    monkeypatch.setattr("seq2seq.nn.deferred_gradients.fused_gru_backward", fused_gru_backward)
+    torch.manual_seed(1)
+    cell = nn.GRUCell(INPUT, HIDDEN).double()
+    inputs, start = vectors(BATCH, STEPS, INPUT), vectors(BATCH, HIDDEN)
+    mask = RecurrentDropout(dropout)(start)
+    plain = cell if mask is None else partial(masked_step, cell, mask=mask)
+    steps = DeferredGradGRUCell(cell, mask, fused=True), plain
+    same(cell, cell, *([in_loop(step, inputs, start)] for step in steps), [inputs, start])
+
+
 def test_recurrent_dropout_is_for_training() -> None:
     gru, inputs = GRU(INPUT, HIDDEN, recurrent_dropout=0.5), torch.randn(BATCH, STEPS, INPUT)
     with torch.no_grad():
