@@ -43,7 +43,9 @@ class CudaGraphs:
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self._graphs.values())).pool() if self._graphs else None
         try:
-            with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
+            # With "thread_local", another thread may use the GPU meanwhile, such as one that translates.
+            stream = torch.cuda.current_stream()
+            with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
                 function()
         except torch.OutOfMemoryError:
             raise
