@@ -12,11 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from seq2seq.nn.fused_gru import fused_gru, fused_gru_backward
 from seq2seq.nn.gru_step import next_state, step_backward
 from seq2seq.runtime.products import add_product, factor, product, row_factor
-
-fused_gru = torch.ops.aten._thnn_fused_gru_cell
-fused_gru_backward = torch.ops.aten._thnn_fused_gru_cell_backward
 
 
 class DeferredGradGRUCell:

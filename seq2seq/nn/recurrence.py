@@ -1,4 +1,4 @@
-"""GRUs over time: our own loop for training on a CPU, PyTorch's for search and validation, cuDNN's on a GPU.
+"""GRUs over time: our own loop for training, PyTorch's for search and validation, cuDNN's for one direction on a GPU.
 
 In training on a CPU the cost of a loop is its number of small operations more than its arithmetic. PyTorch's loop
 records each operation of each step, and adds to the gradient of each weight at each step. Ours has a few operations for
@@ -7,7 +7,8 @@ Values and gradients equal PyTorch's up to rounding. Gradients overwrite the val
 backward pass can run only once; PyTorch raises an error on a second call. Without gradients PyTorch's loop is faster.
 
 Packed sequences, PyTorch's way to skip padding, need the lengths on the CPU, so on a GPU Python would wait for the
-device in each batch. PyTorch's loop and cuDNN's run each direction over padded sentences instead.
+device in each batch. PyTorch's loop and cuDNN's run each direction over padded sentences instead. On a GPU our own loop
+is that of `seq2seq/nn/fused_gru.py`; cuDNN's trains what has one direction and no recurrent dropout.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from torch.autograd.function import once_differentiable
 from torch.backends.cudnn import rnn as cudnn
 
 from seq2seq.nn.dropout import RecurrentDropout
+from seq2seq.nn.fused_gru import FusedLayer
 from seq2seq.nn.gru_step import next_state, step_backward
 from seq2seq.runtime.products import add_product, factor, product, row_factor
 from seq2seq.runtime.static_shapes import has_static_shapes
@@ -41,7 +43,7 @@ class RecurrentLayers(nn.RNNBase):
         """`hidden_size` is the width of one direction. `dropout` acts between layers.
 
         With `recurrent_dropout`, the products `U h` of a step read `m * h` in place of the state h, where m is one mask
-        for all steps of a sentence, layer and direction. Our own loop computes it on a GPU, too.
+        for all steps of a sentence, layer and direction.
         """
         dropout = dropout if layers > 1 else 0.0  # PyTorch warns about dropout with one layer
         options: dict[str, Any] = {"dropout": dropout, "bidirectional": bidirectional, "batch_first": True}
@@ -80,8 +82,10 @@ class GRU(RecurrentLayers, nn.GRU):
         if state is None:
             state = inputs.new_zeros(self.num_layers * directions, inputs.shape[0], self.hidden_size)
         masks = self.recurrent_dropout(state)
-        if masks is None and (has_static_shapes(inputs) or not torch.is_grad_enabled()):
+        runs_in_cudnn = has_static_shapes(inputs) and not self.bidirectional
+        if masks is None and (runs_in_cudnn or not torch.is_grad_enabled()):
             return self._forward_padded(inputs, state, mask)
+        loop = FusedLayer if inputs.is_cuda else _Layer
         inputs, padding = inputs.transpose(0, 1), None if mask is None else ~mask.t().unsqueeze(2)
         ends = []
         for layer, initial in enumerate(state.split(directions)):
@@ -90,7 +94,7 @@ class GRU(RecurrentLayers, nn.GRU):
             if padding is not None:
                 inputs = inputs.masked_fill(padding, 0.0)
             layer_weights = zip(*self.all_weights[layer * directions : (layer + 1) * directions], strict=True)
-            states = _Layer.apply(  # type: ignore[no-untyped-call]
+            states = loop.apply(  # type: ignore[no-untyped-call]
                 self._stack_directions(inputs),
                 initial,
                 *map(_stack_weights, layer_weights),
@@ -107,7 +111,7 @@ class GRU(RecurrentLayers, nn.GRU):
         return torch.stack((steps, steps.flip(0))) if self.bidirectional else steps.unsqueeze(0)
 
     def _forward_padded(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """`forward` with static shapes: each layer and direction by PyTorch's loop (cuDNN's on a GPU), with padding.
+        """`forward` by PyTorch's loop (cuDNN's on a GPU), for each layer and direction, over sentences with padding.
 
         The second direction reads each sentence reversed within its length. So both directions read padding last, and
         no state of a token depends on it.
@@ -123,11 +127,11 @@ class GRU(RecurrentLayers, nn.GRU):
             outputs = []
             for direction in range(directions):
                 index = layer * directions + direction
-                ordered = inputs if direction == 0 else _Permute.apply(inputs, reverse)  # type: ignore[no-untyped-call]
+                ordered = inputs if direction == 0 else _permute(inputs, reverse)
                 initial, weights = state[index : index + 1].contiguous(), list[Tensor](self.all_weights[index])
                 states, end = torch.gru(ordered, initial, weights, True, 1, 0.0, self.training, False, True)
                 final.append(end[0] if is_last is None else (states * is_last.unsqueeze(2)).sum(dim=1))
-                outputs.append(states if direction == 0 else _Permute.apply(states, reverse))  # type: ignore[no-untyped-call]
+                outputs.append(states if direction == 0 else _permute(states, reverse))
             inputs = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
             if mask is not None:
                 inputs = inputs * mask.unsqueeze(2)
@@ -168,21 +172,9 @@ def _reverse_order(inputs: Tensor, mask: Tensor | None) -> Tensor:
     return torch.where(position <= last, last - position, position)
 
 
-class _Permute(torch.autograd.Function):
-    """Puts steps into another order. `index` (batch, steps) exchanges pairs of steps, so it is its own inverse.
-
-    The backward pass of PyTorch's `gather` is a sum whose order is not fixed on a GPU. Here it is another `gather`.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, steps: Tensor, index: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
-        return steps.gather(1, index.unsqueeze(2).expand_as(steps))
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (index,) = ctx.saved_tensors
-        return gradient.gather(1, index.unsqueeze(2).expand_as(gradient)), None
+def _permute(steps: Tensor, index: Tensor) -> Tensor:
+    """The steps in another order. `index` is (batch, steps)."""
+    return steps.gather(1, index.unsqueeze(2).expand_as(steps))
 
 
 class _Layer(torch.autograd.Function):

@@ -13,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell, DeferredGradLinear
 from seq2seq.nn.dropout import RecurrentDropout
-from seq2seq.nn.recurrence import GRU
+from seq2seq.nn.fused_gru import FusedLayer
+from seq2seq.nn.recurrence import GRU, _Layer
 from seq2seq.runtime.static_shapes import static_shapes
 
 INPUT, HIDDEN, STEPS = 5, 3, 6
@@ -175,10 +176,9 @@ def test_recurrent_dropout_of_steps_with_something_between_them() -> None:
     same(cell, cell, *([in_loop(step, inputs, start)] for step in steps), [inputs, start])
 
 
-def fused_gru(
-    input_gates: Tensor, state_gates: Tensor, state: Tensor, input_bias: Tensor, state_bias: Tensor
-) -> tuple[Tensor, Tensor]:
+def fused_gru(input_gates: Tensor, state_gates: Tensor, state: Tensor, *biases: Tensor) -> tuple[Tensor, Tensor]:
     """What PyTorch's kernel computes on a GPU: the next state, and r, z, n, h and `U_n h + c_n`."""
+    input_bias, state_bias = biases or (0.0, 0.0)
     input_parts, state_parts = (input_gates + input_bias).chunk(3, 1), (state_gates + state_bias).chunk(3, 1)
     reset, update = ((one + other).sigmoid() for one, other in zip(input_parts[:2], state_parts[:2], strict=True))
     candidate = (input_parts[2] + reset * state_parts[2]).tanh()
@@ -207,6 +207,26 @@ def test_steps_with_the_kernel_of_a_gpu_are_those_of_a_cell(dropout: float, monk
     plain = cell if mask is None else partial(masked_step, cell, mask=mask)
     steps = DeferredGradGRUCell(cell, mask, fused=True), plain
     same(cell, cell, *([in_loop(step, inputs, start)] for step in steps), [inputs, start])
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("masked", [False, True])
+@many
+def test_layers_with_the_kernel_of_a_gpu_are_those_of_a_cpu(
+    layers: int, bidirectional: bool, masked: bool, dropout: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seq2seq.nn.fused_gru.fused_gru", fused_gru)
+    monkeypatch.setattr("seq2seq.nn.fused_gru.fused_gru_backward", fused_gru_backward)
+    torch.manual_seed(1)
+    gru = GRU(INPUT, HIDDEN, layers=layers, bidirectional=bidirectional, recurrent_dropout=dropout).double()
+    inputs, state = vectors(BATCH, STEPS, INPUT), vectors(layers * (1 + bidirectional), BATCH, HIDDEN)
+    mask = torch.arange(STEPS) < torch.tensor(LENGTHS).unsqueeze(1) if masked else None
+    results = []
+    for loop in (FusedLayer, _Layer):
+        torch.manual_seed(2)
+        monkeypatch.setattr("seq2seq.nn.recurrence._Layer", loop)
+        results.append(list(gru(inputs, state, mask)))
+    same(gru, gru, *results, [inputs, state])
 
 
 def test_recurrent_dropout_is_for_training() -> None:
