@@ -146,11 +146,12 @@ class _Weights(torch.autograd.Function):
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.steps:  # the loss depends on no step
             return None, *(torch.zeros_like(weight) for weight in ctx.weights)
-        inputs, states, grad_buffer, *others = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
+        inputs, states, *grad_gates = (torch.cat(tensors) for tensors in zip(*ctx.steps, strict=True))
         ctx.steps.clear()
-        if others:  # of `_FusedStep`
-            by_input, by_state = grad_buffer, *others
+        if len(grad_gates) == 2:  # of `_FusedStep`
+            by_input, by_state = grad_gates
             return None, by_input.t() @ inputs, by_state.t() @ states, by_input.sum(dim=0), by_state.sum(dim=0)
+        (grad_buffer,) = grad_gates
         width, sums, grads = states.shape[1], grad_buffer.sum(dim=0), row_factor(grad_buffer)
         grad_input_weight = product(grads[:, : 3 * width].t(), row_factor(inputs)).roll(-width, 0)
         grad_state_weight = product(grads[:, width:].t(), row_factor(states))

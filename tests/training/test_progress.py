@@ -69,6 +69,27 @@ def test_another_process_takes_over_to_the_bit(cut: int) -> None:
     assert other.seconds > 0
 
 
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_sums_are_the_same_however_many_steps_are_pending(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    updates = [update(step, finite=step not in (2, 5, 6)) for step in range(1, 10)]
+    expected, wanted = lines(updates, every=7)
+    monkeypatch.setattr("seq2seq.training.progress.MAX_PENDING", most)
+    points, counts = lines(updates, every=7)
+    assert points == expected
+    assert counts.since.model_copy(update={"seconds": 0.0}) == wanted.since.model_copy(update={"seconds": 0.0})
+    assert (counts.skipped, counts.skipped_in_a_row) == (3, 0)
+
+
+def test_adding_a_step_reads_no_tensor() -> None:
+    """A tensor on the device "meta" has no value, so reading it is an error."""
+    pending = update(1)
+    moved = StepLoss(*(value.to("meta") for value in pending.loss))
+    with Progress(lambda *_: None, total=9, steps_per_epoch=4, step=0, counts=Counts(), threads=0) as progress:
+        progress.add(pending._replace(loss=moved, finite=pending.finite.to("meta")))
+        with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+            progress.counts()
+
+
 def test_skipped_steps_are_counted_and_add_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     points, counts = lines([update(step, finite=step == 1) for step in (1, 2, 3)], every=3)
