@@ -101,7 +101,7 @@ class Progress:
         """Adds the pending steps to the sums. Waits for the device."""
         if not self.pending:
             return
-        losses = torch.stack([torch.stack(update.loss) for update in self.pending]).tolist()
+        losses = torch.stack([value for update in self.pending for value in update.loss]).view(-1, 3).tolist()
         all_finite = torch.stack([update.finite for update in self.pending]).tolist()
         since = self.since.model_dump()
         for update, loss, finite in zip(self.pending, losses, all_finite, strict=True):
