@@ -173,7 +173,8 @@ def _log_validation(title: str, values: Mapping[str, float], *, best: bool) -> N
 
 def _check_finite(update: Update, progress: Progress) -> None:
     """Raises DivergenceError after `MAX_SKIPPED` skipped steps in a row: training will not recover."""
-    skipped = progress.counts().skipped_in_a_row
+    progress.sum_pending()
+    skipped = progress.skipped_in_a_row
     if skipped >= MAX_SKIPPED:
         raise DivergenceError(
             f"step {update.step}: training diverged: in {skipped} steps in a row the loss or its gradient was infinite "

@@ -68,7 +68,7 @@ class Progress:
     ) -> None:
         self.scalars, self.total, self.steps_per_epoch = scalars, total, steps_per_epoch
         self.step, self.earlier = step, counts
-        self.since, self.seconds = counts.since, counts.since.seconds
+        self.since, self.seconds = counts.since.model_dump(include=set(SUMS)), counts.since.seconds
         self.skipped, self.skipped_in_a_row = counts.skipped, counts.skipped_in_a_row
         self.pending: list[Update] = []
         self.threads, self.cpu_seconds, self.warned = threads, 0.0, False
@@ -90,37 +90,35 @@ class Progress:
         self.step = update.step
         self.pending.append(update)
         if len(self.pending) == MAX_PENDING:
-            self._sum_pending()
+            self.sum_pending()
         self.bar.update()
         if time.perf_counter() - self.started > EARLY_WARNING:  # the first log line may be minutes away
             self.pause()
             self.resume()
             self._warn_of_oversubscription()
 
-    def _sum_pending(self) -> None:
+    def sum_pending(self) -> None:
         """Adds the pending steps to the sums. Waits for the device."""
         if not self.pending:
             return
         losses = torch.stack([value for update in self.pending for value in update.loss]).view(-1, 3).tolist()
         all_finite = torch.stack([update.finite for update in self.pending]).tolist()
-        since = self.since.model_dump()
         for update, loss, finite in zip(self.pending, losses, all_finite, strict=True):
             self.skipped += not finite
             self.skipped_in_a_row = 0 if finite else self.skipped_in_a_row + 1
             if finite:
                 counts = update.tokens, update.linked, update.padding, update.positions
                 for name, value in zip(SUMS, (*loss, *counts), strict=True):
-                    since[name] += value
-        self.since = Sums(**since)
+                    self.since[name] += value
         self.pending.clear()
 
     def counts(self) -> Counts:
         """The counts and sums up to the current step. Waits for the device."""
-        self._sum_pending()
+        self.sum_pending()
         return Counts(
             tokens=self.earlier.tokens,
             seconds=self.earlier.seconds,
-            since=self.since.model_copy(update={"seconds": self.seconds}),
+            since=Sums(**self.since, seconds=self.seconds),
             skipped=self.skipped,
             skipped_in_a_row=self.skipped_in_a_row,
         )
@@ -145,7 +143,7 @@ class Progress:
         if since.linked:
             values["guide"] = since.guide / since.linked
         self.earlier = Counts(tokens=counts.tokens + since.tokens, seconds=values["seconds"])
-        self.since, self.seconds, self.cpu_seconds = Sums(), 0.0, 0.0
+        self.since, self.seconds, self.cpu_seconds = dict.fromkeys(SUMS, 0), 0.0, 0.0
         self.bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         seconds_left = self.earlier.seconds / self.step * (self.total - self.step)

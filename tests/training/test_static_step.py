@@ -21,6 +21,7 @@ from seq2seq.training.objective import Objective, batch_loss
 from seq2seq.training.optimizer import make_optimizer
 from seq2seq.training.static_step import (
     Bucket,
+    HostBatch,
     StaticBatch,
     StaticStep,
     bucket,
@@ -39,6 +40,15 @@ def gradients(model: Model, batch: Batch | StaticBatch) -> list[torch.Tensor]:
     loss = batch_loss(model, batch, Objective(0.1))
     found = torch.autograd.grad(loss.smoothed, list(model.parameters()), allow_unused=True)
     return [*loss, *(torch.zeros(()) if gradient is None else gradient for gradient in found)]
+
+
+def assert_same_gradients(model: Model, batch: Batch, host: HostBatch) -> None:
+    """The losses and gradients of a batch are those of its static form."""
+    plain = gradients(model, batch)
+    with static_shapes():
+        static = gradients(model, StaticBatch.from_ids(host.ids))
+    for one, other in zip(static, plain, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 # --- batches ----------------------------------------------------------------------------------------------------------
@@ -98,11 +108,7 @@ def test_loss_and_gradients_are_the_plain_forms(place: str, rule: str, distribut
             module.options = HardOptions("straight_through", temperature=0.7, soft=0.0)
     model.train()
     indices = [3, 11, 7, 20]
-    plain = gradients(model, collate(store(), np.array(indices)))
-    with static_shapes():
-        static = gradients(model, StaticBatch.from_ids(padded(indices).ids))
-    for one, other in zip(static, plain, strict=True):
-        torch.testing.assert_close(one, other)
+    assert_same_gradients(model, collate(store(), np.array(indices)), padded(indices))
 
 
 @pytest.mark.parametrize("rule", [name for name, score in SCORES.items() if score.location_based])
@@ -115,13 +121,9 @@ def test_targets_can_be_longer_than_what_a_location_based_rule_scores(place: str
         sequences(SOURCE_VOCABULARY, lengths[0], 1), sequences(TARGET_VOCABULARY, lengths[1], 2), Filtered(0, 0)
     )
     indices = np.arange(3)
-    plain = gradients(model, collate(text, indices))
     host = collate_static(text, indices, size=100, unit="tokens", multiple=1, pin=False)
     assert host.bucket.length > POSITIONS
-    with static_shapes():
-        static = gradients(model, StaticBatch.from_ids(host.ids))
-    for one, other in zip(static, plain, strict=True):
-        torch.testing.assert_close(one, other)
+    assert_same_gradients(model, collate(text, indices), host)
 
 
 def resampled(epoch: int) -> Store:
