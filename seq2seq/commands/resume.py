@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from seq2seq import checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
@@ -33,6 +35,7 @@ CHANGEABLE = (
     "training.keep_best",
     "training.save_every",
     "training.log_every",
+    "device.kind",
     "device.threads",
 )
 """Options that do not affect completed steps."""
@@ -189,6 +192,7 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     tensors = resumed.training.tensors
     load_tensors(run.model, run.optimizer, tensors if run.average is None else run.average.restore(tensors))
     log.info("resumed after step %d", resumed.step)
+    _warn_of_another_device(run.device, was_gpu="random.cuda" in tensors)
     configuration = run.configuration.model_dump(mode="json")
     if configuration != resumed.configuration:
         resumed = resumed._replace(configuration=configuration)
@@ -196,3 +200,10 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
             checkpoint.store(resumed, RunFolder(folder).last, keep=True)
             RunFolder(folder).results.unlink(missing_ok=True)
     return resumed
+
+
+def _warn_of_another_device(device: torch.device, *, was_gpu: bool) -> None:
+    """Logs a warning where a run changes between CPU and GPU: losses are rounded, and dropout drawn, in another way."""
+    if device.type != ("cuda" if was_gpu else "cpu"):
+        before, now = ("a GPU", "a CPU") if was_gpu else ("a CPU", "a GPU")
+        log.warning("trained on %s so far and on %s from here on: results differ from those of one device", before, now)

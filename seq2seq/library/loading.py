@@ -9,7 +9,7 @@ import torch
 
 from seq2seq.config import near
 from seq2seq.library.translator import Translator
-from seq2seq.runtime.device import DEVICES, device_of_kind, flushed_denormals
+from seq2seq.runtime.device import DEVICES, arithmetic_of_programs, device_of_kind
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.precision import PRECISIONS
 from seq2seq.trained_model import checkpoint_folder, load_on_device
@@ -36,7 +36,7 @@ def load(path: StrPath | Sequence[StrPath], *, device: str = "auto", precision: 
     torch_device = device_of_kind(device)
     if torch_device.type == "cuda":
         torch_device = torch.device("cuda", torch.cuda.current_device())  # each thread has its own current GPU
-    with flushed_denormals():
+    with arithmetic_of_programs():
         return Translator(load_on_device(folders, torch_device, precision=precision), *folders)
 
 

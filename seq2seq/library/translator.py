@@ -15,7 +15,7 @@ from seq2seq.library.attention_matrix import Matrix, with_matrix
 from seq2seq.library.inputs import SCORE_OPTIONS, SEARCH_OPTIONS, Pair, Prefix, ScoreOptions, SearchOptions
 from seq2seq.library.search_tree import SearchTree, check_has_tree
 from seq2seq.library.translation import Candidates, Translation
-from seq2seq.runtime.device import flushed_denormals
+from seq2seq.runtime.device import arithmetic_of_programs
 from seq2seq.runtime.errors import InputError
 from seq2seq.trained_model import TrainedModel, intervened
 
@@ -109,7 +109,7 @@ class Translator:
         translator = changed._with_options(options)
         check_has_tree(translator.options)
         line = inputs.text_line(text, "the sentence")
-        with flushed_denormals():
+        with arithmetic_of_programs():
             result = translator.search_tree(line, inputs.ids_of_prefix(translator, prefix, "the sentence"))
         if isinstance(result, decoding.TooLong):
             raise inputs.in_python(InputError(f"the sentence has {result}"))
@@ -175,7 +175,7 @@ class Translator:
         """The translation of each text; `name` describes the text with an index."""
         lines = [inputs.text_line(text, name(i)) for i, text in enumerate(texts)]
         starts = [inputs.ids_of_prefix(translator, next(prefixes), name(i)) for i in range(len(lines))]
-        with flushed_denormals():
+        with arithmetic_of_programs():
             results = translator(lines, starts)
         for i, result in enumerate(results):
             if isinstance(result, decoding.TooLong):
@@ -190,7 +190,7 @@ class Translator:
         if len(hypothesis.weights) == 0:  # of a blank text
             return ()
         source, target = self._ids(hypothesis)
-        with flushed_denormals():
+        with arithmetic_of_programs():
             (forced,) = force_targets(self._translator.model, self._device, [source], [target])
         return tuple(forced.log_probabilities[: len(hypothesis.weights)].tolist())
 
@@ -198,7 +198,7 @@ class Translator:
         if len(hypothesis.weights) == 0:  # of a blank text
             return ()
         pieces = self._translator.tokenizers.target.pieces
-        with flushed_denormals():
+        with arithmetic_of_programs():
             best = best_tokens(self._translator.model, self._device, *self._ids(hypothesis), number)
         rows = zip(best.tokens.tolist(), best.log_probabilities.tolist(), strict=True)
         candidates = tuple(tuple(zip(pieces(tokens), values, strict=True)) for tokens, values in rows)
@@ -221,7 +221,7 @@ class Translator:
             [inputs.text_line(pair[side], f"{name(i)}, {title}") for i, pair in enumerate(pairs)]
             for side, title in enumerate(("source", "target"))
         )
-        with flushed_denormals():
+        with arithmetic_of_programs():
             results = score_pairs(translator, sources, targets)
         for i, result in enumerate(results):
             if not isinstance(result, ScoredPair):

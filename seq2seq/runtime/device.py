@@ -10,6 +10,7 @@ import torch
 
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.precision import exact_products, restored_precision, set_precision
 
 THREADS = torch.get_num_threads()
 """PyTorch's default."""
@@ -64,7 +65,7 @@ def set_up_device(threads: int | None, *, deterministic: bool = False) -> None:
     _keep_freed_memory()
     # A saturated softmax gives many denormal numbers (below 1e-38), which are a hundred times as slow to compute with.
     torch.set_flush_denormal(True)
-    torch.backends.cudnn.allow_tf32 = False  # PyTorch's default for GRUs is True; see seq2seq.runtime.precision
+    set_precision("ieee")  # PyTorch's default for GRUs on a GPU is tf32
     if torch.cuda.is_available():
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
@@ -79,21 +80,27 @@ def restored_settings() -> Iterator[None]:
 
     They belong to the process, or to the thread, of whoever calls the library.
     """
-    threads, allow_tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    deterministic, generator = torch.get_deterministic_debug_mode(), torch.get_rng_state()
+    threads, generator = torch.get_num_threads(), torch.get_rng_state()
+    deterministic = torch.get_deterministic_debug_mode()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     stream = torch.cuda.current_stream() if torch.cuda.is_initialized() else None
-    with flushed_denormals():
+    with flushed_denormals(), restored_precision():
         try:
             yield
         finally:
             torch.set_num_threads(threads)
-            torch.backends.cudnn.allow_tf32 = allow_tf32
             torch.set_deterministic_debug_mode(deterministic)
             torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
             torch.set_rng_state(generator)
             if torch.cuda.is_initialized():
                 torch.cuda.set_stream(stream or torch.cuda.default_stream())
+
+
+@contextmanager
+def arithmetic_of_programs() -> Iterator[None]:
+    """Numbers in the block are those of the programs: denormal numbers become 0, and no product is rounded."""
+    with flushed_denormals(), exact_products():
+        yield
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from seq2seq import checkpoint
 from seq2seq.checkpoint import best, storage
@@ -89,7 +90,12 @@ def cut_in_validation(number: int, folder: Path, *options: str) -> None:
     ],
 )
 def test_wherever_a_run_is_cut_it_goes_on(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    module: Any,
+    name: str,
+    call: int,
 ) -> None:
     """While it validates, while it saves, while it keeps the best, after training, and before its results."""
     monkeypatch.chdir(folder)
@@ -99,6 +105,7 @@ def test_wherever_a_run_is_cut_it_goes_on(
         with pytest.raises(Cut):
             run.train(configuration(), place)
     go_on(place)
+    assert "so far and on" not in caplog.text  # a device that is the same is not spoken of
     assert list(differences(outcome(folder / "runs" / "whole"), outcome(place))) == []
 
 
@@ -384,6 +391,30 @@ def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before
         plan_resume(place, {"training.patience": 3})
 
 
+def test_a_run_may_change_its_device_and_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, warm: Warm
+) -> None:
+    monkeypatch.chdir(folder)
+    place = folder / "runs" / "moved"
+    cut_in_validation(2, place, "device=auto")
+    last = checkpoint.load(place / "checkpoints" / "last", training=True)
+    assert last.training is not None
+    last.training.tensors["random.cuda"] = torch.zeros(16, dtype=torch.uint8)  # as if a GPU had trained it
+    checkpoint.store(last, place / "checkpoints" / "last")
+    if not torch.cuda.is_available():
+        (place / "train.log").touch()  # the program has one
+        refused = warm.refused("train", "resume=runs/moved", "device=cuda", folder=folder)
+        assert "device=cuda: PyTorch finds no GPU on this machine; use device=cpu or device=auto" in refused
+    found = plan_resume(place, {"device": "cpu"})
+    assert found is not None
+    run.train(found[0], place, found[1])
+    assert "trained on a GPU so far and on a CPU from here on" in caplog.text
+    ended = checkpoint.load(place / "checkpoints" / "last", training=True)
+    assert ended.training is not None
+    assert ended.configuration["device"]["kind"] == "cpu"
+    assert "random.cuda" not in ended.training.tensors
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [
@@ -392,7 +423,8 @@ def test_where_the_last_checkpoint_is_spoilt_the_run_goes_on_from_the_one_before
             "training.learning_rate=1",
             "training.learning_rate: cannot change when a run is resumed; only training.epochs,",
         ),
-        ("device=cuda", "device.kind: cannot change when a run is resumed"),
+        ("device.precision=float32", "device.precision: cannot change when a run is resumed"),
+        ("device=gpu", "device.kind"),
         ("attention=general", "attention=general: a resumed run keeps its configuration: leave attention out"),
         ("experiment=multi30k_de_en", "a resumed run keeps its configuration: leave experiment out"),
         ("training.epochs=9", "training.epochs: with training.decay=linear the learning rates of completed steps"),

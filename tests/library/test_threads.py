@@ -4,11 +4,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import seq2seq
+from seq2seq.nn.model import Model
+from seq2seq.runtime.precision import restored_precision, set_precision
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -70,3 +73,31 @@ def test_a_thread_keeps_its_treatment_of_denormal_numbers(translator: seq2seq.Tr
     assert bool((tiny * 1e-10).any()) is not flushed
     translator.attend(TEXTS[0], "The boy.")
     assert bool((tiny * 1e-10).any()) is not flushed
+
+
+def test_no_product_is_rounded_and_the_callers_precision_is_kept(
+    translator: seq2seq.Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    encode = Model.encode
+
+    def watched(model: Model, *arguments: Any) -> Any:
+        found.append(torch.backends.cuda.matmul.fp32_precision)
+        return encode(model, *arguments)
+
+    monkeypatch.setattr(Model, "encode", watched)
+    with restored_precision():
+        set_precision("tf32")
+        one = translator.translate(TEXTS[0])
+        calls: list[Callable[[], object]] = [
+            lambda: next(translator.translate(iter(TEXTS[:1]))),
+            lambda: one.token_log_probabilities,
+            lambda: one.candidates(1),
+            lambda: translator.search_tree(TEXTS[0]),
+            lambda: translator.attend(TEXTS[0], "The boy."),
+        ]
+        for call in calls:
+            found.clear()
+            call()
+            assert set(found) == {"ieee"}
+            assert torch.backends.cuda.matmul.fp32_precision == "tf32"

@@ -41,7 +41,8 @@ def settings() -> tuple[object, ...]:
     return (
         torch.get_num_threads(),
         bool(tiny * 1 > 0),
-        torch.backends.cudnn.allow_tf32,
+        torch.backends.cudnn.rnn.fp32_precision,
+        torch.backends.cuda.matmul.fp32_precision,
         torch.are_deterministic_algorithms_enabled(),
         torch.get_rng_state().tolist(),
         signal.getsignal(signal.SIGINT),

@@ -1,5 +1,7 @@
 """Rounded matrix products: only in training, to TF32 on a GPU and to bfloat16 on a CPU."""
 
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,13 @@ from seq2seq import checkpoint
 from seq2seq.commands import train_and_score as run
 from seq2seq.config import Train, load
 from seq2seq.nn.model import Model
-from seq2seq.runtime.precision import products, rounds_factors
+from seq2seq.runtime.precision import (
+    exact_products,
+    products,
+    restored_precision,
+    rounds_factors,
+    set_precision,
+)
 from seq2seq.training import step
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.objective import Objective
@@ -31,7 +39,7 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def now() -> tuple[bool, bool]:
     """Whether matrix products are rounded, and those of GRUs on a GPU."""
-    return torch.get_float32_matmul_precision() == "high", torch.backends.cudnn.allow_tf32
+    return torch.backends.cuda.matmul.fp32_precision == "tf32", torch.backends.cudnn.rnn.fp32_precision == "tf32"
 
 
 @pytest.mark.parametrize("setting", ["auto", "float32"])
@@ -43,6 +51,64 @@ def test_products_are_rounded_on_a_gpu_and_as_before_afterwards(device: str, set
         assert now() == (rounded, rounded)
         raise KeyboardInterrupt
     assert now() == before
+
+
+SETTINGS = {
+    "none": "",
+    "newer, of products": "torch.backends.cuda.matmul.fp32_precision = 'tf32'",
+    "newer, of GRUs": "torch.backends.cudnn.rnn.fp32_precision = 'ieee'",
+    "newer, of all": "torch.backends.fp32_precision = 'tf32'",
+    "older, of products": "torch.set_float32_matmul_precision('medium')",
+    "older, of GRUs": "torch.backends.cudnn.allow_tf32 = False",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_settings_of_the_caller_are_read_and_restored(setting: str) -> None:
+    """In a process of its own: what an older setting was cannot be read once a newer one was set."""
+    program = f"""
+import torch
+from seq2seq.runtime.device import arithmetic_of_programs, restored_settings, set_up_device
+from seq2seq.runtime.precision import products
+
+def settings():
+    readable = []
+    for older in (torch.get_float32_matmul_precision, lambda: torch.backends.cudnn.allow_tf32):
+        try:
+            readable.append(older())
+        except RuntimeError:
+            readable.append("not readable")
+    kinds = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul, torch.backends.cudnn.rnn
+    return [kind.fp32_precision for kind in kinds], readable
+
+{setting}
+before = settings()
+with restored_settings():
+    set_up_device(1)
+    assert settings()[0] == ["ieee"] * 3
+    with products("auto", torch.device("cuda")):
+        assert settings()[0] == ["ieee", "tf32", "tf32"]
+    assert settings()[0] == ["ieee"] * 3
+assert settings() == before
+with arithmetic_of_programs():
+    assert settings()[0] == ["ieee"] * 3
+assert settings() == before
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_last_thread_restores_the_precision() -> None:
+    with restored_precision():
+        set_precision("tf32")
+        first, second = exact_products(), exact_products()
+        first.__enter__()
+        second.__enter__()
+        assert now() == (False, False)
+        first.__exit__(None, None, None)
+        assert now() == (False, False)
+        second.__exit__(None, None, None)
+        assert now() == (True, True)
 
 
 @pytest.mark.usefixtures("pretended_gpu")
