@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import nll_loss
 
+from seq2seq.runtime.determinism import unordered_additions
 from seq2seq.runtime.products import add_product, factor, product, row_factor
 from seq2seq.runtime.static_shapes import has_static_shapes
 
@@ -95,6 +95,52 @@ def linear_cross_entropy(
     return Loss(smoothed, likelihood)
 
 
+class _PaddedLinearCrossEntropy(torch.autograd.Function):
+    """`_LinearCrossEntropy` of all rows at once, for a GPU: as few passes over the logits as PyTorch's kernels allow.
+
+    `counts` is 1 for a token and 0 for padding. The probabilities take the memory of the logits. Then `log Z` comes
+    from the most likely word k, `log Z = z_k - log p_k`, since `p_k` is never near 0.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        outputs: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        counts: Tensor,
+        smoothing: float,
+        differentiate: bool,
+    ) -> tuple[Tensor, Tensor]:
+        vocabulary, target_ids, rows = weight.shape[0], target.unsqueeze(1), counts.unsqueeze(1)
+        uniform, weight_sum, bias_sum = smoothing / vocabulary, weight.sum(dim=0), bias.sum()
+        logits = torch.addmm(bias, outputs, weight.t())
+        target_logits, (largest, word) = logits.gather(1, target_ids), logits.max(dim=1, keepdim=True)
+        probabilities = torch.softmax(logits, dim=1, out=logits)
+        log_sums = largest - probabilities.gather(1, word).log()
+        log_likelihood = ((target_logits - log_sums) * rows).sum()
+        log_probability_sum = ((outputs @ weight_sum + bias_sum - vocabulary * log_sums.squeeze(1)) * counts).sum()
+        smoothed = -(1 - smoothing) * log_likelihood - uniform * log_probability_sum
+        if differentiate:
+            with unordered_additions():  # each addition is to another element
+                by_logits = probabilities.scatter_add_(1, target_ids, torch.full_like(rows, smoothing - 1))
+            counted = outputs * rows
+            by_outputs = torch.addmm(weight_sum, by_logits, weight, beta=-uniform).mul_(rows)
+            by_weight = torch.addmm(counted.sum(dim=0), by_logits.t(), counted, beta=-uniform)
+            by_bias = torch.addmv(counts.sum(), by_logits.t(), counts, beta=-uniform)
+            ctx.save_for_backward(by_outputs, by_weight, by_bias)
+        likelihood = -log_likelihood
+        ctx.mark_non_differentiable(likelihood)
+        return smoothed, likelihood
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        outputs, weight, bias = (saved * gradient for saved in ctx.saved_tensors)
+        return outputs, weight, bias, None, None, None, None
+
+
 def padded_linear_cross_entropy(
     layer: nn.Linear,
     outputs: Float[Tensor, "batch target width"],
@@ -107,13 +153,9 @@ def padded_linear_cross_entropy(
 
     The logits of the whole batch are in memory, with padding: 32 MB for 2,000 positions and a vocabulary of 4,000.
     """
-    logits = layer(outputs).flatten(0, 1)
-    log_probabilities = logits.log_softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
-    padding = -100
-    tokens = target.masked_fill(~mask, padding).flatten()
-    likelihood = nll_loss(log_probabilities, tokens, ignore_index=padding, reduction="sum")
-    uniform_loss = -(log_probabilities.mean(dim=-1) * mask.flatten()).sum()
-    return Loss((1 - smoothing) * likelihood + smoothing * uniform_loss, likelihood.detach())
+    rows = outputs.flatten(0, 1), layer.weight, layer.bias, target.flatten(), mask.flatten().to(outputs.dtype)
+    smoothed, likelihood = _PaddedLinearCrossEntropy.apply(*rows, smoothing, torch.is_grad_enabled())  # type: ignore[no-untyped-call]
+    return Loss(smoothed, likelihood)
 
 
 def symmetric_divergence(

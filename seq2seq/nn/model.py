@@ -7,6 +7,7 @@ from seq2seq.attention.distributions import Attention
 from seq2seq.nn.cross_entropy import Loss, linear_cross_entropy, padded_linear_cross_entropy
 from seq2seq.nn.decoder_base import Decoder, Memory, State
 from seq2seq.nn.dropout import Dropout, WordDropout
+from seq2seq.nn.embedding import Embedding
 from seq2seq.nn.encoder import Encoder, SelfAttentionEncoder
 from seq2seq.nn.initialization import initialize
 from seq2seq.runtime.static_shapes import has_static_shapes
@@ -56,10 +57,10 @@ class Model(nn.Module):
         self.scale = embedding_scale
         self.dropout = Dropout(dropout)
         self.source_word_dropout, self.target_word_dropout = map(WordDropout, word_dropout)
-        self.target_embedding = nn.Embedding(target_vocabulary, embedding_size)
+        self.target_embedding = Embedding(target_vocabulary, embedding_size)
         self.source_embedding = self.target_embedding
         if tie != "all":
-            self.source_embedding = nn.Embedding(source_vocabulary, embedding_size)
+            self.source_embedding = Embedding(source_vocabulary, embedding_size)
         self.output_size = embedding_size  # the width of decoder outputs
         self.output = nn.Linear(embedding_size, target_vocabulary)
         if tie != "none":

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seq2seq.nn import cross_entropy
-from seq2seq.nn.cross_entropy import linear_cross_entropy, symmetric_divergence
+from seq2seq.nn.cross_entropy import linear_cross_entropy, padded_linear_cross_entropy, symmetric_divergence
 from seq2seq.runtime.static_shapes import static_shapes
 
 WIDTH, VOCABULARY = 5, 11
@@ -46,6 +46,44 @@ def test_value_and_gradients_are_those_of_pytorch(smoothing: float, tokens: int)
         torch.autograd.grad(found.smoothed, leaves), torch.autograd.grad(wanted, leaves), strict=True
     ):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("padding", ["none", "some", "all"])
+def test_the_form_with_padding_is_that_of_pytorch(smoothing: float, padding: str) -> None:
+    layer, outputs, target = problem(12)
+    leaves, scale = [outputs, layer.weight, layer.bias], -0.25
+    mask = torch.full((3, 4), padding == "none")
+    if padding == "some":
+        mask[0], mask[1, :3] = True, True
+    found = padded_linear_cross_entropy(
+        layer, outputs.unflatten(0, mask.shape), target.view_as(mask), mask, smoothing=smoothing
+    )
+    logits, rest = layer(outputs)[mask.flatten()], target[mask.flatten()]
+    wanted = F.cross_entropy(logits, rest, label_smoothing=smoothing, reduction="sum")
+    torch.testing.assert_close(found.smoothed, wanted)
+    torch.testing.assert_close(found.negative_log_likelihood, F.cross_entropy(logits, rest, reduction="sum").detach())
+    for one, other in zip(
+        torch.autograd.grad(scale * found.smoothed, leaves), torch.autograd.grad(scale * wanted, leaves), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("margin", [0.0, 1e-3, 5.0, 50.0, 500.0, 5e4])
+def test_the_form_with_padding_is_exact_for_likely_and_for_unlikely_words(margin: float) -> None:
+    """In float32, where the probability of the unlikely word is 0."""
+    layer = nn.Linear(1, 3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[margin], [0.0], [0.0]]))
+        layer.bias.zero_()
+    mask = torch.ones(1, 2, dtype=torch.bool)
+    found = padded_linear_cross_entropy(layer, torch.ones(1, 2, 1), torch.tensor([[0, 1]]), mask, smoothing=0.0)
+    logits = layer(torch.ones(2, 1)).double().detach()
+    wanted = F.cross_entropy(logits, torch.tensor([0, 1]), reduction="sum")
+    torch.testing.assert_close(found.smoothed.double(), wanted, rtol=1e-6, atol=1e-6)
+    (gradient,) = torch.autograd.grad(found.smoothed, layer.bias)
+    probabilities = logits.softmax(dim=1).sum(dim=0) - torch.tensor([1.0, 1.0, 0.0])
+    torch.testing.assert_close(gradient.double(), probabilities, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.usefixtures("_rows")
@@ -105,15 +143,19 @@ def test_great_logits_give_numbers() -> None:
 
 
 class Operations(TorchDispatchMode):
-    """Counts what PyTorch computes."""
+    """Counts what PyTorch computes, and the tensors in new memory by shape."""
 
     def __init__(self) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
+        self.new_memory: Counter[tuple[int, ...]] = Counter()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.counts[function.overloadpacket.__name__] += 1
-        return function(*args, **(kwargs or {}))
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and all(alias.alias_info is None for alias in function._schema.returns):
+            self.new_memory[tuple(result.shape)] += 1
+        return result
 
 
 def test_without_gradients_nothing_is_computed_for_them() -> None:
@@ -125,6 +167,20 @@ def test_without_gradients_nothing_is_computed_for_them() -> None:
         linear_cross_entropy(layer, outputs, target, smoothing=0.1)
     assert (without.counts["mm"], with_gradients.counts["mm"]) == (1, 2)
     assert not {"addmm_", "addmv_", "scatter_add_", "zeros_like"} & set(without.counts)
+
+
+def test_with_padding_the_logits_are_in_memory_once() -> None:
+    layer, outputs, target = problem(9)
+    shape, forms = outputs.unsqueeze(0), []
+    for context in (torch.no_grad(), nullcontext()):
+        with context, Operations() as operations:
+            padded_linear_cross_entropy(layer, shape, target[None], torch.ones_like(target[None] > 0), smoothing=0.1)
+        forms.append(operations)
+    without, with_gradients = (form.counts for form in forms)
+    assert (without["addmm"], with_gradients["addmm"]) == (1, 3)
+    assert not {"addmv", "scatter_add_"} & set(without)
+    for form in forms:
+        assert form.new_memory[(len(target), VOCABULARY)] == 1
 
 
 @pytest.mark.usefixtures("_rows")
