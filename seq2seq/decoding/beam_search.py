@@ -84,7 +84,11 @@ def beam_search(
 
     `observe` is called with the candidates of each step.
     """
-    sentences = list(range(len(limits)))  # the unfinished ones, in the order of their rows
+    sentences = np.arange(len(limits))  # the unfinished ones, in the order of their rows
+    longest, ended = (
+        np.array(limits, dtype=int),
+        np.zeros(len(limits), dtype=int),
+    )  # of each sentence: its limit and its ends
     ends: list[list[End]] = [[] for _ in limits]
     device = first.device
     coverage = Coverage(penalties, sources) if penalties.coverage else None
@@ -94,7 +98,7 @@ def beam_search(
     while True:
         log_probabilities, state, step_weights = step(tokens, state, memory)
         weights.append(step_weights.cpu().numpy())
-        count, length = len(total), len(weights)
+        length = len(weights)
         divisor = penalties.divisor(length)
         if coverage is not None:
             coverage.add(weights[-1], rows[-1].parents)
@@ -102,39 +106,36 @@ def beam_search(
         # From here to the next step all is small: NumPy is faster with it than PyTorch, on a GPU too.
         best, row, token = (tensor.cpu().numpy() for tensor in best_of_blocks(total, log_probabilities, 2 * size))
         is_end = token == end
-        stops = is_end | np.array([[limits[sentence] <= length] for sentence in sentences])
+        stops = is_end | (longest[sentences] <= length)[:, np.newaxis]
         ending = stops & np.isfinite(best)
         ending[:, size:] = False
         scores = []
-        columns = ending.nonzero()[0], row[ending], token[ending], best[ending], is_end[ending]
-        for index, end_row, end_token, log_probability, complete in zip(
+        columns = sentences[ending.nonzero()[0]], row[ending], token[ending], best[ending], is_end[ending]
+        for sentence, end_row, end_token, log_probability, complete in zip(
             *(column.tolist() for column in columns), strict=True
         ):
             score = log_probability / divisor
             if coverage is not None:
-                score += coverage.of_row(end_row, sentences[index])
-            ends[sentences[index]].append(End(length, end_row, end_token, log_probability, complete, score))
+                score += coverage.of_row(end_row, sentence)
+            ends[sentence].append(End(length, end_row, end_token, log_probability, complete, score))
             scores.append(score)
+        ended[sentences] += ending.sum(axis=1)
         order = stops.argsort(axis=1, kind="stable")[:, :size]  # the open candidates, best first
         totals = np.take_along_axis(np.where(stops, -np.inf, best), order, axis=1)
         if observe is not None:
             score_of_each = np.full(best.shape, np.nan)
             score_of_each[ending] = scores
-            observe(Candidates(best, row, token, ending, score_of_each, order, totals, np.array(sentences)))
+            observe(Candidates(best, row, token, ending, score_of_each, order, totals, sentences))
         # Without rivals, `size` short and poor hypotheses could end the search before a good one is complete.
-        rivals = (totals[:, 0] / divisor).tolist()
-        indices = [
-            index
-            for index, (sentence, rival) in enumerate(zip(sentences, rivals, strict=True))
-            if length < limits[sentence]
-            and (len(ends[sentence]) < size or best_ends(ends[sentence], n_best)[-1].score < rival)
-        ]
-        if not indices:
+        is_open = longest[sentences] > length
+        for index in (is_open & (ended[sentences] >= size)).nonzero()[0].tolist():
+            worst = best_ends(ends[sentences[index]], n_best)[-1]
+            is_open[index] = worst.score < totals[index, 0] / divisor
+        if not is_open.any():
             break
-        if len(indices) < count:
-            memory = memory.select(torch.tensor(indices, device=device))
-            order, totals, row, token = (array[indices] for array in (order, totals, row, token))
-        sentences = [sentences[index] for index in indices]
+        if not is_open.all():
+            memory = memory.select(torch.from_numpy(is_open.nonzero()[0]).to(device))
+            order, totals, row, token, sentences = (array[is_open] for array in (order, totals, row, token, sentences))
         rows.append(Row(*(np.take_along_axis(array, order, axis=1).ravel() for array in (token, row))))
         tokens, parents, total = (torch.from_numpy(array).to(device) for array in (*rows[-1], totals))
         state = state.select(parents)
