@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from seq2seq.runtime.static_shapes import has_static_shapes
 
@@ -22,11 +23,13 @@ def tanh_dot(
     """`v.tanh(Q + K_j)`.
 
     On a CPU the scores of a few sentences are computed at a time: writing all entries to memory and reading them back
-    takes three times as long as computing them. While ONNX traces the model, all are computed at once. On a GPU the
-    number of kernels counts, so it is PyTorch's own form, which has the fewest.
+    takes three times as long as computing them. While ONNX traces the model, all are computed at once. On a GPU, in a
+    loop over words, the number of kernels counts, so it is PyTorch's own form, which has the fewest.
     """
     if has_static_shapes(query):
-        return torch.tanh(query.unsqueeze(2) + key.unsqueeze(1)) @ v
+        if query.shape[1] == 1:
+            return torch.tanh(query.unsqueeze(2) + key.unsqueeze(1)) @ v
+        return _TanhDotOfAllWords.apply(query, key, v)  # type: ignore[no-untyped-call]
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     sentences = len(query) if is_traced else max(1, CHUNK_SIZE // max(1, query[:1].numel() * key.shape[1]))
     return _TanhDot.apply(query, key, v, sentences)  # type: ignore[no-untyped-call]
@@ -70,6 +73,28 @@ class _TanhDot(torch.autograd.Function):
             torch.sum(grad_sum, dim=2, out=out_query)
             torch.sum(grad_sum, dim=1, out=out_key)
         return grad_query, grad_key, 2 * dots - gradient.sum(), None
+
+
+class _TanhDotOfAllWords(torch.autograd.Function):
+    """`tanh_dot` of all words at once, for a GPU, where the traffic of the largest tensors counts.
+
+    The gradient of `Q + K_j` is `v g (1 - tanh^2)` with g the gradient of a score. It is summed over words and over
+    source positions; v is the same for all, so it multiplies the sums.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, v: Tensor) -> Tensor:
+        tanh = (query.unsqueeze(2) + key.unsqueeze(1)).tanh_()
+        ctx.save_for_backward(tanh, v)
+        return tanh @ v
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        tanh, v = ctx.saved_tensors
+        by_v = gradient.flatten() @ tanh.flatten(0, 2)
+        slopes = torch.ops.aten.tanh_backward(gradient.unsqueeze(3), tanh)
+        return v * slopes.sum(dim=2), v * slopes.sum(dim=1), by_v
 
 
 def _buffer(query: Tensor, key: Tensor, sentences: int) -> Float[Tensor, "sentences target source hidden"]:
