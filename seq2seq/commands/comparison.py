@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seq2seq import build, config
+from seq2seq import build_text, config
 from seq2seq.config.loading import flat
 from seq2seq.config.search import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
@@ -57,7 +57,7 @@ def check_comparable(plan: Sequence[PlannedRun]) -> None:
 
 
 def _load_test_split(run: PlannedRun) -> LoadedSplit:
-    split = build.corpus(run.configuration.dataset).test
+    split = build_text.corpus(run.configuration.dataset).test
     if split is None:
         raise InputError(f"{run.variant}: dataset.test=null, but a comparison needs a test split")
     return load_split(split)
@@ -105,7 +105,7 @@ def build_report(
     """
     check_comparable(plan)
     finished = [run for run in plan if is_finished(run)]
-    corpus = build.corpus(finished[0].configuration.dataset)
+    corpus = build_text.corpus(finished[0].configuration.dataset)
     test = _load_test_split(finished[0])
     hypotheses = {(run.variant, run.seed): read_translations(run) for run in finished}
     names = dict.fromkeys(run.variant for run in plan)  # in the order of the plan: its first variant is the baseline

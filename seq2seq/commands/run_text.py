@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from seq2seq import build, config
+from seq2seq import build_text, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.commands.dataset_location import start_remarks
 from seq2seq.commands.fine_tuning import Source
@@ -46,10 +46,10 @@ def load_text(configuration: config.Train, resumed: Checkpoint | None, source: S
     """
     dataset = configuration.dataset
     with distributed.rank0_of_machine_first():
-        corpus = build.corpus(dataset)
+        corpus = build_text.corpus(dataset)
         scored = {name: load_split(split) for name, split in corpus.splits().items() if name != "train"}
         fingerprints = {name: split.fingerprint() for name, split in corpus.splits().items()}
-        alignments = build.alignments(configuration.training.guide, corpus.train)
+        alignments = build_text.alignments(configuration.training.guide, corpus.train)
         if alignments is not None:
             fingerprints["alignments"], _ = alignments.digest
         if isinstance(learned := one_direction(corpus.train), Distilled):
@@ -57,16 +57,18 @@ def load_text(configuration: config.Train, resumed: Checkpoint | None, source: S
         check_text(fingerprints, resumed, folder)  # before a tokenizer is trained on it
         earlier = resumed if source is None else source.checkpoint
         if configuration.init is None or earlier is None:
-            prepared = build.prepared(dataset, corpus)
+            prepared = build_text.prepared(dataset, corpus)
             sampled = configuration.training.sample_subwords.source is not None
             longest = dataset.longest if sampled else int(prepared.store.source.lengths.max())
             positions = longest + 1  # EOS takes one
         else:
             positions, tokenizers = earlier.positions, earlier.tokenizers
             limit = trained_outline(earlier, folder)[1].longest_source
-            prepared = build.encoded(dataset, corpus, tokenizers, longest_source=None if limit is None else limit - 1)
+            prepared = build_text.encoded(
+                dataset, corpus, tokenizers, longest_source=None if limit is None else limit - 1
+            )
         if alignments is not None:
-            prepared = build.linked(configuration, corpus.train, prepared, alignments)
+            prepared = build_text.linked(configuration, corpus.train, prepared, alignments)
         return RunText(corpus, scored, fingerprints, prepared, positions)
 
 

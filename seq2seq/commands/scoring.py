@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from seq2seq import build, config
+from seq2seq import build_text, config
 from seq2seq.commands.dataset_location import check_held_out, evaluated_dataset
 from seq2seq.commands.text_remarks import scored_remarks
 from seq2seq.config.intervention import intervention_name
@@ -178,7 +178,7 @@ def _load_split(
     if options.source is not None and options.target is not None:
         return "files", _load_files(options.source, options.target, configuration.dataset.normalization), (), []
     dataset = evaluated_dataset(options, configuration.dataset, run_folder_of(options.checkpoints[0]).path)
-    corpus = build.corpus(dataset, download=options.dataset.folder is not None)
+    corpus = build_text.corpus(dataset, download=options.dataset.folder is not None)
     split = original(corpus.train) if options.split == "train" else corpus.splits().get(options.split)
     if split is None:
         raise InputError(

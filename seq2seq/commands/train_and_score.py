@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seq2seq import build, checkpoint, config
+from seq2seq import build, build_text, checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.fine_tuning import Source
@@ -110,7 +110,9 @@ def train(
     _seed_rank(options.seed)
     optimizer = make_optimizer(model, betas=options.betas, weight_decay=options.weight_decay)
     average = None if options.average is None else WeightAverage(model, options.average)
-    resample = build.subword_sampler(configuration, text.corpus.train, prepared, longest_source=model.longest_source)
+    resample = build_text.subword_sampler(
+        configuration, text.corpus.train, prepared, longest_source=model.longest_source
+    )
     objective, schedule = partial(build.objective, configuration), partial(build.schedule, options)
     run = Run(configuration, prepared, model, optimizer, objective, schedule, device, average, resample)
     start = restore(run, folder, resumed, state)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from seq2seq import build, checkpoint
+from seq2seq import build_text, checkpoint
 from seq2seq.commands import exit_status as program
 from seq2seq.commands import train_and_score as run
 from seq2seq.commands.exit_status import check_single_run
@@ -131,7 +131,7 @@ def test_two_processes_are_one_that_accumulates_two_batches(
     one, two = folder / "runs" / "accumulated", folder / "runs" / "shared"
     alone = configuration(*ALIKE, "training.accumulate=2")
     results = run.train(alone, one)
-    prepared = build.prepared(alone.dataset, build.corpus(alone.dataset))
+    prepared = build_text.prepared(alone.dataset, build_text.corpus(alone.dataset))
     size = alone.training.batch.size
     epochs = Epochs(prepared.store, size=size, unit="tokens", accumulate=2, seed=alone.training.seed)
     steps = list(epochs.steps(results["train"]["steps"]))

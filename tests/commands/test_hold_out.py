@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq import build, checkpoint
+from seq2seq import build_text, checkpoint
 from seq2seq.config import Train
 from seq2seq.text.corpus import InMemory, Pair
 from seq2seq.text.hold_out import Cut, Rest
@@ -144,7 +144,7 @@ def test_both_directions_and_then_each(warm: Warm, tmp_path: Path, monkeypatch: 
     told = warm.refused("evaluate", "checkpoint=[zh,other]", "output=mixed", *ON_CPU, folder=tmp_path)
     assert f"{tmp_path / 'other'} held out other pairs for test, or none" in told
     monkeypatch.chdir(tmp_path)
-    learned, onward, back = (build.corpus(options(Path(run)).dataset).splits() for run in ("both", "zh", "en"))
+    learned, onward, back = (build_text.corpus(options(Path(run)).dataset).splits() for run in ("both", "zh", "en"))
     for name in ("validation", "test"):
         cut = [*learned[name]]
         assert cut == [*onward[name]] == [pair.exchanged for pair in back[name]]
