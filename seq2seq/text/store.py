@@ -42,6 +42,12 @@ class Sequences:
         """The number of ids in each sequence (int32)."""
         return np.diff(self.offsets).astype(np.int32)
 
+    def take(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of the sequences with these indices, one sequence after another, and the length of each."""
+        lengths = self.lengths[indices]
+        shift = self.offsets[indices] - (np.cumsum(lengths) - lengths)  # from a position in the result to one in `ids`
+        return self.ids[np.arange(lengths.sum()) + np.repeat(shift, lengths)], lengths
+
 
 class Filtered(NamedTuple):
     """The number of pairs left out because a side is empty, and because a side has too many subwords."""

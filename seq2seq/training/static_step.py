@@ -98,12 +98,12 @@ def collate_static(store: Store, indices: np.ndarray, *, size: int, unit: str, m
     `size`, `unit` and `multiple` are those of `bucket`. With `pin` the batch is in pinned memory, so Python does not
     wait for the copy to the device.
     """
-    sides = [[side[index] for index in indices.tolist()] for side in (store.source, store.target)]
-    lengths = np.array([[len(sentence) for sentence in side] for side in sides])
+    sides = [side.take(indices) for side in (store.source, store.target)]
+    lengths = np.array([side_lengths for _, side_lengths in sides])
     rows, length = bucket(int(lengths.max()) + 1, size=size, unit=unit, multiple=multiple)
     ids = torch.full((2, rows, length), PAD, pin_memory=pin)
     values, position = ids.numpy()[:, : len(indices)], np.arange(length)
-    values[position < lengths[..., None]] = np.concatenate([*sides[0], *sides[1]])
+    values[position < lengths[..., None]] = np.concatenate([side_ids for side_ids, _ in sides])
     values[position == lengths[..., None]] = EOS
     source_tokens, target_tokens = (lengths.sum(axis=1) + len(indices)).tolist()
     batch = HostBatch(ids, source_tokens, target_tokens)

@@ -5,6 +5,7 @@ import multiprocessing
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from seq2seq.text import store as module
 from seq2seq.text.corpus import BothDirections, Distilled, InMemory, Pair
 from seq2seq.text.sources.multi30k import multi30k
 from seq2seq.text.sources.tsv import TabSeparated
-from seq2seq.text.store import Filtered, Prepared, prepare
+from seq2seq.text.store import Filtered, Prepared, Sequences, prepare
 from seq2seq.text.tokenizer_kinds import SUBWORDS
 from tests.support.lines import made_up_text
 
@@ -277,3 +278,13 @@ def test_real_text_is_stored_and_comes_back(real_data: Path, tmp_path: Path) -> 
     for index, pair in zip(range(500), corpus.train, strict=False):
         assert tokenizers.source.decode(store.source[index].tolist()) == pair.source
         assert tokenizers.target.decode(store.target[index].tolist()) == pair.target
+
+
+@pytest.mark.parametrize("indices", [[], [0], [1, 1], [3, 0, 2, 1, 3]])
+def test_several_sequences_are_taken_at_once(indices: list[int]) -> None:
+    """Among them an empty one, in any order, and more than once."""
+    sequences = Sequences(np.array([7, 8, 9, 4, 5, 6], dtype=np.uint16), np.array([0, 2, 2, 5, 6]))
+    ids, lengths = sequences.take(np.array(indices, dtype=int))
+    wanted = [sequences[index].tolist() for index in indices]
+    assert (ids.tolist(), lengths.tolist()) == ([*chain(*wanted)], [len(each) for each in wanted])
+    assert ids.dtype == np.uint16
