@@ -188,7 +188,8 @@ def static_updates(
 ) -> Iterator[Update]:
     """Makes one optimiser step for each group of batches, like `seq2seq.training.step.updates`."""
     for number, group in enumerate(groups, start=start + 1):
-        step.model.train()
+        if not step.model.training:  # visiting all modules takes as long as the rest of what Python does here
+            step.model.train()
         objective = step.objective.at(number)
         step.gold_share.fill_(objective.gold_share)
         guided = objective.guide is not None
