@@ -90,9 +90,9 @@ class _TanhDotOfAllWords(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         tanh, v = ctx.saved_tensors
-        by_v = gradient.flatten() @ tanh.flatten(0, 2)
+        by_v = gradient.flatten() @ tanh.flatten(0, 2) if ctx.needs_input_grad[2] else None
         slopes = torch.ops.aten.tanh_backward(gradient.unsqueeze(3), tanh)
         return v * slopes.sum(dim=2), v * slopes.sum(dim=1), by_v
 

@@ -192,7 +192,8 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
     tensors = resumed.training.tensors
     load_tensors(run.model, run.optimizer, tensors if run.average is None else run.average.restore(tensors))
     log.info("resumed after step %d", resumed.step)
-    _warn_of_another_device(run.device, was_gpu="random.cuda" in tensors)
+    if resumed.step > 0:
+        _warn_of_another_device(run.device, was_gpu="random.cuda" in tensors)
     configuration = run.configuration.model_dump(mode="json")
     if configuration != resumed.configuration:
         resumed = resumed._replace(configuration=configuration)

@@ -85,10 +85,7 @@ def beam_search(
     `observe` is called with the candidates of each step.
     """
     sentences = np.arange(len(limits))  # the unfinished ones, in the order of their rows
-    longest, ended = (
-        np.array(limits, dtype=int),
-        np.zeros(len(limits), dtype=int),
-    )  # of each sentence: its limit and its ends
+    longest, ended = np.array(limits, dtype=int), np.zeros(len(limits), dtype=int)  # the limits, and how many ends
     ends: list[list[End]] = [[] for _ in limits]
     device = first.device
     coverage = Coverage(penalties, sources) if penalties.coverage else None
