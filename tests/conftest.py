@@ -135,3 +135,13 @@ def unchecked() -> Iterator[None]:
 RUN = [*TEXT, *SMALL, "training.steps=60", "training.validate_every=25", "training.log_every=20"]
 RUN += ["training.learning_rate=0.01", "training.keep_best=2", "training.metric=loss", "search=beam", "search.size=2"]
 SWEEP = ["-m", *RUN, "attention=general,concat", "hydra.sweep.dir=runs/both"]
+
+
+@pytest.fixture
+def kept_precision() -> Iterator[None]:
+    """PyTorch's settings of the precision of products are afterwards as before."""
+    switches = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul, torch.backends.cudnn.rnn
+    before = [switch.fp32_precision for switch in switches]
+    yield
+    for switch, value in zip(switches, before, strict=True):
+        switch.fp32_precision = value

@@ -36,6 +36,7 @@ CHANGEABLE = (
     "training.save_every",
     "training.log_every",
     "device.kind",
+    "device.graphs",
     "device.threads",
 )
 """Options that do not affect completed steps."""
@@ -146,7 +147,7 @@ def _check_longer(key: str, value: Any, before: int | None, *, decay: str) -> No
     """Raises InputError where a new end of the run is before the old one or would change past learning rates."""
     if isinstance(value, int) and (before is None or value < before):
         end = "no such limit" if before is None else before
-        raise InputError(f"{key}: found {value}, but the run was started with {end}, and it can only become longer")
+        raise InputError(f"{key}: found {value}, but the run was started with {end}, and a run can only become longer")
     if decay in ("linear", "cosine"):
         raise InputError(
             f"{key}: with training.decay={decay} the learning rates of completed steps depend on it; only a run with "

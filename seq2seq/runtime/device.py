@@ -10,7 +10,7 @@ import torch
 
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
-from seq2seq.runtime.precision import exact_products, restored_precision, set_precision
+from seq2seq.runtime.precision import exact_products, set_precision
 
 THREADS = torch.get_num_threads()
 """PyTorch's default."""
@@ -84,7 +84,7 @@ def restored_settings() -> Iterator[None]:
     deterministic = torch.get_deterministic_debug_mode()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     stream = torch.cuda.current_stream() if torch.cuda.is_initialized() else None
-    with flushed_denormals(), restored_precision():
+    with arithmetic_of_programs():
         try:
             yield
         finally:

@@ -1,8 +1,8 @@
 """The precision of matrix products in training. All else is float32; a search on a CPU can have 8-bit weights."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
@@ -36,49 +36,51 @@ def products(precision: str, device: torch.device) -> Iterator[None]:
     factors of `seq2seq/runtime/products.py`. Weights, activations, gradients and the sums within a product are float32.
     """
     token = _rounds_factors.set(precision == "bfloat16")
+    before = _values()
+    set_precision("tf32" if precision == "auto" and device.type == "cuda" else "ieee")
     try:
-        with restored_precision():
-            set_precision("tf32" if precision == "auto" and device.type == "cuda" else "ieee")
-            yield
+        yield
     finally:
         _rounds_factors.reset(token)
+        _restore(before)
 
 
 def set_precision(gpu: str) -> None:
     """Sets what PyTorch rounds factors to on a GPU, `tf32` or, for no rounding, `ieee`. On a CPU it rounds nothing."""
-    for switch, value in zip(_SWITCHES, ("ieee", gpu, gpu), strict=True):
+    _restore(["ieee", gpu, gpu])
+
+
+def _values() -> list[str]:
+    return [switch.fp32_precision for switch in _SWITCHES]
+
+
+def _restore(values: Sequence[str]) -> None:
+    for switch, value in zip(_SWITCHES, values, strict=True):
         switch.fp32_precision = value
 
 
-@contextmanager
-def restored_precision() -> Iterator[None]:
-    """Restores PyTorch's settings at the end of the block."""
-    before = [switch.fp32_precision for switch in _SWITCHES]
-    try:
-        yield
-    finally:
-        for switch, value in zip(_SWITCHES, before, strict=True):
-            switch.fp32_precision = value
+class _Caller:
+    """The caller's settings, and the number of `exact_products` that are open, in any thread."""
 
-
-class _Exact:
-    """How many threads are in `exact_products`; the settings belong to the process, and the last one restores them."""
-
-    lock, threads, settings = threading.Lock(), 0, ExitStack()
+    lock, blocks, settings = threading.Lock(), 0, list[str]()
 
 
 @contextmanager
 def exact_products() -> Iterator[None]:
-    """PyTorch rounds no factor of a product in the block. Several threads may be in it at the same time."""
-    with _Exact.lock:
-        if _Exact.threads == 0:
-            _Exact.settings.enter_context(restored_precision())
+    """PyTorch rounds no factor of a product in the block, except for `products`.
+
+    The settings belong to the process. Blocks of several threads may overlap: the last one that ends restores the
+    settings that the first one found.
+    """
+    with _Caller.lock:
+        if _Caller.blocks == 0:
+            _Caller.settings = _values()
             set_precision("ieee")
-        _Exact.threads += 1
+        _Caller.blocks += 1
     try:
         yield
     finally:
-        with _Exact.lock:
-            _Exact.threads -= 1
-            if _Exact.threads == 0:
-                _Exact.settings.close()
+        with _Caller.lock:
+            _Caller.blocks -= 1
+            if _Caller.blocks == 0:
+                _restore(_Caller.settings)

@@ -11,7 +11,7 @@ import torch
 
 import seq2seq
 from seq2seq.nn.model import Model
-from seq2seq.runtime.precision import restored_precision, set_precision
+from seq2seq.runtime.precision import set_precision
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -75,6 +75,7 @@ def test_a_thread_keeps_its_treatment_of_denormal_numbers(translator: seq2seq.Tr
     assert bool((tiny * 1e-10).any()) is not flushed
 
 
+@pytest.mark.usefixtures("kept_precision")
 def test_no_product_is_rounded_and_the_callers_precision_is_kept(
     translator: seq2seq.Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,18 +87,17 @@ def test_no_product_is_rounded_and_the_callers_precision_is_kept(
         return encode(model, *arguments)
 
     monkeypatch.setattr(Model, "encode", watched)
-    with restored_precision():
-        set_precision("tf32")
-        one = translator.translate(TEXTS[0])
-        calls: list[Callable[[], object]] = [
-            lambda: next(translator.translate(iter(TEXTS[:1]))),
-            lambda: one.token_log_probabilities,
-            lambda: one.candidates(1),
-            lambda: translator.search_tree(TEXTS[0]),
-            lambda: translator.attend(TEXTS[0], "The boy."),
-        ]
-        for call in calls:
-            found.clear()
-            call()
-            assert set(found) == {"ieee"}
-            assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    set_precision("tf32")
+    one = translator.translate(TEXTS[0])
+    calls: list[Callable[[], object]] = [
+        lambda: next(translator.translate(iter(TEXTS[:1]))),
+        lambda: one.token_log_probabilities,
+        lambda: one.candidates(1),
+        lambda: translator.search_tree(TEXTS[0]),
+        lambda: translator.attend(TEXTS[0], "The boy."),
+    ]
+    for call in calls:
+        found.clear()
+        call()
+        assert set(found) == {"ieee"}
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"

@@ -15,10 +15,10 @@ from seq2seq import checkpoint
 from seq2seq.commands import train_and_score as run
 from seq2seq.config import Train, load
 from seq2seq.nn.model import Model
+from seq2seq.runtime.device import restored_settings
 from seq2seq.runtime.precision import (
     exact_products,
     products,
-    restored_precision,
     rounds_factors,
     set_precision,
 )
@@ -98,17 +98,23 @@ assert settings() == before
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_last_thread_restores_the_precision() -> None:
-    with restored_precision():
-        set_precision("tf32")
-        first, second = exact_products(), exact_products()
-        first.__enter__()
-        second.__enter__()
-        assert now() == (False, False)
-        first.__exit__(None, None, None)
-        assert now() == (False, False)
-        second.__exit__(None, None, None)
+@pytest.mark.usefixtures("kept_precision")
+@pytest.mark.parametrize("first", [exact_products, restored_settings])
+@pytest.mark.parametrize("second", [exact_products, restored_settings])
+@pytest.mark.parametrize("nested", [True, False])
+def test_the_block_that_ends_last_restores_the_precision(first: Any, second: Any, nested: bool) -> None:
+    """Blocks of two threads, of which either one may end first."""
+    set_precision("tf32")
+    outer, inner = first(), second()
+    outer.__enter__()
+    inner.__enter__()
+    set_precision("ieee")  # as `set_up_device` does
+    with products("auto", torch.device("cuda")):
         assert now() == (True, True)
+    for block in (inner, outer) if nested else (outer, inner):
+        assert now() == (False, False)
+        block.__exit__(None, None, None)
+    assert now() == (True, True)
 
 
 @pytest.mark.usefixtures("pretended_gpu")
