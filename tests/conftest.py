@@ -140,7 +140,8 @@ SWEEP = ["-m", *RUN, "attention=general,concat", "hydra.sweep.dir=runs/both"]
 @pytest.fixture
 def kept_precision() -> Iterator[None]:
     """PyTorch's settings of the precision of products are afterwards as before."""
-    switches = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul, torch.backends.cudnn.rnn
+    cpu = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    switches = cpu, torch.backends.cuda.matmul, torch.backends.cudnn.rnn
     before = [switch.fp32_precision for switch in switches]
     yield
     for switch, value in zip(switches, before, strict=True):
