@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from seq2seq.runtime.precision import restored_precision
 from tests.support.programs import SMALL, TEXT, write_corpus
 from tests.support.tiny import PAIRWISE
 from tests.support.unchecked import unchecked as without_checks
@@ -140,9 +141,5 @@ SWEEP = ["-m", *RUN, "attention=general,concat", "hydra.sweep.dir=runs/both"]
 @pytest.fixture
 def kept_precision() -> Iterator[None]:
     """PyTorch's settings of the precision of products are afterwards as before."""
-    cpu = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    switches = cpu, torch.backends.cuda.matmul, torch.backends.cudnn.rnn
-    before = [switch.fp32_precision for switch in switches]
-    yield
-    for switch, value in zip(switches, before, strict=True):
-        switch.fp32_precision = value
+    with restored_precision():
+        yield

@@ -27,7 +27,17 @@ class Loss(NamedTuple):
     negative_log_likelihood: Float[Tensor, ""]
 
 
-class _LinearCrossEntropy(torch.autograd.Function):
+class _WithGradients(torch.autograd.Function):
+    """A scalar whose forward pass saves the gradients of its first inputs. It has no gradient by the other inputs."""
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        others = len(ctx.needs_input_grad) - len(ctx.saved_tensors)
+        return *(saved * gradient for saved in ctx.saved_tensors), *[None] * others
+
+
+class _LinearCrossEntropy(_WithGradients):
     """Computes the gradient together with the loss, since both need the exponentials, which are then not stored.
 
     For logits z, with `Z = sum exp z` and V words, `log p = z - log Z`, and the gradient of the smoothed loss by z is
@@ -73,12 +83,6 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.mark_non_differentiable(likelihood)
         return smoothed, likelihood
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        outputs, weight, bias = (saved * gradient for saved in ctx.saved_tensors)
-        return outputs, weight, bias, None, None, None
-
 
 def linear_cross_entropy(
     layer: nn.Linear, outputs: Float[Tensor, "tokens width"], target: Int[Tensor, "tokens"], *, smoothing: float
@@ -95,7 +99,7 @@ def linear_cross_entropy(
     return Loss(smoothed, likelihood)
 
 
-class _PaddedLinearCrossEntropy(torch.autograd.Function):
+class _PaddedLinearCrossEntropy(_WithGradients):
     """`_LinearCrossEntropy` of all rows at once, for a GPU: as few passes over the logits as PyTorch's kernels allow.
 
     `counts` is 1 for a token and 0 for padding. The probabilities take the memory of the logits. Then `log Z` comes
@@ -133,12 +137,6 @@ class _PaddedLinearCrossEntropy(torch.autograd.Function):
         likelihood = -log_likelihood
         ctx.mark_non_differentiable(likelihood)
         return smoothed, likelihood
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        outputs, weight, bias = (saved * gradient for saved in ctx.saved_tensors)
-        return outputs, weight, bias, None, None, None, None
 
 
 def padded_linear_cross_entropy(
@@ -179,7 +177,7 @@ def symmetric_divergence(
     return (((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum(dim=-1) * mask).sum()
 
 
-class _SymmetricDivergence(torch.autograd.Function):
+class _SymmetricDivergence(_WithGradients):
     """Computes the gradient together with the divergence, a part of the tokens at a time.
 
     With `d = log p - log q`, the gradient by the logits of p is `p (d - KL(p || q)) + p - q`. That by the logits of q
@@ -210,8 +208,3 @@ class _SymmetricDivergence(torch.autograd.Function):
                 gradients[3] += by_logits.sum(dim=0)
         ctx.save_for_backward(*gradients)
         return divergence
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return *(saved * gradient for saved in ctx.saved_tensors), None

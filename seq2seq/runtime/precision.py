@@ -36,25 +36,34 @@ def products(precision: str, device: torch.device) -> Iterator[None]:
     factors of `seq2seq/runtime/products.py`. Weights, activations, gradients and the sums within a product are float32.
     """
     token = _rounds_factors.set(precision == "bfloat16")
-    before = _values()
-    set_precision("tf32" if precision == "auto" and device.type == "cuda" else "ieee")
     try:
-        yield
+        with restored_precision():
+            set_precision("tf32" if precision == "auto" and device.type == "cuda" else "ieee")
+            yield
     finally:
         _rounds_factors.reset(token)
-        _restore(before)
 
 
 def set_precision(gpu: str) -> None:
     """Sets what PyTorch rounds factors to on a GPU, `tf32` or, for no rounding, `ieee`. On a CPU it rounds nothing."""
-    _restore(["ieee", gpu, gpu])
+    _set(["ieee", gpu, gpu])
+
+
+@contextmanager
+def restored_precision() -> Iterator[None]:
+    """Restores PyTorch's settings at the end of the block. Blocks of several threads must not overlap."""
+    before = _values()
+    try:
+        yield
+    finally:
+        _set(before)
 
 
 def _values() -> list[str]:
     return [switch.fp32_precision for switch in _SWITCHES]
 
 
-def _restore(values: Sequence[str]) -> None:
+def _set(values: Sequence[str]) -> None:
     for switch, value in zip(_SWITCHES, values, strict=True):
         switch.fp32_precision = value
 
@@ -83,4 +92,4 @@ def exact_products() -> Iterator[None]:
         with _Caller.lock:
             _Caller.blocks -= 1
             if _Caller.blocks == 0:
-                _restore(_Caller.settings)
+                _set(_Caller.settings)

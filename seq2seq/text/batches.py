@@ -160,9 +160,9 @@ def collate(store: Store, indices: np.ndarray) -> Batch:
 
 def set_links(links: Bool[Tensor, "batch target source"], stored: Sequences, indices: np.ndarray) -> int:
     """Sets the links of the sentences with these indices to True. Returns the number of target tokens with a link."""
-    sentences = [stored[index].reshape(-1, 2) for index in indices.tolist()]
-    row = np.repeat(np.arange(len(sentences)), [len(pairs) for pairs in sentences])
-    source, target = np.concatenate(sentences).T.astype(np.int64)
+    positions, lengths = stored.take(indices)
+    row = np.repeat(np.arange(len(indices)), lengths // 2)
+    source, target = positions.reshape(-1, 2).T.astype(np.int64)
     links.numpy()[row, target, source] = True
     return int(links.any(dim=2).sum())
 
