@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 SMALLEST = 1e-30
-"""Smaller weights are raised to it before their logarithm, so that no gradient overflows."""
+"""Smaller weights are raised to it before their logarithm, so that no gradient overflows. They have no gradient."""
 
 Weights = Float[Tensor, "batch target source"]
 Links = Bool[Tensor, "batch target source"]

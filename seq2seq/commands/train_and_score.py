@@ -135,6 +135,7 @@ def train(
             timing = steps(run, start, validator, folder, board, watch, bar=bar)
         best = distributed.run_on_rank0_and_broadcast(lambda: checkpoint.load(run_folder.best))
         checkpoint.load_weights(model, best, folder)
+        log.info("scores of the checkpoint of step %d, the best by validation %s", best.step, validator.metric)
         results: dict[str, Any] = {
             **({} if origin is None else {"init": origin.model_dump()}),
             "parameters": _count_parameters(model),

@@ -41,7 +41,5 @@ def scored_unknown(split: LoadedSplit, tokenizers: Tokenizers) -> str | None:
 
 
 def _sentence(name: str, shares: list[float], tokenizers: Tokenizers) -> str:
-    assert isinstance(tokenizers.source, Vocabulary)
-    source, target = shares
-    unit = tokenizers.source.unit
+    (source, target), unit = shares, tokenizers.source.unit
     return f"{name}: {source:.2%} of the source {unit} and {target:.2%} of the target {unit} are <unk>"

@@ -76,7 +76,7 @@ def beam_search(
     open hypothesis counts as if it covered its source, since it may still do so.
 
     `first` holds the BOS of each sentence, `limits` its greatest |y|.
-    A beam of size 1 is greedy search.
+    A beam of size 1 is greedy search, but for ties.
 
     A sentence is finished when `size` of its hypotheses have ended and `n_best` of them score better than all open
     ones, or at its limit. Hypotheses without EOS at the limit are cut, and rank behind complete ones. A finished
@@ -127,7 +127,7 @@ def beam_search(
         is_open = longest[sentences] > length
         for index in (is_open & (ended[sentences] >= size)).nonzero()[0].tolist():
             worst = best_ends(ends[sentences[index]], n_best)[-1]
-            is_open[index] = worst.score < totals[index, 0] / divisor
+            is_open[index] = worst.score < float(totals[index, 0]) / divisor  # in the precision of the scores
         if not is_open.any():
             break
         if not is_open.all():

@@ -45,7 +45,7 @@ def greedy_search(
     end: int,
     penalties: Penalties,
 ) -> list[list[Hypothesis]]:
-    """The hypothesis of each sentence that `beam_search` finds with `size=1`. It has no coverage penalty.
+    """The hypothesis of each sentence that `beam_search` finds with `size=1`, but for ties. It has no coverage penalty.
 
     The list of a sentence is empty where no token has a finite log-probability.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seq2seq.decoding.beam_search import Memory, State, Step
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.tokenizer import EOS, SPECIAL, UNK, Tokenizer
+from seq2seq.text.tokenizer import BOS, EOS, PAD, SPECIAL, UNK, Tokenizer
 
 ANY = -1
 """In place of a token: every token is permitted."""
@@ -66,7 +66,8 @@ def _permitted(
 def prefix_ids(prefix: str | Sequence[str], tokenizer: Tokenizer, title: str) -> list[int]:
     """The ids of a prefix: a text, whose spaces at the end belong to the next word, or subwords.
 
-    Raises InputError for a subword or word that the vocabulary does not have, and for EOS. `title` names the prefix.
+    Raises InputError for a subword or word that the vocabulary does not have, and for PAD, BOS and EOS. `title` names
+    the prefix.
     """
     if isinstance(prefix, str):
         if unknown := tokenizer.unknown(prefix.rstrip()):
@@ -76,6 +77,8 @@ def prefix_ids(prefix: str | Sequence[str], tokenizer: Tokenizer, title: str) ->
     for subword, index in zip(prefix, ids, strict=True):
         if index == UNK and subword != SPECIAL[UNK]:
             raise InputError(f"{title} has {subword!r}, which is no subword of the target vocabulary")
+        if index in (PAD, BOS):
+            raise InputError(f"{title} has {subword!r}, which is in no translation")
         if index == EOS:
             raise InputError(f"{title} has {subword!r}, which ends a translation: give the subwords before it")
     return ids

@@ -167,8 +167,12 @@ class Translator:
         return PrefixTooLong(len(prefix), limit) if len(prefix) > limit else None
 
     def _length_limit(self, source: int) -> int:
-        """The greatest length of a translation, EOS included: far more than any language pair needs. In subwords."""
-        return max(2 * source + 10, self.options.min_length + 1)
+        """The greatest length of a translation, EOS included, in subwords: far more than a language pair needs.
+
+        A Chinese character may take four English ones.
+        """
+        ratio = 5 if self.tokenizers.target.unit == "characters" else 2
+        return max(ratio * source + 10, self.options.min_length + 1)
 
     def _batches(self, todo: list[int], lengths: list[int]) -> list[list[int]]:
         """Batches of at most `batch` sentences; on a CPU also of few `POSITIONS`, and at least one for each thread."""

@@ -13,8 +13,8 @@ class SearchTree:
     """The beam search of one sentence: the candidates of each step, and the translation that was found.
 
     `nodes[0]` is the root, and each node stands after its parent. A step has at most `2 * beam_size` nodes, and a
-    search at most `2 * n + 10` steps, where n is the number of source subwords. `translation` is that of `translate`;
-    for k > 1 the node whose `hypothesis` is k ends its alternative k - 1.
+    search at most `2 * n + 10` steps, where n is the number of source subwords, or `5 * n + 10` for characters.
+    `translation` is that of `translate`; for k > 1 the node whose `hypothesis` is k ends its alternative k - 1.
     """
 
     nodes: tuple[SearchNode, ...]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seq2seq.nn.deferred_gradients import DeferredGradGRUCell
 from seq2seq.nn.int8 import Int8Cell
-from seq2seq.nn.lstm import LSTM, DeferredGradLSTMCell
+from seq2seq.nn.lstm import LSTM, DeferredGradLSTMCell, lstm_step
 from seq2seq.nn.recurrence import GRU
 
 
@@ -41,6 +41,9 @@ def loop_cell(
     if isinstance(cell, Int8Cell):
         return cell
     if isinstance(cell, nn.LSTMCell):
+        if mask is None and not torch.is_grad_enabled():
+            weights = cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh
+            return lambda inputs, state: lstm_step(inputs, state, *weights)
         return DeferredGradLSTMCell(cell, mask, like=like)
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     return cell if is_traced else DeferredGradGRUCell(cell, mask, fused=like.is_cuda)

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from seq2seq.nn.deferred_gradients import DeferredGradLinear
-from seq2seq.nn.recurrence import RecurrentLayers
+from seq2seq.nn.recurrence import RecurrentLayers, last_tokens
 from seq2seq.nn.tanh import tanh
 
 
@@ -38,11 +38,8 @@ class LSTM(RecurrentLayers, nn.LSTM):
         if state is not None and mask is None and self._is_single_step(inputs):
             hidden, states = inputs[:, 0], []
             for before, layer_weights in zip(state, self.all_weights, strict=True):
-                input_weight, state_weight, input_bias, state_bias = layer_weights
-                visible, cell_state = before.chunk(2, dim=1)
-                gates = linear(hidden, input_weight, input_bias) + linear(visible, state_weight, state_bias)
-                hidden, cell_state = next_state(gates, cell_state)
-                states.append(torch.cat((hidden, cell_state), dim=1))
+                states.append(lstm_step(hidden, before, *layer_weights))
+                hidden = states[-1][:, :width]
             return hidden.unsqueeze(1), torch.stack(states)
         assert state is None or mask is None, "a sentence with padding begins with the state 0"
         if state is None:
@@ -136,8 +133,7 @@ def _in_order(
     """
     forward, *backward = outputs.unbind(0)
     if mask is not None:
-        is_last = mask & ~nn.functional.pad(mask[:, 1:], (0, 1))
-        hidden = torch.cat(((forward * is_last.unsqueeze(2)).sum(dim=1).unsqueeze(0), hidden[1:]))
+        hidden = torch.cat(((forward * last_tokens(mask).unsqueeze(2)).sum(dim=1).unsqueeze(0), hidden[1:]))
     ordered = torch.cat((forward, *(states.flip(1) for states in backward)), dim=2)
     if mask is not None:
         ordered = ordered * mask.unsqueeze(2)
@@ -166,6 +162,20 @@ class DeferredGradLSTMCell:
         hidden, cell_state = state.chunk(2, dim=1)
         read = hidden if self._mask is None else hidden * self._mask
         return torch.cat(next_state(self._linear(torch.cat((inputs, read), dim=1)), cell_state), dim=1)
+
+
+def lstm_step(
+    inputs: Float[Tensor, "batch input"],
+    state: Float[Tensor, "batch state"],
+    input_weight: Float[Tensor, "gates input"],
+    state_weight: Float[Tensor, "gates hidden"],
+    input_bias: Float[Tensor, "gates"],
+    state_bias: Float[Tensor, "gates"],
+) -> Float[Tensor, "batch state"]:
+    """The next state `[h; c]`, for a search: there a copy of the weights would take most of the time."""
+    hidden, cell_state = state.chunk(2, dim=1)
+    gates = linear(inputs, input_weight, input_bias) + linear(hidden, state_weight, state_bias)
+    return torch.cat(next_state(gates, cell_state), dim=1)
 
 
 def next_state(

@@ -119,7 +119,7 @@ class GRU(RecurrentLayers, nn.GRU):
         directions, reverse = 1, torch.empty(0)
         if self.bidirectional:
             directions, reverse = 2, _reverse_order(inputs, mask)
-        is_last = None if mask is None else mask & ~nn.functional.pad(mask[:, 1:], (0, 1))
+        is_last = None if mask is None else last_tokens(mask)
         final: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
@@ -155,6 +155,11 @@ class GRU(RecurrentLayers, nn.GRU):
                     self.batch_first,
                     False,
                 )
+
+
+def last_tokens(mask: Bool[Tensor, "batch steps"]) -> Bool[Tensor, "batch steps"]:
+    """True at the last token of each sentence."""
+    return mask & ~nn.functional.pad(mask[:, 1:], (0, 1))
 
 
 def _stack_weights(weights: Sequence[Tensor]) -> Tensor:

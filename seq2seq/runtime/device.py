@@ -81,6 +81,7 @@ def restored_settings() -> Iterator[None]:
     They belong to the process, or to the thread, of whoever calls the library.
     """
     threads, generator = torch.get_num_threads(), torch.get_rng_state()
+    generators_of_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     deterministic = torch.get_deterministic_debug_mode()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     stream = torch.cuda.current_stream() if torch.cuda.is_initialized() else None
@@ -92,6 +93,7 @@ def restored_settings() -> Iterator[None]:
             torch.set_deterministic_debug_mode(deterministic)
             torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
             torch.set_rng_state(generator)
+            torch.cuda.set_rng_state_all(generators_of_gpus)
             if torch.cuda.is_initialized():
                 torch.cuda.set_stream(stream or torch.cuda.default_stream())
 

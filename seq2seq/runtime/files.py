@@ -1,5 +1,6 @@
 """Atomic writing: a reader sees the whole file or none."""
 
+import errno
 import json
 import math
 import os
@@ -14,7 +15,7 @@ from typing import Any
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder, which is renamed to `path` at the end of the block.
 
-    If writing fails, the temporary file is deleted, and the OSError names `path` (that of a full disk names no file).
+    If writing fails, the temporary file is deleted, and the OSError names `path`.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -22,7 +23,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise _named(error, path) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -40,9 +41,14 @@ def new_folder(path: Path) -> Iterator[Path]:
         yield partial
         partial.rename(path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise _named(error, path) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The error with the path as its file. That of a full disk names no file, and NumPy's has no number either."""
+    return OSError(error.errno or errno.ENOSPC, error.strerror or f"{error}: is the disk full?", str(path))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -59,6 +65,8 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

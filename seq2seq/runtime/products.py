@@ -5,7 +5,8 @@ activations, gradients, losses and the optimiser's moments are float32, as in mi
 al. 2018). A processor with AMX computes such a product four to ten times as fast. Rounding takes a part of that time,
 so a weight that several products share is rounded once. Otherwise, and with float64, nothing is rounded.
 
-The products of LSTMs, and those of attention weights, are float32 with every setting.
+With every setting these are float32: the products of LSTMs, of attention weights, of the bridge from encoder to
+decoder, of the rules `coverage` and `location`, of the distribution `local_p`, and of the combine layer in a loop.
 """
 
 from typing import Any

@@ -74,6 +74,8 @@ class Epochs:
         """
         step = 0
         for epoch in count():
+            if step >= total:
+                return
             if epoch < len(self.step_counts) and step + self.step_counts[epoch] <= min(start, total):
                 step += self.step_counts[epoch]
                 continue

@@ -15,16 +15,16 @@ LONGEST_LINE = 2**20
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    r"""The lines of a UTF-8 file, one at a time. Files that are compressed with gzip, xz or bzip2 are unpacked.
+    r"""The lines of a UTF-8 file, one at a time. Files that are compressed with gzip, xz, bzip2 or zstd are unpacked.
 
     Only `\n` ends a line, since a sentence may contain U+0085 or U+2028. A `\r` before it and a byte order mark are
     removed. Raises `InputError` for a file that is missing, unreadable, cut short, empty, not a plain file or not
     UTF-8, and for a line of more than `LONGEST_LINE` bytes.
     """
-    if path.is_fifo() or path.is_char_device():
-        raise InputError(f"{path} is a pipe or a device, but text is read more than once: name a plain file")
     number = 0
     try:
+        if path.is_fifo() or path.is_char_device():
+            raise InputError(f"{path} is a pipe or a device, but text is read more than once: name a plain file")
         with open_text(path) as file:
             for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 2), b""), start=1):
                 if len(line.removesuffix(b"\n")) > LONGEST_LINE:
@@ -50,7 +50,7 @@ def read_lines(path: Path) -> Iterator[str]:
         ) from error
     except MemoryError as error:  # the header of an xz file says how much memory unpacking needs
         raise InputError(f"cannot read {path}: unpacking it needs more memory than there is") from error
-    except DAMAGE as error:
+    except (*DAMAGE, ValueError) as error:  # a ValueError is that of a path with NUL
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot read {path}{f' after line {number}' if number else ''}: {reason}") from error
     if number == 0:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from seq2seq.text.lines import encodable
-from seq2seq.text.tokenizer import META_SPACE, SubwordTokenizer
+from seq2seq.text.tokenizer import SubwordTokenizer
+from seq2seq.text.units import META_SPACE
 
 
 class Draw(NamedTuple):
@@ -94,7 +95,8 @@ class UnigramSegmenter:
         node = np.array([self.ends[word] for word in chain.from_iterable(words_of_texts)], dtype=np.int64)
         open_words, steps = np.arange(len(node)), []
         while len(open_words):
-            chosen = np.searchsorted(cumulative, node + random.random(len(node)), side="right")
+            threshold = np.minimum(node + random.random(len(node)), np.nextafter(node + 1.0, 0))  # a sum may round up
+            chosen = np.searchsorted(cumulative, threshold, side="right")
             steps.append((open_words, edges[chosen, 0]))
             node = edges[chosen, 1]
             open_words, node = open_words[node >= 0], node[node >= 0]

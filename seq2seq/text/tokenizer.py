@@ -13,11 +13,11 @@ import sentencepiece
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.lines import encodable
+from seq2seq.text.units import META_SPACE
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 BYTES_END = len(SPECIAL) + 256
-META_SPACE = "\u2581"  # SentencePiece's character for a space
 COVERAGES = (0.9995, 0.999, 0.995, 0.99, 0.98)  # values of dataset.character_coverage that an error may suggest
 FEW = 32  # texts, encoded in one thread: starting others takes longer
 SENTENCES = 1_000_000  # lines at most, a random sample, train a tokenizer; unigram took 46 s and 2.7 GB for 100 MB
@@ -40,11 +40,13 @@ def check_symbols(symbols: Sequence[str]) -> Sequence[str]:
 class Tokenizer(Protocol):
     """Text to ids and back. A piece is the text of an id: "▁" in it is a space.
 
-    `model` is all that there is to it, `fallback` a name for what stands in place of text that has no piece.
+    `model` is all that there is to it, `fallback` a name for what stands in place of text that has no piece. `unit` is
+    what a piece is: subwords, words or characters.
     """
 
     model: bytes
     fallback: str
+    unit: str
 
     def __len__(self) -> int:
         """The size of the vocabulary."""
@@ -81,7 +83,7 @@ class SubwordTokenizer:
     Raises `InputError` if `model` is not a SentencePiece model, or has other ids for the special pieces.
     """
 
-    fallback = "bytes"
+    fallback, unit = "bytes", "subwords"
 
     def __init__(self, model: bytes) -> None:
         self.model = model
@@ -173,7 +175,7 @@ def train_tokenizer(
     (Kudo 2018) or "bpe" (Sennrich et al. 2016). `coverage` is the share of the text's characters that have pieces, the
     most frequent ones first; the others are written as bytes. Each of `symbols` (see `check_symbols`) is always one
     piece. Text is not normalised, so that no character or space is lost. The same lines give the same model, byte for
-    byte. Lines of more than 4192 bytes are left out.
+    byte. Lines of more than 4192 bytes, and those with U+2585, which SentencePiece needs for itself, are left out.
 
     Raises `InputError` if the text cannot give a vocabulary of that size.
     """

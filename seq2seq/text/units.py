@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-MARK = "▁"  # U+2581, SentencePiece's sign for the space before a word
+META_SPACE = "▁"  # U+2581, SentencePiece's character for a space
 BYTE = re.compile("<0x([0-9A-F]{2})>")
 CONTINUATION = re.compile("<0x[89AB][0-9A-F]>")  # a continuation byte of UTF-8
 
@@ -93,13 +93,13 @@ def words(pieces: Sequence[str]) -> list[Word]:
     the end of the text to the last word. A text of spaces is one word with empty text. Bytes (`<0xE2>`) are decoded;
     bytes that are not UTF-8 become U+FFFD.
     """
-    last = max((index for index, piece in enumerate(pieces) if piece.strip(MARK)), default=0)
+    last = max((index for index, piece in enumerate(pieces) if piece.strip(META_SPACE)), default=0)
     starts: list[int] = []
     blank = False  # whether the previous piece consists of marks only
     for index, piece in enumerate(pieces[: last + 1]):
-        if index == 0 or (piece.startswith(MARK) and not blank):
+        if index == 0 or (piece.startswith(META_SPACE) and not blank):
             starts.append(index)
-        blank = not piece.strip(MARK)
+        blank = not piece.strip(META_SPACE)
     spans = pairwise([*starts, len(pieces)])
     return [Word(_text(pieces[start:end]), start, end) for start, end in spans]
 
@@ -126,17 +126,17 @@ def _atoms(pieces: Sequence[str], word: Word) -> list[Word]:
     """The pieces of the word; the bytes of one character are one atom, and a piece of marks joins the next piece."""
     starts = [word.start]
     for index in range(word.start + 1, word.end):
-        complete = any(piece.strip(MARK) for piece in pieces[starts[-1] : index])
-        if complete and pieces[index].strip(MARK) and not CONTINUATION.fullmatch(pieces[index]):
+        complete = any(piece.strip(META_SPACE) for piece in pieces[starts[-1] : index])
+        if complete and pieces[index].strip(META_SPACE) and not CONTINUATION.fullmatch(pieces[index]):
             starts.append(index)
     return [Word(_text(pieces[start:end]), start, end) for start, end in pairwise([*starts, word.end])]
 
 
 def _text(pieces: Iterable[str]) -> str:
-    """The text of the pieces, without spaces and with bytes decoded."""
+    """The text of the pieces, without spaces and with bytes decoded; bytes may spell the character of the mark."""
     matches = ((piece, BYTE.fullmatch(piece)) for piece in pieces)
-    encoded = (bytes.fromhex(match[1]) if match else piece.encode() for piece, match in matches)
-    return b"".join(encoded).decode(errors="replace").replace(MARK, "")
+    encoded = (bytes.fromhex(match[1]) if match else piece.replace(META_SPACE, "").encode() for piece, match in matches)
+    return b"".join(encoded).decode(errors="replace")
 
 
 # --- attention --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 
 from seq2seq.runtime.errors import InputError
 from seq2seq.text.lines import read_lines
-from seq2seq.text.tokenizer import META_SPACE, Tokenizer
+from seq2seq.text.tokenizer import Tokenizer
+from seq2seq.text.units import META_SPACE
 
 LARGEST = float(np.finfo(np.float32).max)
 

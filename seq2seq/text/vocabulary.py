@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 from seq2seq.runtime.errors import InputError
-from seq2seq.text.tokenizer import EOS, META_SPACE, SPECIAL, UNK, check_symbols
-from seq2seq.text.units import is_unspaced
+from seq2seq.text.tokenizer import EOS, SPECIAL, UNK, check_symbols
+from seq2seq.text.units import META_SPACE, is_unspaced
 
 UNKNOWN_WORD = META_SPACE + SPECIAL[UNK]
 """The piece of an unknown word after a space; `SPECIAL[UNK]` is that of one without a space before it."""
@@ -27,8 +27,9 @@ class Vocabulary:
 
     With `kind` "word", each run of letters, digits and their marks is a word; each other character is one of its own,
     and so is each character of a script without spaces (BERT's basic tokenizer, Devlin et al. 2019). A word after a
-    space begins with "▁", so that `decode` restores the text. Spaces at both ends of a text are lost, and several
-    become one. If the vocabulary has a word in the other form only, with or without "▁", that form takes its place.
+    space begins with "▁", so that `decode` restores the text, with three exceptions. Spaces at both ends of a text are
+    lost, and several become one. If the vocabulary has a word in the other form only, with or without "▁", that form
+    takes its place, which adds or removes a space.
 
     With `kind` "char" each code point is a piece, and "▁" is a space. Each of `symbols` is always one piece.
     """
@@ -39,7 +40,7 @@ class Vocabulary:
         """`tokens` are the pieces by id."""
         description = {"seq2seq vocabulary": 1, "kind": kind, "symbols": list(symbols), "tokens": list(tokens)}
         self.model = (json.dumps(description) + "\n").encode()
-        self.kind = kind
+        self.kind, self.unit = kind, UNITS[kind]
         self._tokens = list(tokens)
         self._index = {token: index for index, token in enumerate(tokens)}
         self._symbols = _pattern(symbols)
@@ -67,11 +68,6 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self._tokens)
-
-    @property
-    def unit(self) -> str:
-        """What a piece is, in the plural."""
-        return UNITS[self.kind]
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, without BOS and EOS."""

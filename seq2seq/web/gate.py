@@ -110,18 +110,18 @@ class Gate:
             body = await self._body(headers, receive)
             answer = asyncio.ensure_future(_collect(self._application, scope, body))
             gone = asyncio.ensure_future(_disconnection(receive))
+            seconds = self._limits.answer_seconds
             try:
-                seconds = self._limits.answer_seconds
-                await asyncio.wait({answer, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                if not answer.done() and not gone.done():
-                    refusal = busy(f"no answer within {seconds:g} seconds; send less, or try again later")
-                    await refusal.response()(scope, receive, send)
+                done, _ = await asyncio.wait({answer, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for task in (answer, gone):
                     task.cancel()
         finally:
             self._requests -= 1
-        if answer.done() and not answer.cancelled():
+        if not done:
+            refusal = busy(f"no answer within {seconds:g} seconds; send less, or try again later")
+            await refusal.response()(scope, receive, send)
+        elif answer in done:
             for message in answer.result():
                 await send(message)
 

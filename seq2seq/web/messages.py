@@ -130,7 +130,7 @@ def read(kind: type[Kind], body: bytes) -> Kind:
 
 
 class Hypothesis(Section):
-    """`score` is the log-probability, divided by the length to the power of the length penalty."""
+    """`score` is the log-probability with the model's length penalty and coverage penalty."""
 
     text: str
     score: float

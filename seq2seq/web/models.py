@@ -47,7 +47,7 @@ class ServedModel:
 
     async def translate(self, request: TranslateRequest) -> TranslateAnswer:
         """The translations of the texts, in batches with those of other requests that have the same options."""
-        prefixes = request.prefixes or [None] * len(request.texts)
+        prefixes = [None] * len(request.texts) if request.prefixes is None else request.prefixes
         if len(prefixes) != len(request.texts):
             message = f"prefixes: found {len(prefixes)} for {len(request.texts)} texts; give one or null for each text"
             raise Refusal(422, message, field="prefixes")

@@ -42,7 +42,7 @@ class WorkerProcesses:
         """Starts the processes. They import their modules while the caller loads the models."""
         self._models = b""
         self._workers = [_Worker() for _ in range(number)]
-        self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()  # indices of workers
         self._is_closed = False
 
     def load(self, models: Mapping[str, tuple[TrainedModel, Path]]) -> None:
@@ -51,29 +51,30 @@ class WorkerProcesses:
         try:
             for worker in self._workers:
                 worker.load(self._models)
-            for worker in self._workers:
+            for index, worker in enumerate(self._workers):
                 worker.result()
-                self._free.put(worker)
+                self._free.put(index)
         except (EOFError, OSError):
             raise InputError(
                 "a worker process ended while it started, perhaps for lack of memory: device.threads=1 needs none"
             ) from None
 
     def call(self, name: str, method: str, *arguments: Any) -> Any:
-        """The result of a method of a model's inference. A process that ends is replaced.
+        """The result of a method of a model's inference. A process that has ended is replaced by the next call.
 
         Raises InputError as the method does, and WorkerError.
         """
-        worker = self._free.get()
+        index = self._free.get()
         try:
-            worker.call(name, method, arguments)
-            return worker.result()
+            if self._workers[index].is_closed:
+                self._replace(index)
+            self._workers[index].call(name, method, arguments)
+            return self._workers[index].result()
         except (EOFError, OSError):
-            if not self._is_closed:
-                worker = self._replacement(worker)
+            self._workers[index].close()
             raise WorkerError(f"a worker process ended during {method}") from None
         finally:
-            self._free.put(worker)
+            self._free.put(index)
 
     def close(self) -> None:
         """Ends the processes, whatever they do."""
@@ -81,16 +82,14 @@ class WorkerProcesses:
         for worker in self._workers:
             worker.close()
 
-    def _replacement(self, ended: "_Worker") -> "_Worker":
-        ended.close()
-        worker = _Worker()
-        self._workers[self._workers.index(ended)] = worker
+    def _replace(self, index: int) -> None:
         if self._is_closed:
+            return
+        self._workers[index] = worker = _Worker()
+        if self._is_closed:  # `close` may have ended before this worker was in the list
             worker.close()
-        else:
-            worker.load(self._models)
-            worker.result()
-        return worker
+        worker.load(self._models)
+        worker.result()
 
 
 class RemoteInference:
@@ -134,7 +133,12 @@ class _Worker:
             raise error
         return result
 
+    @property
+    def is_closed(self) -> bool:
+        return self._connection.closed
+
     def close(self) -> None:
+        """Ends the process. It may be called again."""
         self._process.kill()
         self._process.join()
         self._connection.close()

@@ -179,7 +179,9 @@ def test_patience_ends_a_run_that_does_not_get_better(patient: Path) -> None:
     assert found["train"]["steps"] == 3  # the first validation is the best yet, two more are waited for
     assert found["best"]["step"] == 1
     assert {path.name for path in (patient / "checkpoints").iterdir()} == {"best", "last", ".last.old"}
-    assert "stopped: bleu has not improved for 2 validations" in (patient / "train.log").read_text()
+    log = (patient / "train.log").read_text()
+    assert "stopped: bleu has not improved for 2 validations" in log
+    assert "scores of the checkpoint of step 1, the best by validation bleu" in log
 
 
 def test_batches_are_accumulated_and_vocabularies_kept_apart(patient: Path) -> None:

@@ -140,3 +140,6 @@ def test_a_prefix_is_text_or_subwords() -> None:
             prefix_ids(["▁", subword], tokenizer, "it")
     with pytest.raises(InputError, match=r"^it has '</s>', which ends a translation: give the subwords before it$"):
         prefix_ids(["▁", "</s>"], tokenizer, "it")
+    for subword in ("<pad>", "<s>"):
+        with pytest.raises(InputError, match=f"^it has '{subword}', which is in no translation$"):
+            prefix_ids(["▁", subword], tokenizer, "it")

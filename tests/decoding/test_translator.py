@@ -21,6 +21,7 @@ from seq2seq.nn.encoder import RecurrentEncoder
 from seq2seq.nn.model import Model
 from seq2seq.text.batches import batch_pairs
 from seq2seq.text.tokenizer import BOS, EOS, Tokenizers, train_tokenizer
+from seq2seq.text.vocabulary import train_vocabulary
 from seq2seq.training.learning_rate import Schedule
 from seq2seq.training.objective import Objective
 from seq2seq.training.optimizer import make_optimizer
@@ -120,6 +121,20 @@ def translator(
 
 def texts(results: list[list[Translation] | TooLong]) -> list[str]:
     return [result[0].text if isinstance(result, list) else "" for result in results]
+
+
+def test_a_translation_of_characters_may_be_longer_than_one_of_subwords(tokenizers: Tokenizers) -> None:
+    characters = train_vocabulary(LINES, largest=400, kind="char")
+    found = []
+    for sides in (tokenizers, Tokenizers(characters, characters)):
+        endless = model(sides, "general")
+        with torch.no_grad():
+            endless.output.bias[EOS] = -1e9
+        (result,) = translator(endless, sides)([LINES[0]])
+        assert isinstance(result, list)
+        found.append((len(result[0].source_pieces), len(result[0].target_pieces)))
+    (subwords, of_subwords), (letters, of_letters) = found
+    assert (of_subwords, of_letters) == (2 * subwords + 10, 5 * letters + 10)
 
 
 @pytest.mark.parametrize("size", [1, 5])

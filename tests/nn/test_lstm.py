@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from seq2seq.nn.cells import loop_cell
 from seq2seq.nn.dropout import RecurrentDropout
 from seq2seq.nn.lstm import LSTM, DeferredGradLSTMCell
 from tests.nn.test_recurrence import BATCH, HIDDEN, INPUT, LENGTHS, STEPS, in_loop, many, same, vectors
@@ -53,6 +54,20 @@ def test_a_single_step_without_gradients_is_the_same() -> None:
     outputs, last = theirs(inputs, tuple(part.contiguous() for part in state.chunk(2, dim=2)))
     with torch.no_grad():
         torch.testing.assert_close(ours(inputs, state), (outputs, torch.cat(last, dim=2)))
+
+
+def test_a_step_of_a_search_is_that_of_the_loop() -> None:
+    torch.manual_seed(1)
+    cell = nn.LSTMCell(INPUT, HIDDEN).double()
+    inputs, state = vectors(BATCH, 1, INPUT), vectors(BATCH, 2 * HIDDEN)
+    with torch.no_grad():
+        found = loop_cell(cell, None, like=inputs)(inputs[:, 0], state)
+    torch.testing.assert_close(found, loop_cell(cell, None, like=inputs)(inputs[:, 0], state))
+    mask = torch.zeros_like(state)
+    with torch.no_grad():
+        masked = loop_cell(cell, mask, like=inputs)(inputs[:, 0], state)
+    torch.testing.assert_close(masked, loop_cell(cell, mask, like=inputs)(inputs[:, 0], state))
+    assert not torch.allclose(masked, found)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -32,6 +32,8 @@ def test_where_writing_fails_the_old_file_stays_and_the_error_names_it(tmp_path:
 
     with pytest.raises(OSError, match=r"No space left on device: .*a\.txt"):
         fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    with pytest.raises(OSError, match=r"^\[Errno 28\] 9 requested and 0 written: is the disk full\?: '.*a\.txt'$"):
+        fail(OSError("9 requested and 0 written"))  # as NumPy's `tofile` raises it
     with pytest.raises(KeyboardInterrupt):
         fail(KeyboardInterrupt())
     assert path.read_text() == "before"
@@ -49,7 +51,9 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
 
 
 def test_what_is_no_number_is_null(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"a": math.nan, "b": {"c": math.inf, "größe": 1.5}})
+    write_json(
+        tmp_path / "a.json", {"a": math.nan, "b": {"c": math.inf, "größe": 1.5}, "d": [math.nan, (1.5, -math.inf)]}
+    )
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
-    assert json.loads(text) == {"a": None, "b": {"c": None, "größe": 1.5}}
+    assert json.loads(text) == {"a": None, "b": {"c": None, "größe": 1.5}, "d": [None, [1.5, None]]}
     assert "größe" in text

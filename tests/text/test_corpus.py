@@ -78,6 +78,10 @@ def test_missing_unreadable_and_damaged_files_are_refused(write: Write, tmp_path
         list(read_lines(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="Is a directory"):
         list(read_lines(tmp_path))
+    with pytest.raises(InputError, match="File name too long"):
+        list(read_lines(tmp_path / ("x" * 300)))
+    with pytest.raises(InputError, match="null byte"):
+        list(read_lines(tmp_path / "a\0b"))
     path = write("text.gz", b"".join(b"line %d\n" % number for number in range(3000)))
     compressed = path.read_bytes()
     path.write_bytes(compressed[: len(compressed) // 2])

@@ -75,6 +75,20 @@ def test_no_text_has_no_subwords(kind: str, tokenizer: SubwordTokenizer) -> None
         assert (len(ids), lengths.tolist()) == (0, [0] * len(texts))
 
 
+def test_the_greatest_random_number_stays_within_a_word() -> None:
+    """The sum of a node and a number just below 1 may round to the next node."""
+
+    class Greatest(np.random.Generator):
+        def random(self, size: int) -> np.ndarray:  # type: ignore[override]
+            return np.full(size, np.nextafter(1.0, 0.0))
+
+    tokenizer = train_tokenizer(made_up_text(800), vocabulary_size=500, kind="unigram", symbols=SYMBOLS)
+    texts = made_up_text(200)
+    ids, lengths = segmenter("unigram", tokenizer, 0.2).draw(texts, Greatest(np.random.PCG64(1)))
+    parts = np.split(ids, np.cumsum(lengths)[:-1])
+    assert [tokenizer.decode(part.tolist()) for part in parts] == texts
+
+
 def test_without_chance_it_is_the_usual_segmentation(kind: str, tokenizer: SubwordTokenizer) -> None:
     """A high exponent leaves the most probable segmentation, a dropout of 0 all merges."""
     texts = [*made_up_text(300), *OTHER_TEXT]

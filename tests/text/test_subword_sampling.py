@@ -129,6 +129,7 @@ def test_a_run_goes_on_without_drawing_earlier_epochs_again(tmp_path: Path) -> N
             start:
         ]
         ends = np.cumsum(epochs.step_counts)
+        assert total > ends[-2]  # no epoch is drawn after the last step
         assert drawn == list(range(int(np.searchsorted(ends, start, side="right")), len(ends)))
 
 

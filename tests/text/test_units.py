@@ -51,6 +51,14 @@ def test_bytes_are_decoded_where_they_are_characters() -> None:
     assert texts(["▁a", "<0xE2>", "<0x80>", "b"]) == ["a\ufffdb"]
 
 
+def test_bytes_that_spell_the_mark_are_text() -> None:
+    mark = ["<0xE2>", "<0x96>", "<0x81>"]
+    assert texts(["▁a", *mark, "▁b"]) == ["a▁", "b"]
+    assert units(["▁a", *mark]) == [Word("a▁", 0, 4)]
+    assert units(mark) == [Word("▁", 0, 3)]
+    assert units(["▁你", *mark, "好"]) == [Word("你", 0, 1), Word("▁", 1, 4), Word("好", 4, 5)]
+
+
 def test_no_pieces_no_words() -> None:
     assert words([]) == []
 

@@ -191,6 +191,7 @@ WRONG: list[tuple[str, dict[str, Any], str | None, str]] = [
     ("/translate", {"texts": ["a"], "\x1b[2J": 3}, "\\x1b[2J", "no such key"),
     ("/translate", {"texts": ["a"], "model": "three"}, "model", "no such choice 'three'"),
     ("/translate", {"texts": ["a"], "prefixes": ["The", None]}, "prefixes", "found 2 for 1 texts"),
+    ("/translate", {"texts": ["a", "b"], "prefixes": []}, "prefixes", "found 0 for 2 texts"),
     ("/translate", {"texts": ["a"], "prefixes": [{}]}, "prefixes.0", "valid"),
     ("/translate", {"texts": ["a", "b"], "prefixes": [None, ["▁The", "</s>"]]}, "prefixes.1", "ends a translation"),
     ("/attend", {"source": "a", "prefix": ["no such subword"]}, "prefix", "no subword of the target vocabulary"),

@@ -269,7 +269,7 @@ def test_the_beam_is_a_tree_that_says_why(page: "Page", server: str) -> None:
     best = next(index for index, node in enumerate(tree) if node["hypothesis"] == 1)
     page.keyboard.press("End")
     expect(page.locator(f"[data-node='{best}']")).to_be_focused()
-    expect(page.locator(".reading")).to_contain_text("The best score.")
+    expect(page.locator(".reading")).to_contain_text("The best translation.")
     expect(page.locator(".results li bdi").first).to_have_text(answer["text"])
     assert page.locator(".results li").count() == sum(node["score"] is not None for node in tree) > 1
     page.keyboard.press("ArrowLeft")

@@ -1,5 +1,6 @@
 """Worker processes answer as the model in this process does, and one that ends is replaced."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -17,7 +18,7 @@ from seq2seq.web.attention_change import Intervene
 from seq2seq.web.batching import Sentence
 from seq2seq.web.inference import ModelInference
 from seq2seq.web.messages import AttendRequest, Options
-from seq2seq.web.processes import RemoteInference, WorkerError, WorkerProcesses
+from seq2seq.web.processes import RemoteInference, WorkerError, WorkerProcesses, _Worker
 from tests.web.conftest import BEST
 
 TEXTS = ("Die Frau liest.", "", "猫", "مرحبا", "Der alte Mann kauft dem Kind einen roten Apfel.")
@@ -81,6 +82,37 @@ def test_a_process_that_ends_is_replaced(processes: WorkerProcesses) -> None:
     for _ in range(3):
         assert remote.translate(OPTIONS, SENTENCES) == before
     assert not {worker._process.pid for worker in processes._workers} & {*pids}
+
+
+def test_a_replacement_that_ends_while_it_starts_is_replaced(
+    processes: WorkerProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = RemoteInference("one", processes)
+    before = remote.translate(OPTIONS, SENTENCES)
+    for worker in processes._workers:
+        os.kill(worker._process.pid, signal.SIGKILL)
+        worker._process.join()
+    with monkeypatch.context() as patched:
+        patched.setattr(_Worker, "load", lambda worker, _: os.kill(worker._process.pid, signal.SIGKILL))
+        for _ in range(5):  # both workers, then replacements
+            with pytest.raises(WorkerError, match=r"^a worker process ended during translate$"):
+                remote.translate(OPTIONS, SENTENCES)
+    for _ in range(3):
+        assert remote.translate(OPTIONS, SENTENCES) == before
+    assert {child.pid for child in multiprocessing.active_children()} >= {
+        worker._process.pid for worker in processes._workers
+    }
+
+
+def test_a_closed_pool_starts_no_process(trained: TrainedModel) -> None:
+    processes = WorkerProcesses(1)
+    processes.load({"one": (trained, BEST)})
+    processes.close()
+    before = multiprocessing.active_children()
+    for _ in range(2):
+        with pytest.raises(WorkerError):
+            processes.call("one", "translate", OPTIONS, SENTENCES)
+    assert multiprocessing.active_children() == before
 
 
 def test_signals_to_all_processes_leave_the_workers(processes: WorkerProcesses) -> None:

@@ -20,9 +20,9 @@ LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 class Tmx:
     """A TMX file: each translation unit `tu` is a pair. It is read one unit at a time.
 
-    A variant `tuv` has one of the languages if its `xml:lang` is the same, or has the same first part: `de` is `de-AT`,
-    too, where no variant is `de`. A unit without one of the languages is a pair with an empty side. Codes of documents
-    within a segment are left out, and white space becomes a space. Raises `InputError` for what is no TMX.
+    A variant `tuv` has one of the languages if its `xml:lang` is the same. Where no variant has it, `de` is also
+    `de-AT`, and `de-AT` is also `de`. A unit without one of the languages is a pair with an empty side. Codes of
+    documents within a segment are left out, and white space becomes a space. Raises `InputError` for what is no TMX.
     """
 
     path: Path
@@ -53,6 +53,8 @@ class Tmx:
             raise InputError(f"{self.path}, line {line}, column {column}: the XML is damaged: {reason}") from None
         except EOFError:
             raise InputError(f"{self.path} is cut short: the compressed file lacks its end; copy it again") from None
+        except RecursionError:
+            raise InputError(f"{self.path}: elements that are nested too deeply") from None
         except (*DAMAGE, LookupError, ValueError) as error:
             raise InputError(f"cannot read {self.path}: {getattr(error, 'strerror', None) or error}") from None
         if not any_unit:
@@ -77,9 +79,8 @@ class Tmx:
 
 
 def _in_language(variants: dict[str, str], language: str) -> str:
-    if language in variants:
-        return variants[language]
-    return next((text for name, text in variants.items() if name.partition("-")[0] == language), "")
+    names = (language, *(name for name in variants if name.partition("-")[0] == language), language.partition("-")[0])
+    return next((variants[name] for name in names if name in variants), "")
 
 
 def _text(element: Element) -> Iterator[str]:

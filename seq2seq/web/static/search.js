@@ -5,7 +5,7 @@ import { isEnd, textOf } from "./view.js";
 
 /**
  * `depth[id]` is the step of a node; the root is at 0. `steps[step]` are the ids of a step, ordered by rank. `results`
- * are the last nodes of the complete translations, best score first. `best` is that of the answer, or null.
+ * are the last nodes of the translations, those that the length limit cut last, best score first. `best` is that of the answer, or null.
  */
 export function readSearch(nodes, { beamSize, lengthPenalty }) {
   const depth = [];
@@ -17,7 +17,8 @@ export function readSearch(nodes, { beamSize, lengthPenalty }) {
   for (const step of steps)
     step.sort((one, other) => nodes[one].rank - nodes[other].rank || nodes[other].total - nodes[one].total);
   const results = nodes.map((_, id) => id).filter((id) => nodes[id].score !== null);
-  results.sort((one, other) => nodes[other].score - nodes[one].score);
+  const isCut = (id) => nodes[id].status === "cut";
+  results.sort((one, other) => isCut(one) - isCut(other) || nodes[other].score - nodes[one].score);
   const best = nodes.findIndex((node) => node.hypothesis === 1);
   return { nodes, depth, steps, results, best: best < 0 ? null : best, beamSize, lengthPenalty };
 }
@@ -83,7 +84,8 @@ function score({ nodes, depth, best, results, lengthPenalty }, id) {
   const isPower = Math.abs(node.total / depth[id] ** lengthPenalty - node.score) < 0.001;
   const formula = isPower ? ` = ${number(node.total)} / ${depth[id]}^${lengthPenalty}` : "";
   const computed = `score ${number(node.score)}${formula}.`;
-  if (id === best) return `${computed} The best score.`;
-  const distance = best === null ? "" : ` ${number(nodes[best].score - node.score)} below the best.`;
-  return `${computed}${distance} Number ${results.indexOf(id) + 1} of ${results.length}.`;
+  if (id === best) return `${computed} The best translation.`;
+  const distance = best === null ? -1 : nodes[best].score - node.score; // a translation that was cut may score better
+  const below = distance < 0 ? "" : ` ${number(distance)} below the best.`;
+  return `${computed}${below} Number ${results.indexOf(id) + 1} of ${results.length}.`;
 }

@@ -36,7 +36,8 @@ def test_languages_are_found_by_name_then_by_their_first_part(tmp_path: Path) ->
         unit(EN="No", DE="Nein"),
     ]
     assert read(tmp_path, memory(*units)) == [("Ja", "Yes"), ("Lift", "elevator"), ("Nein", "No")]
-    assert read(tmp_path, memory(*units), ("en-gb", "de")) == [("", "Ja"), ("lift", "Lift"), ("", "Nein")]
+    assert read(tmp_path, memory(*units), ("en-gb", "de")) == [("Yes", "Ja"), ("lift", "Lift"), ("No", "Nein")]
+    assert read(tmp_path, memory(*units), ("en-US", "de-DE")) == [("Yes", "Ja"), ("elevator", ""), ("No", "Nein")]
 
 
 def test_a_unit_without_a_language_is_a_pair_with_an_empty_side(tmp_path: Path) -> None:
@@ -78,6 +79,7 @@ BOMB = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10 if i else "ha" * 1000}">' fo
         (memory(unit(fr="Oui", en="Yes")), "has no text whose xml:lang is de: see dataset.source"),
         (f"<!DOCTYPE tmx [{BOMB}]>{memory(unit(de='&e9;', en='x'), version='')}", "the XML is damaged: limit on input"),
         ('<?xml version="1.0" encoding="nonsense"?><tmx/>', "unknown encoding: nonsense"),
+        (memory(unit(de="<hi>" * 9000 + "</hi>" * 9000, en="x")), "elements that are nested too deeply"),
         (b"PK\x03\x04" + bytes(50), "is a zip archive"),
         (
             gzip.compress(memory(unit(de="Ja", en="Yes")).encode())[:-9],
