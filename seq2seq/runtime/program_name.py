@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-IN_SCRIPTS = ("average", "compare", "grammar")
+IN_SCRIPTS = ("average", "compare", "export", "grammar")
 """Programs that stand in the folder `scripts` of a checkout."""
 
 
