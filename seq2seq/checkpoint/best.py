@@ -3,25 +3,26 @@
 import shutil
 from pathlib import Path
 
-from seq2seq.checkpoint.files import Checkpoint, read_description, write
+from seq2seq.checkpoint.files import Checkpoint, read, read_description, write
 from seq2seq.checkpoint.state import AVERAGE
 from seq2seq.checkpoint.storage import parked_path, swap
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import sync_folder
 
 
-def keep_best(latest: Checkpoint, folder: Path) -> None:
+def keep_best(latest: Checkpoint, folder: Path, *, check_files: bool = False) -> None:
     """Arranges `best`, `best-2`, ... in the folder as the ranking in the latest checkpoint's training state says.
 
     Each of them is either the latest checkpoint or already in the folder, under whatever name an interruption left it.
-    So calling this again after an interruption completes the work.
+    So calling this again after an interruption completes the work. With `check_files`, a damaged one counts as missing.
     """
     assert latest.training is not None
     steps = [step for _, step, _ in latest.training.state.standing.ranking]
     targets = [folder / ("best" if rank == 1 else f"best-{rank}") for rank in range(1, len(steps) + 1)]
     ranked = (path for path in folder.glob("best-*") if path.name.removeprefix("best-").isdecimal())
     others = [path for path in ranked if path not in targets]  # from a time with a larger training.keep_best
-    by_step = {_step(path): path for target in (*others, *targets) for path in (parked_path(target), target)}
+    paths = [path for target in (*others, *targets) for path in (parked_path(target), target)]
+    by_step = {_step(path, check_files): path for path in paths}
     if latest.step in steps and latest.step not in by_step:
         by_step[latest.step] = folder / ".best.partial"
         write(_to_keep(latest), by_step[latest.step])
@@ -45,9 +46,9 @@ def _to_keep(latest: Checkpoint) -> Checkpoint:
     return latest._replace(weights=weights, scores=scores, training=None)
 
 
-def _step(folder: Path) -> int | None:
+def _step(folder: Path, check_files: bool) -> int | None:
     """The step of the checkpoint in the folder; None where there is none that can be read."""
     try:
-        return read_description(folder).step
+        return read(folder, training=False).step if check_files else read_description(folder).step
     except InputError:
         return None

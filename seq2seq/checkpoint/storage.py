@@ -1,12 +1,13 @@
 """Replaces and loads checkpoints atomically.
 
-A checkpoint is written to a folder beside its path, flushed to the disk, and renamed. The previous one is parked as
-`.NAME.old` meanwhile. A reader that finds no intact checkpoint at the path takes the parked one. So there is an intact
-checkpoint at every instant, wherever the writer is interrupted. The one before `last` stays parked, in case the disk
-damages `last`.
+A checkpoint is written to a folder beside its path, `.NAME.partial`, flushed to the disk, and renamed. The previous one
+is parked as `.NAME.old` meanwhile. A reader that finds no intact checkpoint at the path takes one of these. So there is
+an intact checkpoint at every instant, wherever the writer is interrupted. The one before `last` stays parked, in case
+the disk damages `last`.
 """
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from seq2seq.checkpoint.files import Checkpoint, log, read, write
@@ -16,7 +17,7 @@ from seq2seq.runtime.files import sync_folder
 
 def store(checkpoint: Checkpoint, path: Path, *, keep: bool = False) -> None:
     """Writes the checkpoint to `path`. The previous one stays parked if `keep`, else it is removed."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _partial_path(path)
     write(checkpoint, partial)
     parked = swap(partial, path)
     sync_folder(path.parent)
@@ -44,20 +45,29 @@ def parked_path(path: Path) -> Path:
     return path.parent / f".{path.name}.old"
 
 
-def load(path: Path, *, training: bool = False) -> Checkpoint:
-    """Reads the checkpoint at `path`, or the parked one where that is damaged; with the training state if `training`.
+def _partial_path(path: Path) -> Path:
+    """Where the next checkpoint of the path is written."""
+    return path.with_name(f".{path.name}.partial")
 
-    Raises InputError where there is no checkpoint, where both are damaged, or where the format is unknown.
+
+def _inode(path: Path) -> int | None:
+    return path.stat().st_ino if path.exists() else None
+
+
+def load(path: Path, *, training: bool = False) -> Checkpoint:
+    """Reads the checkpoint at `path`, or one beside it where that is damaged; with the training state if `training`.
+
+    Raises InputError where there is no checkpoint, where all are damaged, or where the format is unknown.
     """
+    before = _inode(path)
     try:
         return read(path, training)
     except InputError as error:
-        parked = parked_path(path)
-        if not parked.is_dir():
-            raise
-        try:
-            previous = read(parked, training)
-        except InputError:
-            raise error from None
-        log.warning("%s: took the one before it, of step %d, instead", error, previous.step)
-        return previous
+        if _inode(path) != before:  # another process has replaced it meanwhile
+            return load(path, training=training)
+        for beside, name in ((parked_path(path), "before"), (_partial_path(path), "after")):
+            with suppress(InputError):
+                other = read(beside, training)
+                log.warning("%s: took the one %s it, of step %d, instead", error, name, other.step)
+                return other
+        raise

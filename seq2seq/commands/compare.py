@@ -29,28 +29,25 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import quote
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from seq2seq import checkpoint
-from seq2seq.checkpoint.upgrade import upgrade_configuration
 from seq2seq.commands.compare_request import SEED, Request, parse_request
 from seq2seq.commands.compared_interventions import (
     check_interventions,
     evaluation_overrides,
     intervention_scores,
     parse_interventions,
-    quoted,
 )
-from seq2seq.commands.comparison import PlannedRun, build_report, check_comparable, config_differences, is_finished
-from seq2seq.commands.exit_status import CONFIGS, cli_errors
+from seq2seq.commands.comparison import build_report, check_comparable
+from seq2seq.commands.exit_status import cli_errors
+from seq2seq.commands.hydra_quotes import quoted
+from seq2seq.commands.planned_run import PlannedRun, check_folder, is_finished
 from seq2seq.commands.train import load_new_run
-from seq2seq.config import Train, load
+from seq2seq.config import Train
 from seq2seq.config.intervention import Interventions
 from seq2seq.reporting.comparison import markdown
 from seq2seq.reporting.html import page
@@ -58,6 +55,7 @@ from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.files import write_text
 from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.program_name import program
+from seq2seq.runtime.resources import CONFIGS
 from seq2seq.runtime.run_folder import RunFolder
 
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
@@ -70,7 +68,7 @@ STOPPED = threading.Event()
 def handle_sigterm(number: int, _: FrameType | None) -> NoReturn:
     """Forwards SIGTERM, so that every train.py saves its state, and exits."""
     STOPPED.set()
-    for process in PROCESSES:
+    for process in list(PROCESSES):
         process.terminate()
     print("stopped by SIGTERM: to continue, repeat the command with output=FOLDER", file=sys.stderr)
     sys.exit(128 + number)
@@ -106,27 +104,6 @@ def _label(key: str, value: str) -> str:
     return f"{key.rpartition('.')[2]}={plain}"
 
 
-def check_folder(run: PlannedRun) -> None:
-    """Raises InputError if the run's folder contains a run with other options, or files of something else."""
-    folder = RunFolder(run.folder)
-    path = folder.hydra / "config.yaml"
-    if not path.is_file():  # not started, or stopped before its first write
-        if run.folder.exists() and not folder.is_unused():
-            raise InputError(f"{run.folder} contains files but no run of this program; choose another output=FOLDER")
-        return
-    try:
-        values: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-        earlier = load(Train, upgrade_configuration(values))
-    except (InputError, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a valid configuration ({error}); choose another output=FOLDER") from None
-    if differences := config_differences(earlier, run.configuration):
-        more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""
-        raise InputError(
-            f"{run.folder} contains a run with other options: {'; '.join(differences[:2])}{more}; "
-            "choose another output=FOLDER"
-        )
-
-
 def train(run: PlannedRun, overrides: list[str]) -> str | None:
     """Runs train.py, or resumes an unfinished run. Returns an error message if it failed."""
     if checkpoint.exists(RunFolder(run.folder).last):
@@ -146,18 +123,20 @@ def score_interventions(run: PlannedRun, interventions: Interventions) -> str | 
 
 def run_program(run: PlannedRun, arguments: Sequence[str]) -> str | None:
     """Runs a program of this package for a run, with a log beside its folder. Returns an error message if it failed."""
+    if STOPPED.is_set():
+        return "stopped"
     log = run.folder.with_name(f"{run.folder.name}.log")
     # The package of this process, whatever the current folder contains.
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [PACKAGE_PARENT, os.environ.get("PYTHONPATH")])),
-    }
+    search_path = filter(None, [PACKAGE_PARENT, os.environ.get("PYTHONPATH")])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(search_path)}
     command = [sys.executable, "-P", "-m", "seq2seq", *arguments]
     with (
         log.open("wb") as file,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment) as process,
     ):
         PROCESSES.add(process)
+        if STOPPED.is_set():  # the signal came before the process was in the set
+            process.terminate()
         status = process.wait()
         PROCESSES.discard(process)
     if status == 0 and is_finished(run):

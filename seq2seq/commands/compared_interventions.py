@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seq2seq import checkpoint, config
-from seq2seq.commands.comparison import PlannedRun
 from seq2seq.commands.composition import compose_options, load_options
+from seq2seq.commands.hydra_quotes import quoted
+from seq2seq.commands.planned_run import PlannedRun
 from seq2seq.config.intervention import Interventions, intervention_name
 from seq2seq.reporting.comparison import intervention_table
 from seq2seq.runtime.errors import InputError
@@ -46,12 +47,6 @@ def evaluation_overrides(run: PlannedRun, interventions: Interventions) -> list[
             for key, value in interventions.model_dump(mode="json", exclude={"intervene"}).items()
         ),
     ]
-
-
-def quoted(path: Any) -> str:
-    """A path as a value of Hydra's, whatever signs it has."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _word(value: Any) -> str:

@@ -3,10 +3,10 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from seq2seq import build_text, config
+from seq2seq.commands.planned_run import PlannedRun, is_finished
 from seq2seq.config.loading import flat
 from seq2seq.config.search import search_name
 from seq2seq.evaluation.metrics import DEFAULT, RESAMPLES, Metrics
@@ -24,21 +24,14 @@ from seq2seq.trained_model import load_trained_model
 EXAMPLES = 3
 
 
-class PlannedRun(NamedTuple):
-    """One run of a comparison: the variant's name, the run's folder and configuration."""
-
-    variant: str
-    folder: Path
-    configuration: config.Train
-
-    @property
-    def seed(self) -> int:
-        """The seed of the training."""
-        return self.configuration.training.seed
-
-
 def check_comparable(plan: Sequence[PlannedRun]) -> None:
-    """Raises InputError if two runs have different test splits, or if a run has none or was scored on another one."""
+    """Raises InputError if two runs have different test splits, or if a run has none or was scored on another one.
+
+    And if their BLEU has different tokenizers.
+    """
+    if len(tokenizers := {run.configuration.evaluation.tokenize for run in plan}) > 1:
+        names = ", ".join(sorted("null" if name is None else name for name in tokenizers))
+        raise InputError(f"evaluation.tokenize: {names}: BLEU with different tokenizers cannot be compared; give one")
     pairs: dict[config.Dataset, list[Pair]] = {}
     for run in plan:
         dataset = run.configuration.dataset
@@ -75,18 +68,6 @@ def _matches_references(run: PlannedRun, references: Sequence[str]) -> bool:
 def _metrics(scores: Mapping[str, Any]) -> Metrics:
     """The metrics behind the scores of a run. Scores of older versions do not name the tokenizer."""
     return Metrics(scores.get("tokenizer", DEFAULT))
-
-
-def config_differences(earlier: config.Train, current: config.Train) -> list[str]:
-    """`KEY is VALUE there, VALUE here` for each key whose values differ."""
-    there, here = (flat(configuration.model_dump(mode="json")) for configuration in (earlier, current))
-    keys = dict.fromkeys([*there, *here])
-    return [f"{key} is {there.get(key)} there, {here.get(key)} here" for key in keys if there.get(key) != here.get(key)]
-
-
-def is_finished(run: PlannedRun) -> bool:
-    """Whether the run has its `results.json`, the last file that it writes."""
-    return RunFolder(run.folder).results.is_file()
 
 
 def build_report(

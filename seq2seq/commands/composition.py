@@ -8,9 +8,11 @@ from typing import TypeVar
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from seq2seq.commands.exit_status import CONFIGS, check_dashes, explain_hydra_error, is_hydra_error
+from seq2seq.commands.exit_status import check_dashes
+from seq2seq.commands.hydra_errors import explain_hydra_error, is_hydra_error
 from seq2seq.config import Section, load
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.resources import CONFIGS
 
 Options = TypeVar("Options", bound=Section)
 

@@ -1,8 +1,6 @@
 """Errors of all programs: one sentence on the error stream, and an exit status."""
 
 import os
-import re
-import shlex
 import shutil
 import signal
 import sys
@@ -13,19 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from seq2seq.attention.distributions import DISTRIBUTIONS
-from seq2seq.config import Section, Serve, Train, Translate, keys, near
+from seq2seq.commands.hydra_errors import OUTSIDE_CONFIGURATION, explain_hydra_error, is_hydra_error
+from seq2seq.config import Section, keys
 from seq2seq.runtime.distributed import PeerLost, claim_error_report, is_launched, world_size
-from seq2seq.runtime.errors import InputError, describe_os_error, exit_without_reader
+from seq2seq.runtime.errors import InputError, describe_os_error, exit_without_reader, print_any_text, printable_line
 from seq2seq.runtime.lock import exclusive_lock
-from seq2seq.runtime.program_name import program
-from seq2seq.runtime.resources import resource_folder
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.training.signals import TrainingStopped, resume_advice
-
-CONFIGS = resource_folder("configs")
-OUTSIDE_CONFIGURATION = ("experiment", "resume")
-"""Options of `train.py` that are not part of its configuration."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -49,11 +41,13 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
     | our own mistake: any other exception | traceback | 1 |
 
     `kind` is the program's configuration; its keys are suggested for a mistyped option. `folder` is the run folder that
-    Hydra made; it is removed if the run fails before its first checkpoint. One of several processes prints the message.
+    Hydra made; if the run fails before its first checkpoint, what it wrote is removed. One of several processes prints
+    the message.
 
     The programs use it twice: around Hydra, and inside Hydra, which would otherwise print a line of its own.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises exceptions instead of printing them
+    print_any_text()
     previous_hook, threading.excepthook = threading.excepthook, _thread_excepthook
     try:
         check_dashes(sys.argv[1:], kind)
@@ -124,10 +118,19 @@ def _exit_refused(message: str, folder: Path | None) -> NoReturn:
 
 
 def remove_unused(folder: Path | None) -> None:
-    """Removes a run folder without a checkpoint."""
-    if folder is not None and RunFolder(folder).is_unused():
-        with suppress(InputError), exclusive_lock(folder):  # locked where another process has just started a run in it
-            shutil.rmtree(folder)
+    """Removes what a start writes to a run folder that has no checkpoint, and the folder, unless it is the current one.
+
+    The error that is the reason must be told, so another one is not raised.
+    """
+    if folder is None:
+        return
+    run = RunFolder(folder)
+    with suppress(InputError, OSError), exclusive_lock(folder):  # locked where another process has just started a run
+        if run.is_unused():
+            shutil.rmtree(run.hydra, ignore_errors=True)
+            run.log.unlink(missing_ok=True)
+            if not folder.samefile(Path.cwd()):
+                folder.rmdir()
 
 
 def _with_resume_advice(message: str, folder: Path | None) -> str:
@@ -144,100 +147,4 @@ def _exit(message: str, status: int) -> NoReturn:
 
 def _print_error(message: str) -> None:
     if claim_error_report():
-        print(_printable(message), file=sys.stderr)
-
-
-def _printable(message: str) -> str:
-    """The message in one line, without control sequences for the terminal: it may quote a file."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in message)
-
-
-def is_hydra_error(error: Exception) -> bool:
-    """Whether Hydra, OmegaConf or YAML raised the error. Hydra is not imported here."""
-    return type(error).__module__.split(".")[0] in ("hydra", "omegaconf", "yaml")
-
-
-def explain_hydra_error(error: Exception, kind: type[Section]) -> str:
-    """An error of Hydra's, OmegaConf's or YAML's, as one sentence in the words of the other messages."""
-    message = str(error)
-    if (override := getattr(error, "override", None)) is not None:  # Hydra could not parse an argument
-        key, equals, value = override.partition("=")
-        if not equals:
-            return _explain_missing_key(override, kind)
-        return (
-            f"{override}: cannot be parsed; put the value and the whole option in quotes: {_quote_option(key, value)}"
-        )
-    if match := re.search(r"Ambiguous value for argument '(.+?)'\n", message):
-        key, _, value = match[1].partition("=")
-        takes_all = {
-            "dataset.train": "takes all in order",
-            "checkpoint": "is an ensemble of all",
-            "attention.intervene": "scores with each",
-        }.get(key)
-        concatenated = f", {shlex.quote(f'{key}=[{value}]')} {takes_all}" if takes_all else ""
-        return (
-            f"{match[1]}: more than one value; -m starts a run for each{concatenated}, and a comma that is part of one "
-            f"value needs quotes: {_quote_option(key, value)}"
-        )
-    if match := re.search(r"Could not override '([^']+)'", message):
-        return f"{match[1]}: no such option, {_suggest_key(match[1], kind)}"
-    if choices := getattr(error, "options", None):  # of a configuration group
-        group, _, name = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
-        more = "; `pip install '.[launchers]'` installs more" if group == "hydra/launcher" else ""
-        return f"{group}={name}: no such choice, {_suggest_choice(group, name, choices)}{more}"
-    if (mark := getattr(error, "problem_mark", None)) is not None:  # a syntax error in YAML
-        return f"{mark.name}, line {mark.line + 1}: {error.problem}"  # type: ignore[attr-defined]
-    key, first_line = getattr(error, "full_key", None), message.split("\n")[0]
-    return f"{key}: {first_line}" if key else first_line
-
-
-def _quote_option(key: str, value: str) -> str:
-    """The option quoted for the shell, with a value quoted for Hydra."""
-    escaped = re.sub(r'(\\*)(")', r"\1\1\\\2", value)  # backslashes are plain except before a quotation mark
-    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return shlex.quote(f'{key}="{escaped}"')
-
-
-def _explain_missing_key(word: str, kind: type[Section]) -> str:
-    """The message for an argument without `=`, often a file or a folder, as other programs take it."""
-    quoted, folder = shlex.quote(word), Path(word).is_dir()
-    if kind is Train:
-        return f"{word}: expected KEY=VALUE" + (f"; `resume={quoted}` resumes a run" if folder else "")
-    if folder:
-        return f"{word}: expected KEY=VALUE; a checkpoint is given as checkpoint={quoted}"
-    if kind is Translate:
-        how = f"{program('translate')} checkpoint=runs/NAME/checkpoints/best < {quoted}"
-        return f"{word}: expected KEY=VALUE; text comes from standard input: `{how}`"
-    if kind is Serve:
-        return f"{word}: expected KEY=VALUE, such as checkpoint=runs/NAME"
-    return f"{word}: expected KEY=VALUE; files to score are given as source=FILE target=FILE"
-
-
-def _suggest_choice(group: str, name: str, choices: Sequence[str]) -> str:
-    """What follows "no such choice" of a configuration group: the option that has this choice, or similar choices."""
-    if (group, name) == ("device", "gpu"):
-        return "did you mean cuda?"
-    others = sorted(f"{file.parent.name}={name}" for file in CONFIGS.glob("*/*.yaml") if file.stem == name)
-    if group == "attention" and name in DISTRIBUTIONS:
-        others.append(f"attention.distribution={name}")
-    similar = near(name, choices)
-    if not others:
-        return similar
-    start = f"{similar.removesuffix('?')} or" if similar.endswith("?") else "did you mean"
-    return f"{start} {' or '.join(others)}?"
-
-
-def _suggest_key(key: str, kind: type[Section]) -> str:
-    """What follows "no such option" in the message: similar options, or why the option is not there."""
-    if key.startswith("hydra."):
-        return "`--cfg hydra` shows those of Hydra"
-    options = [name for name in keys(kind) if name.startswith(f"{key}.")]
-    if kind is not Train and "." not in key and options:  # such as attention=dot for translate.py
-        return f"give its values one by one: {', '.join(options)}"
-    if kind is Translate and key in ("source", "input", "target", "output"):
-        how = f"{program('translate')} ... < SOURCE > TARGET"
-        return f"since translations go from standard input to standard output: `{how}`"
-    if key in keys(kind):  # such as dataset.folder with a dataset that has no folder
-        group = key.partition(".")[0]
-        return f"because of the {group} chosen: another {group}=CHOICE has it"
-    return near(key, [*keys(kind), *OUTSIDE_CONFIGURATION] if kind is Train else keys(kind))
+        print(printable_line(message), file=sys.stderr)

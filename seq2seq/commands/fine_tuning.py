@@ -18,11 +18,11 @@ from seq2seq import checkpoint
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import Origin
 from seq2seq.commands.composition import load_options
-from seq2seq.commands.exit_status import CONFIGS
 from seq2seq.config import Init, Train
 from seq2seq.config.loading import flat
 from seq2seq.config.suggestions import show
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.resources import CONFIGS
 from seq2seq.trained_model import checkpoint_folder, trained_configuration
 
 MODEL = ("attention", "decoder", "encoder", "model")
@@ -42,7 +42,8 @@ FREE = (
     "temperature",
     "soft",
 )
-"""Names of options of the model that concern training only: a run may set them, else they are the checkpoint's."""
+"""Names of options of the model that a run may set; else they are the checkpoint's. They concern training only, but for
+the temperature of softmax: a run may train on with another one."""
 
 LANGUAGES = ("dataset.source", "dataset.target")
 

@@ -38,7 +38,8 @@ def check_output(output: Path, folders: Sequence[Path]) -> None:
     inside = [folder for folder in folders if output.resolve().is_relative_to(folder.resolve())]
     if inside:
         raise InputError(f"output={output}: it is inside the checkpoint {inside[0]}; name a folder beside it")
-    if output.parent.name == "checkpoints" and (output.name in ("best", "last") or output.name.startswith("best-")):
+    name, parent = output.resolve().name, output.resolve().parent
+    if parent.name == "checkpoints" and (name in ("best", "last") or name.startswith("best-")):
         raise InputError(
             f"output={output}: training writes and removes its own checkpoints of such names; choose another name, "
             f"output={output.parent / 'average'}"

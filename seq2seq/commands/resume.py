@@ -16,11 +16,11 @@ from seq2seq import checkpoint, config
 from seq2seq.checkpoint import Checkpoint
 from seq2seq.checkpoint.state import State
 from seq2seq.commands.dataset_location import find_path, start_folders
-from seq2seq.commands.exit_status import CONFIGS
 from seq2seq.commands.fine_tuning import value_at
 from seq2seq.config import Train
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.resources import CONFIGS
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.trained_model import trained_configuration
 from seq2seq.training.optimizer import load_tensors
@@ -29,9 +29,11 @@ from seq2seq.training.run import Run
 log = logging.getLogger(__name__)
 
 LENGTH = ("training.epochs", "training.steps")
+END = (*LENGTH, "training.patience")
+"""Options that decide when a run ends."""
+
 CHANGEABLE = (
-    *LENGTH,
-    "training.patience",
+    *END,
     "training.keep_best",
     "training.save_every",
     "training.log_every",
@@ -64,7 +66,7 @@ def parse_resume(arguments: Sequence[str]) -> tuple[Path, list[str]]:
 def plan_resume(folder: Path, overrides: Mapping[str, Any]) -> tuple[Train, Checkpoint] | None:
     """The run's configuration with the overrides (by full key), and the checkpoint to resume from.
 
-    None where the run is finished and no override makes it longer. Raises InputError where there is no checkpoint,
+    None where the run is finished and no override changes when it ends. Raises InputError where there is no checkpoint,
     where the number of processes differs, and where an override would affect completed steps.
     """
     if (finished := RunFolder(folder).results.exists()) and not overrides:
@@ -73,7 +75,8 @@ def plan_resume(folder: Path, overrides: Mapping[str, Any]) -> tuple[Train, Chec
     configuration = trained_configuration(last, folder)
     _check_current_folder(folder, configuration.dataset)
     changed = _apply_overrides(configuration, overrides)
-    return None if finished and changed == configuration else (changed, last)
+    ends = [[value_at(options.model_dump(), key) for key in END] for options in (configuration, changed)]
+    return None if finished and ends[0] == ends[1] else (changed, last)
 
 
 def _load_last(folder: Path) -> Checkpoint:
@@ -137,21 +140,26 @@ def _apply_overrides(configuration: Train, overrides: Mapping[str, Any]) -> Trai
         if key not in CHANGEABLE:
             raise InputError(f"{key}: cannot change when a run is resumed; only {', '.join(CHANGEABLE)} can")
         if key in LENGTH:
-            _check_longer(key, value, before, decay=configuration.training.decay)
+            _check_longer(key, value, before, configuration.training)
         section, name = key.split(".")
         values[section][name] = value
     return config.load(Train, values)
 
 
-def _check_longer(key: str, value: Any, before: int | None, *, decay: str) -> None:
-    """Raises InputError where a new end of the run is before the old one or would change past learning rates."""
+def _check_longer(key: str, value: Any, before: int | None, options: config.Training) -> None:
+    """Raises InputError where a new end of the run is before the old one, or would change what completed steps did."""
     if isinstance(value, int) and (before is None or value < before):
         end = "no such limit" if before is None else before
         raise InputError(f"{key}: found {value}, but the run was started with {end}, and a run can only become longer")
-    if decay in ("linear", "cosine"):
+    if options.teacher_forcing.first != options.teacher_forcing.last:
         raise InputError(
-            f"{key}: with training.decay={decay} the learning rates of completed steps depend on it; only a run with "
-            "training.decay=constant or inverse_sqrt can become longer"
+            f"{key}: with training.teacher_forcing the shares of gold words in completed steps depend on it; only a "
+            "run whose share does not change can become longer"
+        )
+    if options.decay in ("linear", "cosine"):
+        raise InputError(
+            f"{key}: with training.decay={options.decay} the learning rates of completed steps depend on it; only a "
+            "run with training.decay=constant or inverse_sqrt can become longer"
         )
 
 

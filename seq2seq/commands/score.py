@@ -6,9 +6,10 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.commands.composition import load_options
-from seq2seq.commands.exit_status import CONFIGS, check_single_process, cli_errors
+from seq2seq.commands.exit_status import check_single_process, cli_errors
 from seq2seq.config import Score
 from seq2seq.runtime.program_name import program
+from seq2seq.runtime.resources import CONFIGS
 
 OmegaConf.register_new_resolver("program", program, replace=True)  # for the help text
 

@@ -4,7 +4,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, NamedTuple
 
 from seq2seq import build_text, config
@@ -57,7 +57,7 @@ def score(options: config.Evaluate) -> Scored:
     if options.alignments is not None:
         split = _with_alignments(split, options.alignments, options.alignment_units)
     output = run_folder_of(options.checkpoints[0]) if options.output is None else RunFolder(options.output)
-    output.path.mkdir(parents=True, exist_ok=True)  # fail before the work if the folder cannot be made
+    _check_writable(output.path)
     references = [pair.target for pair in split.pairs]
     tokenize = options.evaluation.tokenize or configuration.evaluation.tokenize
     metrics = Metrics(choose_tokenizer(tokenize, dataset.target, references))
@@ -104,6 +104,17 @@ def score(options: config.Evaluate) -> Scored:
     )
 
 
+def _check_writable(folder: Path) -> None:
+    """Makes the folder. Raises InputError, before the work, where nothing can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"cannot write to {folder}: {reason}; output=FOLDER writes elsewhere") from None
+
+
 def print_scored(scored: Scored) -> None:
     """Prints the title, a table of the scores, remarks, the scores of challenge sets, and the files."""
     if scored.warning:
@@ -126,8 +137,8 @@ def table(scores: dict[str, Any]) -> str:
         ("chrF", "chrf", "chrf_signature"),
         ("TER", "ter", "ter_signature"),
     ):
-        low, high = scores.get(f"{name}_interval", (scores[name], scores[name]))
-        lines.append(f"{title:12}{scores[name]:8.2f}   {low:6.2f} to {high:6.2f}   {scores[signature]}")
+        interval = " to ".join(f"{end:6.2f}" for end in scores.get(f"{name}_interval", ())) or "none"
+        lines.append(f"{title:12}{scores[name]:8.2f}   {interval:16}   {scores[signature]}")
     lines.append(f"{'perplexity':12}{format_perplexity(scores['perplexity']):>8}")
     lines.append(f"{'exact match':12}{100 * scores['exact']:8.2f}   % of sentences")
     if "aer" in scores:

@@ -17,13 +17,15 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.commands.composition import load_options
-from seq2seq.commands.exit_status import CONFIGS, check_single_run, cli_errors, terminate
+from seq2seq.commands.exit_status import check_single_run, cli_errors, terminate
 from seq2seq.commands.unused_options import unused_options
 from seq2seq.config import Train
 from seq2seq.runtime.distributed import PeerLost, is_rank0, process_group, run_on_rank0_and_broadcast
 from seq2seq.runtime.errors import DivergenceError, InputError
+from seq2seq.runtime.files import write_text
 from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.program_name import program
+from seq2seq.runtime.resources import CONFIGS
 from seq2seq.runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:  # it would import PyTorch, which --help does not need
@@ -147,35 +149,39 @@ def record(values: DictConfig, hydra_values: DictConfig, folder: Path) -> None:
     `hydra_values` is Hydra's own configuration, in its section `hydra`.
     """
     folder.mkdir(exist_ok=True)
-    OmegaConf.save(values, folder / "config.yaml")
-    OmegaConf.save(hydra_values, folder / "hydra.yaml")
-    OmegaConf.save(hydra_values.hydra.overrides.task, folder / "overrides.yaml")
+    parts = {"config": values, "hydra": hydra_values, "overrides": hydra_values.hydra.overrides.task}
+    for name, part in parts.items():
+        write_text(folder / f"{name}.yaml", OmegaConf.to_yaml(part))
 
 
-def plan_from_arguments(arguments: Sequence[str]) -> "tuple[Path, tuple[Train, Checkpoint] | None]":
-    """The run folder of `resume=FOLDER`, and its plan (see `plan_resume`) with the other arguments as overrides."""
-    from seq2seq.commands.resume import parse_resume, plan_resume
+def resume_arguments(arguments: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+    """The run folder of `resume=FOLDER`, and the other arguments as overrides by full key, for `plan_resume`."""
+    from seq2seq.commands.resume import parse_resume
 
     folder, options = parse_resume(arguments)
     parsed = OverridesParser.create().parse_overrides(options)
     if invalid := [option.input_line for option in parsed if option.is_sweep_override() or option.is_delete()]:
         raise InputError(f"{invalid[0]}: with resume=FOLDER only KEY=VALUE is allowed, with one value")
-    return folder, plan_resume(folder, {option.key_or_group: option.value() for option in parsed})
+    return folder, {option.key_or_group: option.value() for option in parsed}
 
 
 def resume_run(arguments: list[str]) -> None:
     """Resumes a run. Its configuration comes from its checkpoint, so Hydra composes nothing."""
+    from seq2seq.commands.resume import plan_resume
     from seq2seq.commands.train_and_score import train
 
-    folder, plan = plan_from_arguments(arguments)
-    if plan is None:
-        print(f"{folder} is finished: {RunFolder(folder).results} holds its scores")
-        return
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(RunFolder(folder).log)]
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME, handlers=handlers)
-    with cli_errors(Train, folder=folder), exclusive_lock(folder):
-        configuration, last = plan
-        train(*broadcast_work((configuration, folder, last, None)))
+    folder, overrides = resume_arguments(arguments)
+    run = RunFolder(folder)
+    with exclusive_lock(folder):  # before the checkpoint is read: another process may be about to replace it
+        plan = plan_resume(folder, overrides)
+        if plan is None:
+            print(f"{folder} is finished: {run.results} holds its scores")
+            return
+        handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout), logging.FileHandler(run.log)]
+        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, datefmt=LOG_TIME, handlers=handlers)
+        with cli_errors(Train, folder=folder):
+            configuration, last = plan
+            train(*broadcast_work((configuration, folder, last, None)))
 
 
 def worker_main() -> None:

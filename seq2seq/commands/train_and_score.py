@@ -21,7 +21,7 @@ from seq2seq.config.loading import flat
 from seq2seq.config.search import search_name
 from seq2seq.evaluation.evaluator import Evaluator
 from seq2seq.evaluation.metrics import Metrics, choose_tokenizer
-from seq2seq.evaluation.teacher_forcing import format_perplexity
+from seq2seq.evaluation.teacher_forcing import References, format_perplexity
 from seq2seq.evaluation.tokenized_text import tokenization_warning
 from seq2seq.nn import mistakes
 from seq2seq.nn.model import Model
@@ -89,8 +89,8 @@ def train(
         length_multiple=LENGTH_MULTIPLE if device.type == "cuda" else 1,
         init=None if source is None else source.origin,
     )
-    references = [pair.target for pair in validation.pairs]
-    metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.corpus.target, references))
+    targets = [pair.target for pair in validation.pairs]
+    metrics = Metrics(choose_tokenizer(configuration.evaluation.tokenize, text.corpus.target, targets))
     options = configuration.training
     torch.manual_seed(options.seed)
     model = build.model(configuration, tokenizers, positions=text.positions).to(device)
@@ -115,10 +115,6 @@ def train(
     )
     objective, schedule = partial(build.objective, configuration), partial(build.schedule, options)
     run = Run(configuration, prepared, model, optimizer, objective, schedule, device, average, resample)
-    start = restore(run, folder, resumed, state)
-    assert start.training is not None
-    origin = start.training.state.init
-
     translator = partial(
         build.translator,
         built=model,
@@ -126,9 +122,19 @@ def train(
         device=device,
         normalization=configuration.dataset.normalization,
     )
+    greedy = partial(translator, _greedy(configuration.search))
+    references = References(validation, tokenizers, longest=greedy().longest)
+    if not references.batches:
+        raise InputError(
+            f"validation: all {len(validation.pairs)} pairs are too long to read; raise search.longest_source, or "
+            "dataset.longest for a rule that scores positions"
+        )
+    start = restore(run, folder, resumed, state)
+    assert start.training is not None
+    origin = start.training.state.init
+
     with _open_board(run_folder.tensorboard, resumed) as board:
-        greedy = partial(translator, _greedy(configuration.search))
-        validator = Validator(model, tokenizers, validation, greedy, metrics, options.metric, board)
+        validator = Validator(model, references, validation, greedy, metrics, options.metric, board)
         # The bar of a notebook needs no redirection, which prints the log on the error stream.
         redirected = logging_redirect_tqdm() if bar is None else nullcontext()
         with redirected, watch.part("training"):
@@ -169,7 +175,7 @@ def train(
 
 def _greedy(search: config.Search) -> config.Search:
     """Greedy search, for validation during training, with as many hypotheses at a time as the search of the test."""
-    beam = {"method": "beam", "temperature": 1.0, "top_k": 0, "top_p": 1.0, "rank_by": "score"}
+    beam = {"method": "beam", "temperature": 1.0, "top_k": 0, "top_p": 1.0, "rank_by": "score", "groups": 1}
     changes = {"size": 1, "n_best": 1, "too_long": "refuse", "batch": search.size * search.batch}
     return search.model_copy(update=beam | changes)
 

@@ -16,7 +16,8 @@ from omegaconf import flag_override
 
 from seq2seq.commands.composition import compose_options, hydra_errors
 from seq2seq.commands.exit_status import remove_unused
-from seq2seq.commands.train import LOG_FORMAT, LOG_TIME, load_new_run, log_unused, plan_from_arguments, record
+from seq2seq.commands.resume import plan_resume
+from seq2seq.commands.train import LOG_FORMAT, LOG_TIME, load_new_run, log_unused, record, resume_arguments
 from seq2seq.commands.train_and_score import check_unused
 from seq2seq.commands.train_and_score import train as train_and_score
 from seq2seq.config import Train
@@ -86,7 +87,7 @@ def _start(overrides: Sequence[str], path: str | os.PathLike[str] | None, bar: B
     with flag_override(hydra_values, ["struct", "readonly"], False):
         hydra_values.hydra.runtime.output_dir = str(folder)  # Hydra sets it when it starts a program
     folder.mkdir(parents=True, exist_ok=True)
-    with _run(folder):
+    with _run(folder, is_new=True):
         check_unused(folder)
         record(values, hydra_values, RunFolder(folder).hydra)
         with _log_file(RunFolder(folder).log):
@@ -97,10 +98,12 @@ def _start(overrides: Sequence[str], path: str | os.PathLike[str] | None, bar: B
 
 def _resume(arguments: list[str], bar: Bar) -> Results:
     with hydra_errors(Train):
-        folder, plan = plan_from_arguments(arguments)
-    if plan is not None:
-        with _run(folder), _log_file(RunFolder(folder).log):
-            train_and_score(plan[0], folder, plan[1], bar=bar)
+        folder, options = resume_arguments(arguments)
+    with _run(folder, is_new=False):
+        plan = plan_resume(folder, options)
+        if plan is not None:
+            with _log_file(RunFolder(folder).log):
+                train_and_score(plan[0], folder, plan[1], bar=bar)
     return _results(folder.absolute())
 
 
@@ -109,13 +112,14 @@ def _results(folder: Path) -> Results:
 
 
 @contextmanager
-def _run(folder: Path) -> Iterator[None]:
+def _run(folder: Path, *, is_new: bool) -> Iterator[None]:
     """Trains in the folder: locked, with the settings of the process restored at the end, and with Python's errors."""
     try:
         with exclusive_lock(folder), restored_settings():
             yield
     except InputError:
-        remove_unused(folder)
+        if is_new:
+            remove_unused(folder)
         raise
     except TrainingStopped as stopped:
         if stopped.number != signal.SIGINT:

@@ -183,8 +183,8 @@ def runs(report: Report) -> Table:
     for variant in report.variants:
         for run in variant.runs:
             test, train = run.results["test"], run.results["train"]
-            low, high = test.get("bleu_interval", (test["bleu"], test["bleu"]))
-            scores = [f"{test['bleu']:.2f}", f"{low:.2f} to {high:.2f}", f"{test['chrf']:.2f}", f"{test['ter']:.2f}"]
+            interval = " to ".join(f"{end:.2f}" for end in test.get("bleu_interval", ())) or "–"
+            scores = [f"{test['bleu']:.2f}", interval, f"{test['chrf']:.2f}", f"{test['ter']:.2f}"]
             steps = [f"{run.results['best']['step']:,}", f"{train['steps']:,}"]
             times = [f"{train['seconds']:,.0f}", f"{run.results['decoding']['seconds']:,.1f}"]
             rows.append([f"{variant.name}, seed {run.seed}", *scores, *steps, *times])

@@ -1,5 +1,6 @@
 """Errors that a user can correct, and how the programs print errors."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -25,10 +26,11 @@ def print_errors() -> Iterator[None]:
 
     The exit status is 2 for `InputError`, 1 for an error of the operating system, and 130 for Ctrl-C.
     """
+    print_any_text()
     try:
         yield
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable_line(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
@@ -36,8 +38,19 @@ def print_errors() -> Iterator[None]:
     except BrokenPipeError:
         exit_without_reader()
     except OSError as error:
-        print(f"error: {describe_os_error(error)}", file=sys.stderr)
+        print(f"error: {printable_line(describe_os_error(error))}", file=sys.stderr)
         sys.exit(1)
+
+
+def print_any_text() -> None:
+    """Lets standard output write what its encoding lacks as an escape sequence, in place of an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def printable_line(message: str) -> str:
+    """The message in one line, without control sequences for the terminal: it may quote a file."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in message)
 
 
 def describe_os_error(error: OSError) -> str:

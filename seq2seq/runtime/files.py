@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder, which is renamed to `path` at the end of the block.
+    """Yields a temporary path in the same folder, which is flushed to the disk and renamed to `path` at the end.
 
     If writing fails, the temporary file is deleted, and the OSError names `path`.
     """
@@ -21,6 +21,8 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         partial.unlink(missing_ok=True)  # a symbolic link of this name would redirect the writing
         yield partial
+        with partial.open("r+b") as file:
+            os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
         raise _named(error, path) from error

@@ -15,11 +15,11 @@ except ImportError:  # Windows
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Holds the lock of a folder. Raises InputError if another process holds it.
+    """Holds the lock of a folder, if it exists. Raises InputError if another process holds it.
 
     The operating system releases the lock when the process ends, even after a crash.
     """
-    if fcntl is None:
+    if fcntl is None or not folder.is_dir():
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)

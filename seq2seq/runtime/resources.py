@@ -10,3 +10,6 @@ def resource_folder(name: str) -> Path:
     """The folder `configs` (Hydra's YAML files) or `lexicon` (the words of the built-in corpus)."""
     installed = _PACKAGE / name
     return installed if installed.is_dir() else _IN_CHECKOUT[name]
+
+
+CONFIGS = resource_folder("configs")

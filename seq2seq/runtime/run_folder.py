@@ -1,5 +1,6 @@
 """The names of all files in a run folder."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,14 @@ class RunFolder:
 
     def is_unused(self) -> bool:
         """Whether the folder contains only files that are written before the first checkpoint."""
-        return {path.name for path in self.path.iterdir()} <= {self.hydra.name, self.log.name}
+        return {path.name for path in self.path.iterdir()} <= {self.hydra.name, self.log.name} and self._has_own_log()
+
+    def _has_own_log(self) -> bool:
+        """Whether the log is missing, empty, or begins with the time, as that of a run does."""
+        if not self.log.exists():
+            return True
+        with self.log.open(encoding="utf-8", errors="replace") as file:
+            return re.match(r"\d\d:\d\d:\d\d |$", file.readline(20)) is not None
 
 
 def run_folder_of(checkpoint: Path) -> RunFolder:

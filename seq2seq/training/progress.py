@@ -71,7 +71,8 @@ class Progress:
         self.since, self.seconds = counts.since.model_dump(include=set(SUMS)), counts.since.seconds
         self.skipped, self.skipped_in_a_row = counts.skipped, counts.skipped_in_a_row
         self.pending: list[Update] = []
-        self.threads, self.cpu_seconds, self.warned = threads, 0.0, False
+        self.threads, self.warned = threads, False
+        self.own_seconds, self.cpu_seconds = 0.0, 0.0  # of this process since the last line
         self.make_bar = bar or partial(tqdm, disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
     def __enter__(self) -> "Progress":
@@ -143,7 +144,8 @@ class Progress:
         if since.linked:
             values["guide"] = since.guide / since.linked
         self.earlier = Counts(tokens=counts.tokens + since.tokens, seconds=values["seconds"])
-        self.since, self.seconds, self.cpu_seconds = dict.fromkeys(SUMS, 0), 0.0, 0.0
+        self.since = dict.fromkeys(SUMS, 0)
+        self.seconds = self.own_seconds = self.cpu_seconds = 0.0
         self.bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
         self.scalars({f"train/{name}": value for name, value in values.items()}, self.step)
         seconds_left = self.earlier.seconds / self.step * (self.total - self.step)
@@ -162,9 +164,9 @@ class Progress:
 
     def _warn_of_oversubscription(self) -> None:
         """Warns once if a thread has had less than `MIN_CPU_SHARE` of a processor since the last log line."""
-        if self.threads < 2 or self.warned or self.seconds < 1:
+        if self.threads < 2 or self.warned or self.own_seconds < 1:
             return
-        processors = self.cpu_seconds / self.seconds
+        processors = self.cpu_seconds / self.own_seconds
         if processors < MIN_CPU_SHARE * self.threads:
             self.warned = True
             log.warning(
@@ -177,7 +179,9 @@ class Progress:
 
     def pause(self) -> None:
         """Stops the clock, before validation or saving."""
-        self.seconds += time.perf_counter() - self.started
+        elapsed = time.perf_counter() - self.started
+        self.seconds += elapsed
+        self.own_seconds += elapsed
         self.cpu_seconds += time.process_time() - self.cpu_started
 
     def resume(self) -> None:

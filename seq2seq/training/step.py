@@ -52,6 +52,7 @@ def updates(
 ) -> Iterator[Update]:
     """Makes one optimiser step for each group of batches, as if the group were one batch.
 
+    The baseline of REINFORCE is that of each batch, however.
     The summed loss of each batch is divided by the number of target tokens of the whole group, so each token has the
     same weight. Gradients are clipped to the norm `clip`, or not if it is None. `precision` is one of
     `seq2seq.runtime.precision.PRECISIONS`. The first step has the number `start + 1`.

@@ -16,7 +16,6 @@ from seq2seq.reporting.unit_attention import unit_attention
 from seq2seq.runtime import distributed
 from seq2seq.runtime.errors import DivergenceError
 from seq2seq.text.annotations import LoadedSplit
-from seq2seq.text.tokenizer import Tokenizers
 from seq2seq.text.units import segments
 from seq2seq.training.average import WeightAverage
 
@@ -32,14 +31,16 @@ class Validator:
     def __init__(
         self,
         model: Model,
-        tokenizers: Tokenizers,
+        references: References,
         split: LoadedSplit,
         translator: Callable[[], Translator],
         metrics: Metrics,
         metric: str,
         board: Board,
     ) -> None:
-        """`translator` makes a translator with the current weights of the model. `metric` ranks the validations.
+        """`references` are those of the split. `translator` makes a translator with the current weights of the model.
+
+        `metric` ranks the validations.
 
         If all references are too short for BLEU, the loss replaces BLEU as the metric, with a warning.
         """
@@ -53,7 +54,7 @@ class Validator:
                 split.name,
                 metrics.tokenizer,
             )
-        self.references = References(split, tokenizers, longest=translator().longest)
+        self.references = references
         by_length = sorted(range(len(split.pairs)), key=lambda i: (len(segments(split.pairs[i].source)), i))
         # Evenly spaced in the order of lengths, without the shortest and the longest sentences.
         count = min(SAMPLES, len(by_length))

@@ -8,10 +8,11 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.commands.composition import load_options
-from seq2seq.commands.exit_status import CONFIGS, check_single_process, cli_errors, terminate
+from seq2seq.commands.exit_status import check_single_process, cli_errors, terminate
 from seq2seq.config import Serve
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.program_name import program
+from seq2seq.runtime.resources import CONFIGS
 
 OmegaConf.register_new_resolver("program", program, replace=True)  # for the help text
 

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from seq2seq import checkpoint
-from seq2seq.checkpoint import Checkpoint, Training
+from seq2seq.checkpoint import Checkpoint, Training, files
 from seq2seq.checkpoint.ranking import ValidationRanking
 from seq2seq.checkpoint.state import Counts, State, Sums
 from seq2seq.runtime.errors import InputError
@@ -360,6 +360,49 @@ def test_the_one_before_is_taken_where_the_last_is_damaged(
     assert "last is damaged: weights.safetensors is not what was written" in damaged
     assert "no checkpoint at" in missing
     assert all(message.endswith("took the one before it, of step 3, instead") for message in (damaged, missing))
+
+
+def test_the_one_after_is_taken_where_the_others_are_damaged(
+    tmp_path: Path, tokenizers: Tokenizers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The writer was interrupted before the new one took the place of a damaged one."""
+    checkpoint.store(going_on(tokenizers, step=4), tmp_path / ".last.old")
+    checkpoint.store(going_on(tokenizers, step=5), tmp_path / ".last.partial")
+    flip(tmp_path / ".last.old" / "weights.safetensors", 0.9)
+    assert checkpoint.load(tmp_path / "last").step == 5
+    assert caplog.records[0].getMessage().endswith("took the one after it, of step 5, instead")
+    flip(tmp_path / ".last.partial" / "weights.safetensors", 0.9)
+    with pytest.raises(InputError, match="no checkpoint at"):
+        checkpoint.load(tmp_path / "last")
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint.store(going_on(tokenizers, step=4), tmp_path / "best")
+    check, replaced = files._check_files, []
+
+    def slow(*arguments: Any) -> None:
+        if not replaced:  # after the description was read
+            replaced.append(checkpoint.store(going_on(tokenizers, step=5), tmp_path / "best"))
+        check(*arguments)
+
+    monkeypatch.setattr(files, "_check_files", slow)
+    assert checkpoint.load(tmp_path / "best").step == 5
+    assert not caplog.records
+
+
+def test_a_damaged_best_is_written_again_where_the_latest_is_the_same(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    standing = ValidationRanking().after(4, 2.0, loss=1.5, keep=2, higher_is_better=True)
+    latest = going_on(tokenizers, step=4, standing=standing)
+    checkpoint.keep_best(latest, tmp_path)
+    flip(tmp_path / "best" / "weights.safetensors", 0.9)
+    checkpoint.keep_best(latest, tmp_path)
+    with pytest.raises(InputError, match="best is damaged"):
+        checkpoint.load(tmp_path / "best")
+    checkpoint.keep_best(latest, tmp_path, check_files=True)
+    assert checkpoint.load(tmp_path / "best").step == 4
+    assert kept(tmp_path) == [("best", 4)]
 
 
 class Cut(BaseException):

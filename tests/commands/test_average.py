@@ -99,6 +99,16 @@ REFUSED = {
 }
 
 
+def test_the_name_of_the_output_is_that_of_the_folder(warm: Warm, folder: Path) -> None:
+    checkpoints = folder / "general" / "checkpoints"
+    found = warm.refused("scripts/average", "best", "best", "output=best-9", folder=checkpoints)
+    assert "training writes and removes its own checkpoints of such names" in found
+
+
+def test_a_message_has_no_control_sequence(warm: Warm, folder: Path) -> None:
+    assert "x\\x1b[31mred" in warm.refused("scripts/average", "x\x1b[31mred", B, NEW, folder=folder)
+
+
 @pytest.mark.parametrize("words", REFUSED)
 def test_what_has_no_average_is_refused(warm: Warm, folder: Path, words: tuple[str, ...]) -> None:
     assert REFUSED[words] in warm.refused("scripts/average", *words, folder=folder)

@@ -13,13 +13,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seq2seq.commands import compare as program
-from seq2seq.commands.comparison import PlannedRun
 from seq2seq.commands.exit_status import cli_errors
+from seq2seq.commands.hydra_quotes import quoted
+from seq2seq.commands.planned_run import PlannedRun
 from seq2seq.config import Train
+from seq2seq.runtime.errors import InputError
 from tests.support.pages import check_alone
 from tests.support.programs import ROOT, SIZES, SMALL, TEXT, write_corpus
+from tests.support.runs import configuration
 from tests.support.warm import Warm
 
 PROGRAM = ROOT / "scripts" / "compare.py"
@@ -287,6 +291,8 @@ def refused(
         (["attention=dot,general", "training"], ["training", "KEY=VALUE"]),
         (["training.clip=interval(1,2)"], ["training.clip", "separated by commas"]),
         (["dataset.test=dev,test"], ["dev and test have different test splits"]),
+        (["evaluation.tokenize=13a,char"], ["evaluation.tokenize: 13a, char: ", "cannot be compared"]),
+        (["evaluation.tokenize=char,null"], ["evaluation.tokenize: char, null: "]),
         (
             ["attention=dot,general", "dataset.test=null"],
             ["dot: dataset.test=null", "needs a test split"],
@@ -334,6 +340,32 @@ def test_a_run_with_other_options_is_refused(
     assert "training.clip is 1.0 there, 0.5 here" in message
     assert NAMES[0] in message
     assert "output=FOLDER" in message
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_is_started_again(copied: Path) -> None:
+    run = copied / BOTH / "runs" / NAMES[1]
+    for path in [*run.iterdir()]:
+        if path.name not in (".hydra", "train.log"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (run / ".hydra" / "config.yaml").write_text("")
+    program.check_folder(PlannedRun("general", run, configuration()))
+    (run / "train.log").write_text("my notes\n")
+    with pytest.raises(InputError, match=r"not a valid configuration"):
+        program.check_folder(PlannedRun("general", run, configuration()))
+
+
+def test_no_program_starts_after_sigterm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "STOPPED", threading.Event())
+    program.STOPPED.set()
+    run = PlannedRun("dot", tmp_path / "run", configuration())
+    assert program.run_program(run, ["train"]) == "stopped"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "a'b\\", 'q"\\"x', "plain", "größe, a = {b}"])
+def test_any_folder_is_a_value_of_hydras(name: str) -> None:
+    (parsed,) = OverridesParser.create().parse_overrides([f"output={quoted(Path(name))}"])
+    assert parsed.value() == name
 
 
 def test_a_folder_that_is_no_run_is_not_removed(

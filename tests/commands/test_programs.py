@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seq2seq import checkpoint
 from seq2seq.config import Train, load
 from tests.conftest import RUN
-from tests.support.programs import SIZES, SMALL, choices, command, start, write_corpus
+from tests.support.programs import SIZES, SMALL, TEXT, choices, command, start, write_corpus
 from tests.support.warm import Warm
 
 
@@ -184,6 +184,12 @@ def test_patience_ends_a_run_that_does_not_get_better(patient: Path) -> None:
     assert "scores of the checkpoint of step 1, the best by validation bleu" in log
 
 
+def test_validation_is_greedy_whatever_the_search(warm: Warm, corpus: Path, tmp_path: Path) -> None:
+    options = ["search.size=4", "search.groups=4", "training.steps=2", "training.validate_every=1", "search.n_best=2"]
+    warm("train", *TEXT, *SMALL, *options, f"hydra.run.dir={tmp_path}/run", folder=corpus, status=0)
+    assert results(tmp_path / "run")["best"]["step"] in (1, 2)
+
+
 def test_batches_are_accumulated_and_vocabularies_kept_apart(patient: Path) -> None:
     found = checkpoint.load(patient / "checkpoints" / "best")
     assert not found.tokenizers.joint
@@ -302,6 +308,14 @@ def test_output_is_utf_8_whatever_the_locale(sweep: Path, tmp_path: Path, monkey
     moved = shutil.copytree(sweep / "runs/general/checkpoints/best", tmp_path / "größer")  # where it stands is all one
     ended = start("translate", f"checkpoint='{moved}'", "scores=true", folder=tmp_path, given="Müller 😀\n".encode())
     assert ended.stdout.decode().count("\t") == 1
+    assert ended.stderr == b""
+
+
+def test_scores_are_printed_in_any_locale(sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    moved = shutil.copytree(sweep / "runs/general", tmp_path / "größer")
+    ended = start("evaluate", f"checkpoint='{moved}'", "device=cpu", "attention.intervene=uniform", folder=sweep)
+    assert b"gr\\xf6\\xdfer" in ended.stdout
     assert ended.stderr == b""
 
 

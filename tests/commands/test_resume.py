@@ -19,6 +19,7 @@ from seq2seq.commands import train_and_score as run
 from seq2seq.commands.resume import parse_resume, plan_resume
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.text.subword_sampling import SubwordSampler
 from tests.support.programs import command, write_corpus
 from tests.support.runs import SHORT, configuration
@@ -352,6 +353,32 @@ def test_the_number_of_threads_may_change(folder: Path, tmp_path: Path, monkeypa
     assert plan is not None
     assert plan[0].device.threads == 2
     assert plan[0].model_dump(exclude={"device"}) == configuration().model_dump(exclude={"device"})
+
+
+def test_a_finished_run_goes_on_only_where_its_end_changes(longer: Path) -> None:
+    for same in ({"device.threads": 2}, {"training.log_every": 7}, {"training.keep_best": 9}):
+        assert plan_resume(longer, same) is None
+    for other in ({"training.patience": 90}, {"training.steps": 10**6}):
+        assert plan_resume(longer, other) is not None
+
+
+def test_completed_steps_keep_their_share_of_gold_words(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    options = ["training.decay=constant", "training.steps=4", "training.epochs=9", "training.batch.size=500"]
+    for name, last in (("falling", 0.5), ("same", 1.0)):
+        run.train(configuration(*options, f"training.teacher_forcing.last={last}"), tmp_path / name)
+    assert plan_resume(tmp_path / "same", {"training.steps": 6}) is not None
+    with pytest.raises(InputError, match=r"^training\.steps: with training\.teacher_forcing the shares of gold words"):
+        plan_resume(tmp_path / "falling", {"training.steps": 6})
+
+
+def test_a_run_that_another_process_trains_is_not_planned(warm: Warm, longer: Path, folder: Path) -> None:
+    with exclusive_lock(longer):
+        for arguments in ([], ["training.steps=10000"]):
+            told = warm("train", f"resume={longer}", *arguments, folder=folder, status=2).told
+            assert told == f"error: {longer}: another process is training in it\n"
 
 
 def test_what_is_so_already_is_no_change(folder: Path) -> None:

@@ -118,6 +118,21 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_translated(r
         scored(run, output=f"{tmp_path}/file/output")
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no folder that nobody can write to")
+def test_a_folder_that_is_only_to_be_read_is_told_with_what_to_do(run: Path) -> None:
+    with pytest.raises(InputError, match=r"^cannot write to /proc: .*; output=FOLDER writes elsewhere$"):
+        scored(run, output="/proc")
+
+
+def test_a_single_sentence_has_no_interval(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for language in ("de", "en"):
+        first, *_ = Path(f"test.{language}").read_text().splitlines()
+        (tmp_path / f"one.{language}").write_text(f"{first}\n")
+    scored(run, source=f"{tmp_path}/one.de", target=f"{tmp_path}/one.en")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chrF")]
+    assert line.split()[2] == "none"
+
+
 def test_an_ensemble_is_scored(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = [f"{run}/checkpoints/best", f"{run}/checkpoints/best-2"]
     with pytest.raises(InputError, match=r"^output: not set; several checkpoints are an ensemble"):

@@ -93,6 +93,9 @@ def test_an_unknown_option_or_value(warm: Warm, arguments: list[str], words: lis
         ("decoder=dot", ["decoder=dot:", "did you mean attention=dot?"]),
         ("model=huge", ["model=huge", "base, small, tiny"]),
         ("model=", ["model=", "base, small, tiny"]),
+        ("experiment=null", ["null is no choice", "leave the group out"]),
+        ("model=null", ["null is no choice", "leave the group out"]),
+        (f"training.seed={'9' * 5000}", ["4300 digits"]),
         ("attention=dot,general", ["attention=dot,general", "-m"]),
         ("dataset.train=/my/a=b", ["dataset.train=/my/a=b", "quotes"]),
         ("attention", ["attention:", "KEY=VALUE"]),
@@ -137,6 +140,33 @@ def test_text_that_will_not_do(warm: Warm, folder: Path, spoil: Spoil, arguments
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_what_a_failed_start_finds_in_its_folder_stays(warm: Warm, tmp_path: Path) -> None:
+    notes = tmp_path / "mine" / "train.log"
+    notes.parent.mkdir()
+    notes.write_text("my notes\n")
+    wrong = "training.learning_rate=-1"
+    for place, started_in in ((".", notes.parent), ("mine", tmp_path), ("empty", tmp_path), ("link", tmp_path)):
+        if place == "link":
+            (tmp_path / "other").mkdir()
+            (tmp_path / "link").symlink_to("other")
+        told = warm.refused("train", wrong, f"hydra.run.dir={place}", folder=started_in)
+        assert "training.learning_rate: should be greater than 0" in told
+    assert notes.read_text().startswith("my notes\n")
+    assert not (tmp_path / "empty").exists()
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_failed_start_leaves_the_current_folder(warm: Warm, tmp_path: Path) -> None:
+    warm.refused("train", "training.learning_rate=-1", "hydra.run.dir=.", folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_of_which_nothing_can_be_validated(warm: Warm, folder: Path) -> None:
+    ended = warm("train", *TEXT, *SMALL, "search.longest_source=2", "hydra.run.dir=run", folder=folder, status=2)
+    assert ended.told.startswith("error: validation: all 23 pairs are too long to read; raise search.longest_source")
+    assert not (folder / "run").exists()
+
+
 def test_a_gpu_where_there_is_none(warm: Warm, folder: Path) -> None:
     assert "device=cuda" in warm.refused("train", *TEXT, "device=cuda", folder=folder)
 

@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from seq2seq.commands.exit_status import OUTSIDE_CONFIGURATION
+from seq2seq.commands.hydra_errors import OUTSIDE_CONFIGURATION
 from seq2seq.commands.main import PROGRAMS
 from tests.docs.test_readme import keys
 from tests.support.programs import CONFIGS, ROOT, choices

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from seq2seq.checkpoint.state import Counts
+from seq2seq.checkpoint.state import Counts, Sums
 from seq2seq.training.objective import StepLoss
 from seq2seq.training.progress import Progress
 from seq2seq.training.step import Update
@@ -129,6 +129,24 @@ def test_threads_in_each_others_way_are_told_once(
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == (wanted is not None)
     assert wanted is None or said[0].endswith(f"device.threads={wanted}")
+
+
+def test_the_seconds_of_an_earlier_process_do_not_make_the_machine_busy(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = {"perf_counter": 0.0, "process_time": 0.0}
+    for name in clock:
+        monkeypatch.setattr(f"time.{name}", lambda name=name: clock[name])
+    counts = Counts(since=Sums(seconds=40.0))
+    with Progress(lambda *_: None, total=9, steps_per_epoch=4, step=0, counts=counts, threads=2) as progress:
+        clock["process_time"] += 40
+        clock["perf_counter"] += 20
+        progress.add(update(1))
+        assert "the machine is busy" not in caplog.text
+        clock["process_time"] += 4
+        clock["perf_counter"] += 40
+        progress.add(update(2))
+        assert "2 threads share 0.7 processors" in caplog.text
 
 
 def test_the_warning_does_not_wait_for_a_log_line(
