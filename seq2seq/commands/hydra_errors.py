@@ -17,7 +17,7 @@ OUTSIDE_CONFIGURATION = ("experiment", "resume")
 
 
 def is_hydra_error(error: Exception) -> bool:
-    """Whether Hydra, OmegaConf or YAML raised the error, or a ValueError. Hydra is not imported here."""
+    """Whether Hydra, OmegaConf or YAML raised the error, also a ValueError. Hydra is not imported here."""
     modules = {type(error).__module__.split(".")[0]}
     if isinstance(error, ValueError) and error.__traceback__ is not None:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)

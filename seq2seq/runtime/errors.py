@@ -49,7 +49,7 @@ def print_any_text() -> None:
 
 
 def printable_line(message: str) -> str:
-    """The message in one line, without control sequences for the terminal: it may quote a file."""
+    """The message in one line, without control characters and lone surrogates: it may quote a file or a request."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in message)
 
 

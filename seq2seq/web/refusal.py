@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from starlette.responses import JSONResponse, Response
 
-from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.errors import InputError, printable_line
 
 STATUSES = {
     400: "the request is no HTTP, or its body is no JSON",
@@ -34,7 +34,7 @@ class Refusal(Exception):  # noqa: N818  # it is an answer
 
     def response(self) -> Response:
         """The answer to the client."""
-        content = {"error": printable(self.message), "field": self.field and printable(self.field)}
+        content = {"error": printable_line(self.message), "field": self.field and printable_line(self.field)}
         return JSONResponse(content, self.status, headers=self.headers)
 
 
@@ -50,8 +50,3 @@ def refused(field: str | None) -> Iterator[None]:
         yield
     except InputError as error:
         raise Refusal(422, f"{field}: {error}" if field else str(error), field=field) from None
-
-
-def printable(text: str) -> str:
-    """The text in one line, without control characters and lone surrogates."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
