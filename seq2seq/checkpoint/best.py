@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from seq2seq.checkpoint.files import Checkpoint, read, read_description, write
+from seq2seq.checkpoint.files import Checkpoint, log, read, read_description, write
 from seq2seq.checkpoint.state import AVERAGE
 from seq2seq.checkpoint.storage import parked_path, swap
 from seq2seq.runtime.errors import InputError
@@ -50,5 +50,7 @@ def _step(folder: Path, check_files: bool) -> int | None:
     """The step of the checkpoint in the folder; None where there is none that can be read."""
     try:
         return read(folder, training=False).step if check_files else read_description(folder).step
-    except InputError:
+    except InputError as error:
+        if check_files and folder.exists():
+            log.warning("%s", error)
         return None

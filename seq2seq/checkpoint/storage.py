@@ -47,7 +47,7 @@ def parked_path(path: Path) -> Path:
 
 def _partial_path(path: Path) -> Path:
     """Where the next checkpoint of the path is written."""
-    return path.with_name(f".{path.name}.partial")
+    return path.parent / f".{path.name}.partial"
 
 
 def _inode(path: Path) -> int | None:

@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -30,7 +30,9 @@ def terminate(_: int, __: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[None]:
+def cli_errors(
+    kind: type[Section], *, folder: Path | None = None, found: Collection[str] | None = None
+) -> Iterator[None]:
     """Runs the body of a program, and ends the process with an error message and an exit status where it fails.
 
     | what failed | message | exit status |
@@ -40,9 +42,9 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
     | a signal | one sentence | 128 + its number |
     | our own mistake: any other exception | traceback | 1 |
 
-    `kind` is the program's configuration; its keys are suggested for a mistyped option. `folder` is the run folder that
-    Hydra made; if the run fails before its first checkpoint, what it wrote is removed. One of several processes prints
-    the message.
+    `kind` is the program's configuration; its keys are suggested for a mistyped option. `folder` is the run folder.
+    If a new run fails before its first checkpoint, what it wrote there is removed; `found` are the names of what was
+    there before, and None where the run is not new. One of several processes prints the message.
 
     The programs use it twice: around Hydra, and inside Hydra, which would otherwise print a line of its own.
     """
@@ -53,12 +55,12 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
         check_dashes(sys.argv[1:], kind)
         yield
     except InputError as error:
-        _exit_refused(str(error), folder)
+        _exit_refused(str(error), folder, found)
     except TrainingStopped as stopped:
         _print_error(str(stopped))
         sys.exit(128 + stopped.number)
     except PeerLost as lost:
-        remove_unused(folder)
+        remove_unused(folder, found)
         _exit(_with_resume_advice(str(lost), folder), 1)
     except Terminated:
         _exit(_with_resume_advice("stopped by SIGTERM", folder), 128 + signal.SIGTERM)
@@ -68,7 +70,7 @@ def cli_errors(kind: type[Section], *, folder: Path | None = None) -> Iterator[N
         exit_without_reader()
     except Exception as error:
         if is_hydra_error(error):
-            _exit_refused(explain_hydra_error(error, kind), folder)
+            _exit_refused(explain_hydra_error(error, kind), folder, found)
         if isinstance(error, OSError):
             _exit(_with_resume_advice(describe_os_error(error), folder), 1)
         raise
@@ -111,26 +113,30 @@ def check_dashes(arguments: Sequence[str], kind: type[Section]) -> None:
             raise InputError(f"{argument}: written without dashes, {name if name in same else same[0]}=VALUE")
 
 
-def _exit_refused(message: str, folder: Path | None) -> NoReturn:
+def _exit_refused(message: str, folder: Path | None, found: Collection[str] | None) -> NoReturn:
     """Ends the process where a person's mistake is the reason."""
-    remove_unused(folder)
+    remove_unused(folder, found)
     _exit(message, 2)
 
 
-def remove_unused(folder: Path | None) -> None:
-    """Removes what a start writes to a run folder that has no checkpoint, and the folder, unless it is the current one.
+def remove_unused(folder: Path | None, found: Collection[str] | None) -> None:
+    """Removes what a new run wrote before its first checkpoint, and the folder if it is empty then.
 
-    The error that is the reason must be told, so another one is not raised.
+    The names `found` were there before, and stay; with None nothing is removed. The current folder stays, too. Another
+    error is not raised, since the reason why the run failed must be told.
     """
-    if folder is None:
+    if folder is None or found is None:
         return
     run = RunFolder(folder)
     with suppress(InputError, OSError), exclusive_lock(folder):  # locked where another process has just started a run
-        if run.is_unused():
+        if run.holds_run():
+            return
+        if run.hydra.name not in found:
             shutil.rmtree(run.hydra, ignore_errors=True)
+        if run.log.name not in found:
             run.log.unlink(missing_ok=True)
-            if not folder.samefile(Path.cwd()):
-                folder.rmdir()
+        if not folder.samefile(Path.cwd()):
+            folder.rmdir()  # an error if it is not empty
 
 
 def _with_resume_advice(message: str, folder: Path | None) -> str:

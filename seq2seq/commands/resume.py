@@ -82,6 +82,8 @@ def plan_resume(folder: Path, overrides: Mapping[str, Any]) -> tuple[Train, Chec
 def _load_last(folder: Path) -> Checkpoint:
     """`checkpoints/last`, which must have been written by as many processes as there are now."""
     path = RunFolder(folder).last
+    if path.is_file():
+        raise InputError(f"resume={folder}: {path} is a file and no checkpoint: remove it")
     if not checkpoint.exists(path):
         raise InputError(f"resume={folder}: {_describe_missing(folder)}")
     try:
@@ -148,6 +150,8 @@ def _apply_overrides(configuration: Train, overrides: Mapping[str, Any]) -> Trai
 
 def _check_longer(key: str, value: Any, before: int | None, options: config.Training) -> None:
     """Raises InputError where a new end of the run is before the old one, or would change what completed steps did."""
+    if not isinstance(value, int | None):
+        return  # which is no number, as the configuration will say
     if isinstance(value, int) and (before is None or value < before):
         end = "no such limit" if before is None else before
         raise InputError(f"{key}: found {value}, but the run was started with {end}, and a run can only become longer")
@@ -199,6 +203,8 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
         raise InputError(f"resume={folder}: the text, or how it is prepared, has changed since this run was started")
     checkpoint.load_weights(run.model, resumed, folder)
     tensors = resumed.training.tensors
+    if distributed.is_rank0() and resumed.training.state.standing.ranking:
+        _check_best(resumed, folder)
     load_tensors(run.model, run.optimizer, tensors if run.average is None else run.average.restore(tensors))
     log.info("resumed after step %d", resumed.step)
     if resumed.step > 0:
@@ -210,6 +216,15 @@ def restore(run: Run, folder: Path, resumed: Checkpoint | None, fresh: State) ->
             checkpoint.store(resumed, RunFolder(folder).last, keep=True)
             RunFolder(folder).results.unlink(missing_ok=True)
     return resumed
+
+
+def _check_best(resumed: Checkpoint, folder: Path) -> None:
+    """Raises InputError where `best` is damaged, before anything is changed; it is written again if it is the last."""
+    checkpoint.keep_best(resumed, RunFolder(folder).checkpoints, check_files=True)
+    try:
+        checkpoint.load(RunFolder(folder).best)
+    except InputError as error:
+        raise InputError(f"resume={folder}: {error}; put an intact copy in its place") from None
 
 
 def _warn_of_another_device(device: torch.device, *, was_gpu: bool) -> None:

@@ -99,7 +99,7 @@ def _start(values: DictConfig) -> float | None:
     Returns `best_value`, which a sweeper such as Optuna's optimises; None where training diverged in such a sweep.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
-    with cli_errors(Train, folder=folder), exclusive_lock(folder):
+    with cli_errors(Train, folder=folder, found=RunFolder(folder).names()), exclusive_lock(folder):
         configuration, source = load_new_run(values, HydraConfig.get().overrides.task)
         from seq2seq.commands.train_and_score import check_unused, train
 

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -26,7 +26,7 @@ from seq2seq.library.loading import load
 from seq2seq.library.translator import Translator
 from seq2seq.runtime.device import restored_settings
 from seq2seq.runtime.distributed import is_launched
-from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.errors import InputError, describe_os_error
 from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.runtime.run_folder import RunFolder
 from seq2seq.training.progress import Bar, auto_tqdm
@@ -86,8 +86,11 @@ def _start(overrides: Sequence[str], path: str | os.PathLike[str] | None, bar: B
         folder = Path(hydra_values.hydra.run.dir if path is None else path).absolute()
     with flag_override(hydra_values, ["struct", "readonly"], False):
         hydra_values.hydra.runtime.output_dir = str(folder)  # Hydra sets it when it starts a program
-    folder.mkdir(parents=True, exist_ok=True)
-    with _run(folder, is_new=True):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(describe_os_error(error)) from None
+    with _run(folder, found=RunFolder(folder).names()):
         check_unused(folder)
         record(values, hydra_values, RunFolder(folder).hydra)
         with _log_file(RunFolder(folder).log):
@@ -99,7 +102,7 @@ def _start(overrides: Sequence[str], path: str | os.PathLike[str] | None, bar: B
 def _resume(arguments: list[str], bar: Bar) -> Results:
     with hydra_errors(Train):
         folder, options = resume_arguments(arguments)
-    with _run(folder, is_new=False):
+    with _run(folder, found=None):
         plan = plan_resume(folder, options)
         if plan is not None:
             with _log_file(RunFolder(folder).log):
@@ -112,14 +115,13 @@ def _results(folder: Path) -> Results:
 
 
 @contextmanager
-def _run(folder: Path, *, is_new: bool) -> Iterator[None]:
+def _run(folder: Path, *, found: Collection[str] | None) -> Iterator[None]:
     """Trains in the folder: locked, with the settings of the process restored at the end, and with Python's errors."""
     try:
         with exclusive_lock(folder), restored_settings():
             yield
     except InputError:
-        if is_new:
-            remove_unused(folder)
+        remove_unused(folder, found)
         raise
     except TrainingStopped as stopped:
         if stopped.number != signal.SIGINT:

@@ -68,6 +68,11 @@ class RunFolder:
         """Whether the folder contains results of a run, with which another run would mix."""
         return any(path.exists() for path in (self.last, self.tensorboard, self.results))
 
+    def names(self) -> frozenset[str]:
+        """The names of what the folder contains, but for an empty log, which Hydra makes at the start of a run."""
+        paths = self.path.iterdir()
+        return frozenset(path.name for path in paths if path != self.log or path.is_dir() or path.stat().st_size > 0)
+
     def is_unused(self) -> bool:
         """Whether the folder contains only files that are written before the first checkpoint."""
         return {path.name for path in self.path.iterdir()} <= {self.hydra.name, self.log.name} and self._has_own_log()

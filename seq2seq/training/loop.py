@@ -69,7 +69,7 @@ def steps(
     counts, ranking = start.training.state.counts, start.training.state.standing
     if distributed.is_rank0():
         # The interrupted process may have written `last`, but not yet `best`.
-        checkpoint.keep_best(start, RunFolder(folder).checkpoints, check_files=True)
+        checkpoint.keep_best(start, RunFolder(folder).checkpoints)
     if start.step == total:
         log.info("step %d of %d: training is complete", start.step, total)
     end = start.step if options.patience is not None and ranking.waited >= options.patience else total

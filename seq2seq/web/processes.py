@@ -66,7 +66,7 @@ class WorkerProcesses:
         """
         index = self._free.get()
         try:
-            if self._workers[index].is_closed:
+            if self._workers[index].has_ended:
                 self._replace(index)
             self._workers[index].call(name, method, arguments)
             return self._workers[index].result()
@@ -134,8 +134,8 @@ class _Worker:
         return result
 
     @property
-    def is_closed(self) -> bool:
-        return self._connection.closed
+    def has_ended(self) -> bool:
+        return self._connection.closed or not self._process.is_alive()
 
     def close(self) -> None:
         """Ends the process. It may be called again."""

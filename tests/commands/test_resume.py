@@ -15,13 +15,14 @@ import torch
 
 from seq2seq import checkpoint
 from seq2seq.checkpoint import best, storage
+from seq2seq.checkpoint.ranking import ValidationRanking
 from seq2seq.commands import train_and_score as run
 from seq2seq.commands.resume import parse_resume, plan_resume
 from seq2seq.evaluation.metrics import Metrics
 from seq2seq.runtime.errors import InputError
 from seq2seq.runtime.lock import exclusive_lock
 from seq2seq.text.subword_sampling import SubwordSampler
-from tests.support.programs import command, write_corpus
+from tests.support.programs import command, snapshot, write_corpus
 from tests.support.runs import SHORT, configuration
 from tests.support.soak import differences, outcome, soak
 from tests.support.spoil import reseal
@@ -360,6 +361,53 @@ def test_a_finished_run_goes_on_only_where_its_end_changes(longer: Path) -> None
         assert plan_resume(longer, same) is None
     for other in ({"training.patience": 90}, {"training.steps": 10**6}):
         assert plan_resume(longer, other) is not None
+
+
+def test_a_damaged_best_is_written_again_where_it_is_the_last(
+    longer: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    place = Path(shutil.copytree(longer, tmp_path / "damaged"))
+    weights = "checkpoints/best/weights.safetensors"
+    (place / weights).write_bytes(b"")
+    go_on(place, patience=90)
+    assert "best is damaged: weights.safetensors is not what was written" in caplog.text
+    assert (place / weights).read_bytes() == (longer / weights).read_bytes()
+    assert (place / "results.json").exists()
+
+
+def test_a_damaged_best_is_told_before_anything_is_lost(
+    longer: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    place = Path(shutil.copytree(longer, tmp_path / "damaged"))
+    for path in (place / "checkpoints").glob("best-*"):
+        shutil.rmtree(path)
+    last = checkpoint.load(place / "checkpoints" / "last", training=True)
+    assert last.training is not None
+    earlier = ValidationRanking(ranking=((99.0, last.step - 1, 0.1),))
+    state = last.training.state.model_copy(update={"standing": earlier})
+    checkpoint.store(last._replace(training=last.training._replace(state=state)), place / "checkpoints" / "last")
+    (place / "checkpoints" / "best" / "weights.safetensors").write_bytes(b"")
+    before = snapshot(place)
+    with pytest.raises(InputError, match=r"^resume=.*damaged: checkpoint .*best is damaged: .*; put an intact copy"):
+        go_on(place, patience=90)
+    after = snapshot(place)
+    assert all(after[path] == content for path, content in before.items() if "tensorboard" not in path)
+    assert str(place / "results.json") in after
+
+
+def test_a_file_in_place_of_the_last_checkpoint_is_told(longer: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(longer, tmp_path / "file"))
+    shutil.rmtree(place / "checkpoints" / "last")
+    (place / "checkpoints" / "last").write_text("hi")
+    with pytest.raises(InputError, match=r"checkpoints/last is a file and no checkpoint: remove it$"):
+        plan_resume(place, {"training.steps": 10**6})
+
+
+def test_a_number_of_steps_that_is_none_is_told_as_such(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"^training\.steps: should be a valid integer"):
+        plan_resume(folder / "runs" / "whole", {"training.steps": "abc"})
 
 
 def test_completed_steps_keep_their_share_of_gold_words(

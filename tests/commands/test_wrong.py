@@ -145,6 +145,14 @@ def test_what_a_failed_start_finds_in_its_folder_stays(warm: Warm, tmp_path: Pat
     notes.parent.mkdir()
     notes.write_text("my notes\n")
     wrong = "training.learning_rate=-1"
+    (tmp_path / "logged").mkdir()
+    (tmp_path / "logged" / "train.log").write_text("10:00:00 my notes\n")
+    (tmp_path / "other-hydra" / ".hydra").mkdir(parents=True)
+    (tmp_path / "other-hydra" / ".hydra" / "mine.yaml").write_text("a: 1\n")
+    for place in ("logged", "other-hydra"):
+        warm.refused("train", wrong, f"hydra.run.dir={place}", folder=tmp_path)
+    assert (tmp_path / "logged" / "train.log").read_text().startswith("10:00:00 my notes\n")
+    assert (tmp_path / "other-hydra" / ".hydra" / "mine.yaml").read_text() == "a: 1\n"
     for place, started_in in ((".", notes.parent), ("mine", tmp_path), ("empty", tmp_path), ("link", tmp_path)):
         if place == "link":
             (tmp_path / "other").mkdir()

@@ -115,6 +115,8 @@ def test_a_run_is_stopped_by_ctrl_c_and_resumed(folder: Path, monkeypatch: pytes
     assert seq2seq.train("resume=stopped").scores == resumed.scores
     with pytest.raises(seq2seq.InputError, match="folder: a run is resumed in its own folder"):
         seq2seq.train(folder="other", resume="stopped")
+    with pytest.raises(seq2seq.InputError, match=r"train\.de: file exists$"):
+        seq2seq.train(*OPTIONS, folder="train.de", progress=False)
     with pytest.raises(seq2seq.InputError, match="resume=nothing: no such folder; give a run folder, resume=runs/NAME"):
         seq2seq.train(resume="nothing")
 

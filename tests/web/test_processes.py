@@ -77,9 +77,7 @@ def test_a_process_that_ends_is_replaced(processes: WorkerProcesses) -> None:
         os.kill(pid, signal.SIGKILL)
     thread.join(60)
     assert [str(error) for error in errors] == ["a worker process ended during translate"]
-    with pytest.raises(WorkerError):  # the other process ended while it had nothing to do
-        remote.translate(OPTIONS, SENTENCES)
-    for _ in range(3):
+    for _ in range(3):  # the other process ended while it had nothing to do, so no call fails
         assert remote.translate(OPTIONS, SENTENCES) == before
     assert not {worker._process.pid for worker in processes._workers} & {*pids}
 
