@@ -143,10 +143,11 @@ def test_translations_come_in_order(model: Model, tokenizers: Tokenizers) -> Non
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 15])
 def test_validation_shows_different_sentences(model: Model, tokenizers: Tokenizers, tmp_path: Path, count: int) -> None:
     with Board(tmp_path) as board:
+        split = LoadedSplit("x", PAIRS[:count])
         validator = Validator(
             model,
-            tokenizers,
-            LoadedSplit("x", PAIRS[:count]),
+            References(split, tokenizers, longest=100),
+            split,
             partial(translator, model, tokenizers),
             METRICS,
             "bleu",
@@ -159,8 +160,8 @@ def test_validation_stops_a_run_whose_loss_is_no_number(model: Model, tokenizers
     with torch.no_grad():
         model.decoder.bridge.bias.fill_(float("nan"))
     with Board(tmp_path) as board:
-        validator = Validator(
-            model, tokenizers, LoadedSplit("x", PAIRS), partial(translator, model, tokenizers), METRICS, "bleu", board
-        )
+        split = LoadedSplit("x", PAIRS)
+        references = References(split, tokenizers, longest=100)
+        validator = Validator(model, references, split, partial(translator, model, tokenizers), METRICS, "bleu", board)
         with pytest.raises(InputError, match=r"step 30: .* training\.learning_rate"):
             validator(30, CPU)

@@ -5,7 +5,8 @@ import { isEnd, textOf } from "./view.js";
 
 /**
  * `depth[id]` is the step of a node; the root is at 0. `steps[step]` are the ids of a step, ordered by rank. `results`
- * are the last nodes of the translations, those that the length limit cut last, best score first. `best` is that of the answer, or null.
+ * are the last nodes of the translations, best score first and those that the length limit cut last. `best` is that of
+ * the answer, or null.
  */
 export function readSearch(nodes, { beamSize, lengthPenalty }) {
   const depth = [];
