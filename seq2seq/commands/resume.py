@@ -224,7 +224,8 @@ def _check_best(resumed: Checkpoint, folder: Path) -> None:
     try:
         checkpoint.load(RunFolder(folder).best)
     except InputError as error:
-        raise InputError(f"resume={folder}: {error}; put an intact copy in its place") from None
+        again = f"put an intact copy in its place, or start a run with init={RunFolder(folder).last}"
+        raise InputError(f"resume={folder}: {error}; {again}") from None
 
 
 def _warn_of_another_device(device: torch.device, *, was_gpu: bool) -> None:
