@@ -66,7 +66,7 @@ class WorkerProcesses:
         """
         index = self._free.get()
         try:
-            if self._workers[index].has_ended:
+            if self._workers[index].has_ended():
                 self._replace(index)
             self._workers[index].call(name, method, arguments)
             return self._workers[index].result()
@@ -133,9 +133,9 @@ class _Worker:
             raise error
         return result
 
-    @property
     def has_ended(self) -> bool:
-        return self._connection.closed or not self._process.is_alive()
+        """Whether the process has ended. It must have no call."""
+        return self._connection.closed or self._connection.poll()  # a worker without a call sends nothing but its end
 
     def close(self) -> None:
         """Ends the process. It may be called again."""

@@ -77,6 +77,8 @@ def test_a_process_that_ends_is_replaced(processes: WorkerProcesses) -> None:
         os.kill(pid, signal.SIGKILL)
     thread.join(60)
     assert [str(error) for error in errors] == ["a worker process ended during translate"]
+    for worker in processes._workers:
+        worker._process.join()
     for _ in range(3):  # the other process ended while it had nothing to do, so no call fails
         assert remote.translate(OPTIONS, SENTENCES) == before
     assert not {worker._process.pid for worker in processes._workers} & {*pids}
