@@ -35,11 +35,13 @@ def check_output(output: Path, folders: Sequence[Path]) -> None:
     """Raises InputError where the output exists, lies inside a checkpoint, or has a name that training uses."""
     if output.exists() or output.is_symlink():
         raise InputError(f"output={output}: it exists already, and nothing is replaced: name a new folder")
-    inside = [folder for folder in folders if output.resolve().is_relative_to(folder.resolve())]
+    resolved = output.resolve()
+    inside = [folder for folder in folders if resolved.is_relative_to(folder.resolve())]
     if inside:
         raise InputError(f"output={output}: it is inside the checkpoint {inside[0]}; name a folder beside it")
-    name, parent = output.resolve().name, output.resolve().parent
-    if parent.name == "checkpoints" and (name in ("best", "last") or name.startswith("best-")):
+    if resolved.parent.name == "checkpoints" and (
+        resolved.name in ("best", "last") or resolved.name.startswith("best-")
+    ):
         raise InputError(
             f"output={output}: training writes and removes its own checkpoints of such names; choose another name, "
             f"output={output.parent / 'average'}"

@@ -75,8 +75,9 @@ def plan_resume(folder: Path, overrides: Mapping[str, Any]) -> tuple[Train, Chec
     configuration = trained_configuration(last, folder)
     _check_current_folder(folder, configuration.dataset)
     changed = _apply_overrides(configuration, overrides)
-    ends = [[value_at(options.model_dump(), key) for key in END] for options in (configuration, changed)]
-    return None if finished and ends[0] == ends[1] else (changed, last)
+    before, after = configuration.model_dump(), changed.model_dump()
+    goes_on = any(value_at(before, key) != value_at(after, key) for key in END)
+    return None if finished and not goes_on else (changed, last)
 
 
 def _load_last(folder: Path) -> Checkpoint:

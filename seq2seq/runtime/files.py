@@ -25,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise _named(error, path) from error
+        raise named_error(error, path) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -43,12 +43,12 @@ def new_folder(path: Path) -> Iterator[Path]:
         yield partial
         partial.rename(path)
     except OSError as error:
-        raise _named(error, path) from error
+        raise named_error(error, path) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _named(error: OSError, path: Path) -> OSError:
+def named_error(error: OSError, path: Path) -> OSError:
     """The error with the path as its file. That of a full disk names no file, and NumPy's has no number either."""
     return OSError(error.errno or errno.ENOSPC, error.strerror or f"{error}: is the disk full?", str(path))
 

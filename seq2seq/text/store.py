@@ -15,6 +15,7 @@ import numpy as np
 import sentencepiece
 
 from seq2seq.runtime.errors import InputError
+from seq2seq.runtime.files import named_error
 from seq2seq.text.corpus import Split, original
 from seq2seq.text.tokenizer import Tokenizer, Tokenizers
 from seq2seq.text.tokenizer_kinds import read_tokenizer, train_tokenizers
@@ -150,7 +151,7 @@ def _prepare(
             _build(train, tokenizers(), folder=built, longest=longest)
             return _publish(built, entry)
     except OSError as error:
-        reason = error.strerror or f"{error}: is the disk full?"  # numpy's error has no strerror
+        reason = named_error(error, folder).strerror
         raise InputError(f"cannot write the prepared text to {folder}: {reason}") from error
 
 

@@ -103,20 +103,26 @@ def test_a_line_of_skipped_steps_alone_has_no_loss() -> None:
     assert math.isnan(points[0][1]["train/loss"])
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The times that Python reads, to be set."""
+    times = {"perf_counter": 0.0, "process_time": 0.0}
+    for name in times:
+        monkeypatch.setattr(f"time.{name}", lambda name=name: times[name])
+    return times
+
+
 @pytest.mark.parametrize(
     ("threads", "processors", "wanted"),
     [(2, 2.0, None), (2, 1.7, None), (2, 1.3, 1), (1, 0.4, None), (0, 0.1, None), (32, 2.0, 2), (8, 0.5, 1)],
 )
 def test_threads_in_each_others_way_are_told_once(
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: dict[str, float],
     threads: int,
     processors: float,
     wanted: int | None,
 ) -> None:
-    clock = {"perf_counter": 0.0, "process_time": 0.0}
-    for name in clock:
-        monkeypatch.setattr(f"time.{name}", lambda name=name: clock[name])
     with Progress(lambda *_: None, total=9, steps_per_epoch=4, step=0, counts=Counts(), threads=threads) as progress:
         for step in (1, 2):
             clock["process_time"] += 20 * processors
@@ -132,11 +138,8 @@ def test_threads_in_each_others_way_are_told_once(
 
 
 def test_the_seconds_of_an_earlier_process_do_not_make_the_machine_busy(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, clock: dict[str, float]
 ) -> None:
-    clock = {"perf_counter": 0.0, "process_time": 0.0}
-    for name in clock:
-        monkeypatch.setattr(f"time.{name}", lambda name=name: clock[name])
     counts = Counts(since=Sums(seconds=40.0))
     with Progress(lambda *_: None, total=9, steps_per_epoch=4, step=0, counts=counts, threads=2) as progress:
         clock["process_time"] += 40
@@ -149,12 +152,7 @@ def test_the_seconds_of_an_earlier_process_do_not_make_the_machine_busy(
         assert "2 threads share 0.7 processors" in caplog.text
 
 
-def test_the_warning_does_not_wait_for_a_log_line(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = {"perf_counter": 0.0, "process_time": 0.0}
-    for name in clock:
-        monkeypatch.setattr(f"time.{name}", lambda name=name: clock[name])
+def test_the_warning_does_not_wait_for_a_log_line(caplog: pytest.LogCaptureFixture, clock: dict[str, float]) -> None:
     with Progress(lambda *_: None, total=9, steps_per_epoch=4, step=0, counts=Counts(), threads=2) as progress:
         for step, expected in ((1, 0), (2, 1), (3, 1)):
             clock["process_time"] += 6
